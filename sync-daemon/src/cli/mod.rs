@@ -1,0 +1,76 @@
+//! The command line: one module a command, one enum that lists them.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub mod config;
+pub mod sync;
+
+/// Everything was done.
+pub const EXIT_OK: u8 = 0;
+/// The command failed.
+pub const EXIT_FAILED: u8 = 1;
+/// The command line or the configuration is wrong; nothing was started.
+pub const EXIT_USAGE: u8 = 2;
+/// Finished, but some files could not be synced; each was named.
+pub const EXIT_PARTIAL: u8 = 3;
+
+/// Mirrors directories on schedule, and tells about it in logs and metrics.
+#[derive(Debug, Parser)]
+#[command(name = "sync-daemon", version, propagate_version = true)]
+pub struct Cli {
+    /// Options that every command takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options that every command takes.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// Configuration file; repeat it to let later files override earlier ones
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Vec<PathBuf>,
+    /// Only warnings and errors on the console
+    #[arg(long, short, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Debug messages on the console
+    #[arg(long, short, global = true)]
+    pub verbose: bool,
+    /// When to colour the output; NO_COLOR is honoured
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: Color,
+}
+
+/// When to colour output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless `NO_COLOR` is set.
+    Auto,
+    /// Even into a pipe.
+    Always,
+    /// Not at all.
+    Never,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Mirror SRC to DST once, without any configuration
+    Sync(sync::SyncArgs),
+    /// Write, check or show the configuration
+    Config(config::ConfigArgs),
+}
+
+/// Parses the command line, runs the command, and says how it ended.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match cli.command {
+        Command::Sync(args) => sync::run(&args, &cli.global),
+        Command::Config(args) => config::run(&args, &cli.global),
+    }
+}

@@ -1,0 +1,166 @@
+//! What a run knows about one entry of a directory.
+
+use rustix::fs::{FileType, Mode, Stat, Timespec, Timestamps};
+use rustix::process;
+
+use super::options::Options;
+
+/// `st_nsec` that tells the kernel to leave a time as it is.
+const LEAVE_TIME: i64 = rustix::fs::UTIME_OMIT as i64;
+
+/// What kind of thing a name stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    File,
+    Directory,
+    Symlink,
+    /// FIFO, socket or device.
+    Special,
+}
+
+impl Kind {
+    /// `None` when the file system did not tell the type with the name.
+    pub(super) fn of(file_type: FileType) -> Option<Self> {
+        match file_type {
+            FileType::RegularFile => Some(Self::File),
+            FileType::Directory => Some(Self::Directory),
+            FileType::Symlink => Some(Self::Symlink),
+            FileType::Unknown => None,
+            _ => Some(Self::Special),
+        }
+    }
+}
+
+/// A modification time, exact to the nanosecond; seconds may be negative.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Mtime {
+    pub(super) secs: i64,
+    pub(super) nanos: u32,
+}
+
+impl Mtime {
+    /// The argument of `utimensat` that sets this time and leaves the access time alone.
+    pub(super) fn to_timestamps(self) -> Timestamps {
+        Timestamps {
+            last_access: Timespec {
+                tv_sec: 0,
+                tv_nsec: LEAVE_TIME,
+            },
+            last_modification: Timespec {
+                tv_sec: self.secs,
+                tv_nsec: i64::from(self.nanos),
+            },
+        }
+    }
+}
+
+/// The part of `struct stat` that a run compares and restores.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Metadata {
+    pub(super) kind: Kind,
+    /// Permission bits with setuid, setgid and sticky.
+    pub(super) mode: u32,
+    pub(super) uid: u32,
+    pub(super) gid: u32,
+    pub(super) size: u64,
+    pub(super) mtime: Mtime,
+    pub(super) has_other_links: bool,
+    /// Fewer blocks than the size needs: the file has holes.
+    pub(super) is_sparse: bool,
+    pub(super) identity: Identity,
+}
+
+/// Tells directories apart however they are reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Identity {
+    device: u64,
+    inode: u64,
+}
+
+// The widths of the fields of `Stat` differ between architectures.
+#[allow(clippy::unnecessary_cast)]
+impl From<&Stat> for Metadata {
+    fn from(stat: &Stat) -> Self {
+        let file_type = FileType::from_raw_mode(stat.st_mode as _);
+        let size = u64::try_from(stat.st_size).unwrap_or(0);
+        Self {
+            kind: Kind::of(file_type).unwrap_or(Kind::Special),
+            mode: stat.st_mode as u32 & 0o7777,
+            uid: stat.st_uid as u32,
+            gid: stat.st_gid as u32,
+            size,
+            mtime: Mtime {
+                secs: stat.st_mtime as i64,
+                nanos: stat.st_mtime_nsec as u32,
+            },
+            has_other_links: stat.st_nlink as u64 > 1,
+            is_sparse: (stat.st_blocks as u64).saturating_mul(512) < size,
+            identity: Identity {
+                device: stat.st_dev as u64,
+                inode: stat.st_ino as u64,
+            },
+        }
+    }
+}
+
+/// Permission bits as the type that system calls take.
+pub(super) fn mode_of(bits: u32) -> Mode {
+    Mode::from_bits_truncate(bits as _)
+}
+
+/// Which attributes this process can and shall carry over.
+#[derive(Debug, Clone)]
+pub(super) struct Preserved {
+    pub(super) permissions: bool,
+    pub(super) timestamps: bool,
+    pub(super) is_root: bool,
+    /// The groups that an ordinary user may give a file to.
+    groups: Vec<u32>,
+}
+
+impl Preserved {
+    /// Asks the kernel who we are.
+    pub(super) fn new(options: &Options) -> Self {
+        let mut groups: Vec<u32> = process::getgroups()
+            .unwrap_or_default()
+            .into_iter()
+            .map(rustix::fs::Gid::as_raw)
+            .collect();
+        groups.push(process::getegid().as_raw());
+        Self {
+            permissions: options.preserve_permissions,
+            timestamps: options.preserve_timestamps,
+            is_root: process::geteuid().is_root(),
+            groups,
+        }
+    }
+
+    /// The owner to give, if this process may give one.
+    pub(super) fn owner(&self, source: &Metadata) -> Option<u32> {
+        (self.permissions && self.is_root).then_some(source.uid)
+    }
+
+    /// The group to give, if this process may give it.
+    pub(super) fn group(&self, source: &Metadata) -> Option<u32> {
+        let may = self.is_root || self.groups.contains(&source.gid);
+        (self.permissions && may).then_some(source.gid)
+    }
+
+    /// Whether owner and group are as they should be.
+    pub(super) fn same_owner(&self, source: &Metadata, destination: &Metadata) -> bool {
+        let same_user = self.owner(source).is_none_or(|uid| uid == destination.uid);
+        let same_group = self.group(source).is_none_or(|gid| gid == destination.gid);
+        same_user && same_group
+    }
+
+    /// Whether mode, owner and group are as they should be.
+    pub(super) fn same_permissions(&self, source: &Metadata, destination: &Metadata) -> bool {
+        let same_mode = !self.permissions || source.mode == destination.mode;
+        same_mode && self.same_owner(source, destination)
+    }
+
+    /// Whether the time is as it should be.
+    pub(super) fn same_time(&self, source: &Metadata, destination: &Metadata) -> bool {
+        !self.timestamps || source.mtime == destination.mtime
+    }
+}

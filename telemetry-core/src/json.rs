@@ -1,0 +1,421 @@
+//! The JSON line of a record.
+//!
+//! Two things make it cheap. What a callsite always writes (keys, level,
+//! target, module, file, line) is rendered once and copied; so is the span of
+//! the record before, since events come in runs. And a [`Line`] encodes a
+//! record when the first sink asks for it, and shares the text with the others.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
+
+use tracing::Metadata;
+
+use crate::record::{Field, Record, Role, Value};
+use crate::span::Span;
+
+/// Space for the JSON of one record at a time, encoded at first use.
+#[derive(Default)]
+pub(crate) struct Line {
+    encoded: OnceCell<String>,
+    /// The buffer of the record before, to be used again.
+    spare: Cell<String>,
+    encoder: RefCell<Encoder>,
+}
+
+impl Line {
+    /// The JSON of `record`, which must be the one this line stands for.
+    pub(crate) fn get(&self, record: &Record<'_>) -> &str {
+        self.encoded.get_or_init(|| {
+            let mut out = self.spare.take();
+            out.clear();
+            self.encoder.borrow_mut().encode(&mut out, record);
+            out
+        })
+    }
+
+    /// Makes room for the next record.
+    pub(crate) fn reset(&mut self) {
+        if let Some(text) = self.encoded.take() {
+            self.spare.set(text);
+        }
+    }
+}
+
+/// Encodes records; remembers what callsites and spans always look like.
+#[derive(Default)]
+pub(crate) struct Encoder {
+    clock: Clock,
+    sites: HashMap<usize, Site, BuildHasherDefault<AddressHasher>>,
+    /// The span encoded last; holding it keeps its address from being reused.
+    span: Option<Arc<Span>>,
+    spans: String,
+}
+
+impl Encoder {
+    pub(crate) fn encode(&mut self, out: &mut String, record: &Record<'_>) {
+        out.push_str(r#"{"timestamp":""#);
+        self.clock.push(out, record.unix_nanos());
+        let meta = record.metadata();
+        let site = self
+            .sites
+            .entry(std::ptr::from_ref(meta).addr())
+            .or_insert_with(|| Site::new(meta));
+        if record.head.bridged {
+            push_head(out, record.level().as_str(), record.target());
+        } else {
+            out.push_str(&site.head);
+        }
+        push_string(out, record.message());
+        out.push_str(r#","fields":{"#);
+        push_fields(out, record, &site.keys);
+        out.push('}');
+        if let Some(span) = record.span {
+            if !self
+                .span
+                .as_ref()
+                .is_some_and(|last| Arc::ptr_eq(last, span))
+            {
+                self.spans.clear();
+                push_spans(&mut self.spans, span);
+                self.span = Some(Arc::clone(span));
+            }
+            out.push_str(&self.spans);
+        }
+        if record.head.bridged {
+            push_place(out, record.module_path(), record.file(), record.line());
+        } else {
+            out.push_str(&site.place);
+        }
+        out.push_str(record.head.identity.json());
+        push_integer(out, record.seq);
+        out.push('}');
+    }
+}
+
+/// What a callsite always writes.
+struct Site {
+    /// From the end of the time to the message.
+    head: String,
+    /// Module, file and line.
+    place: String,
+    /// The keys of the field set, as `,"name":`.
+    keys: Vec<String>,
+}
+
+impl Site {
+    fn new(meta: &Metadata<'_>) -> Self {
+        let mut head = String::new();
+        push_head(&mut head, meta.level().as_str(), meta.target());
+        let mut place = String::new();
+        push_place(&mut place, meta.module_path(), meta.file(), meta.line());
+        let mut keys: Vec<String> = Vec::new();
+        for field in meta.fields() {
+            // A macro may name a field twice; an object may not.
+            let key = (1..)
+                .map(|nth| push_key(field.name(), nth))
+                .find(|key| !keys.contains(key));
+            keys.extend(key);
+        }
+        Self { head, place, keys }
+    }
+}
+
+fn push_key(name: &str, nth: u32) -> String {
+    let mut key = String::from(",");
+    if nth == 1 {
+        push_string(&mut key, name);
+    } else {
+        push_string(&mut key, &format!("{name}_{nth}"));
+    }
+    key.push(':');
+    key
+}
+
+fn push_head(out: &mut String, level: &str, target: &str) {
+    out.push_str(r#"Z","level":""#);
+    out.push_str(level);
+    out.push_str(r#"","target":"#);
+    push_string(out, target);
+    out.push_str(r#","message":"#);
+}
+
+fn push_place(out: &mut String, module: Option<&str>, file: Option<&str>, line: Option<u32>) {
+    if let Some(module) = module {
+        out.push_str(r#","module_path":"#);
+        push_string(out, module);
+    }
+    if let Some(file) = file {
+        out.push_str(r#","file":"#);
+        push_string(out, without_build_directory(file));
+    }
+    if let Some(line) = line {
+        out.push_str(r#","line":"#);
+        push_integer(out, line.into());
+    }
+}
+
+/// Dependencies are compiled by absolute path: keep what names the package,
+/// not the home directory of whoever built the program.
+fn without_build_directory(file: &str) -> &str {
+    let Some((_, in_registry)) = file.split_once("/registry/src/") else {
+        return file;
+    };
+    in_registry
+        .split_once('/')
+        .map_or(in_registry, |(_, path)| path)
+}
+
+fn push_fields(out: &mut String, record: &Record<'_>, keys: &[String]) {
+    let mut first = true;
+    for field in record.fields {
+        if field.role != Role::Plain {
+            continue;
+        }
+        // Every field of an event is named by its callsite.
+        let Some(key) = keys.get(field.index()) else {
+            continue;
+        };
+        out.push_str(if std::mem::take(&mut first) {
+            &key[1..]
+        } else {
+            key
+        });
+        push_value(out, field.value(record.text));
+    }
+}
+
+/// `,"spans":[…]`, outermost first.
+fn push_spans(out: &mut String, innermost: &Arc<Span>) {
+    let mut chain = vec![innermost];
+    while let Some(parent) = chain[chain.len() - 1].parent() {
+        chain.push(parent);
+    }
+    for (place, span) in chain.iter().rev().enumerate() {
+        out.push_str(if place == 0 {
+            r#","spans":[{"name":"#
+        } else {
+            r#",{"name":"#
+        });
+        push_string(out, span.name());
+        out.push_str(r#","fields":{"#);
+        let mut names: Vec<&str> = Vec::new();
+        for (field, value) in span.fields() {
+            push_span_field(out, &mut names, field, value);
+        }
+        out.push_str("}}");
+    }
+    out.push(']');
+}
+
+fn push_span_field<'a>(
+    out: &mut String,
+    names: &mut Vec<&'a str>,
+    field: &'a Field,
+    value: Value<'_>,
+) {
+    if !names.is_empty() {
+        out.push(',');
+    }
+    let before = names.iter().filter(|name| **name == field.name).count();
+    if before == 0 {
+        push_string(out, field.name);
+    } else {
+        push_string(out, &format!("{}_{}", field.name, before + 1));
+    }
+    names.push(field.name);
+    out.push(':');
+    push_value(out, value);
+}
+
+fn push_value(out: &mut String, value: Value<'_>) {
+    match value {
+        Value::I64(number) => out.push_str(itoa::Buffer::new().format(number)),
+        Value::U64(number) => push_integer(out, number),
+        Value::F64(number) if number.is_finite() => {
+            out.push_str(zmij::Buffer::new().format_finite(number));
+        }
+        // JSON has no word for it; a number that is none must not become one.
+        Value::F64(number) => push_string(out, &number.to_string()),
+        Value::Bool(true) => out.push_str("true"),
+        Value::Bool(false) => out.push_str("false"),
+        Value::Text(text) => push_string(out, text),
+    }
+}
+
+fn push_integer(out: &mut String, number: u64) {
+    out.push_str(itoa::Buffer::new().format(number));
+}
+
+/// Appends `text` as a JSON string.
+pub(crate) fn push_string(out: &mut String, text: &str) {
+    out.push('"');
+    if is_plain(text.as_bytes()) {
+        out.push_str(text);
+    } else {
+        push_escaped(out, text);
+    }
+    out.push('"');
+}
+
+fn push_escaped(out: &mut String, text: &str) {
+    let mut copied = 0;
+    for (at, byte) in text.bytes().enumerate() {
+        if byte >= b' ' && byte != b'"' && byte != b'\\' {
+            continue;
+        }
+        out.push_str(&text[copied..at]);
+        copied = at + 1;
+        match byte {
+            b'"' => out.push_str("\\\""),
+            b'\\' => out.push_str("\\\\"),
+            b'\n' => out.push_str("\\n"),
+            b'\r' => out.push_str("\\r"),
+            b'\t' => out.push_str("\\t"),
+            _ => {
+                const HEX: &[u8; 16] = b"0123456789abcdef";
+                out.push_str("\\u00");
+                out.push(char::from(HEX[usize::from(byte >> 4)]));
+                out.push(char::from(HEX[usize::from(byte & 15)]));
+            }
+        }
+    }
+    out.push_str(&text[copied..]);
+}
+
+/// True when nothing needs escaping: looks at eight bytes at once, since this
+/// scan is two fifths of the work of formatting a record.
+fn is_plain(text: &[u8]) -> bool {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let mut chunks = text.chunks_exact(8);
+    let mut found = 0;
+    for chunk in &mut chunks {
+        let word = chunk
+            .iter()
+            .rev()
+            .fold(0, |word, &byte| word << 8 | u64::from(byte));
+        let quote = word ^ (ONES * u64::from(b'"'));
+        let backslash = word ^ (ONES * u64::from(b'\\'));
+        // A byte below n borrows from its high bit when n is taken away.
+        found |= word.wrapping_sub(ONES * u64::from(b' ')) & !word;
+        found |= quote.wrapping_sub(ONES) & !quote;
+        found |= backslash.wrapping_sub(ONES) & !backslash;
+    }
+    let rest_is_plain = chunks
+        .remainder()
+        .iter()
+        .all(|&byte| byte >= b' ' && byte != b'"' && byte != b'\\');
+    // A borrow can raise a false alarm in the byte above a real hit, never hide one.
+    found & HIGH == 0 && rest_is_plain
+}
+
+/// Renders times; remembers the second rendered last.
+#[derive(Default)]
+pub(crate) struct Clock {
+    second: u64,
+    text: String,
+}
+
+impl Clock {
+    /// Appends RFC 3339 in UTC with microseconds, without the `Z`.
+    pub(crate) fn push(&mut self, out: &mut String, unix_nanos: u64) {
+        let second = unix_nanos / 1_000_000_000;
+        if self.second != second || self.text.is_empty() {
+            self.second = second;
+            // Nanoseconds in 64 bits reach the year 2554, well inside jiff's range.
+            let time = jiff::Timestamp::from_second(second as i64).unwrap_or_default();
+            self.text = time.strftime("%Y-%m-%dT%H:%M:%S.").to_string();
+        }
+        out.push_str(&self.text);
+        let micros = unix_nanos % 1_000_000_000 / 1_000;
+        let mut digits = itoa::Buffer::new();
+        // The leading 1 keeps the zeros of the fraction.
+        out.push_str(&digits.format(1_000_000 + micros)[1..]);
+    }
+}
+
+/// Hashes an address: callsites are few and far apart, so one multiplication does.
+#[derive(Default)]
+pub(crate) struct AddressHasher(u64);
+
+impl Hasher for AddressHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.0 = (self.0 << 8 | u64::from(byte)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        }
+    }
+    fn write_usize(&mut self, address: usize) {
+        self.0 = (address as u64 >> 3).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn escaped(text: &str) -> String {
+        let mut out = String::new();
+        push_string(&mut out, text);
+        out
+    }
+
+    #[test]
+    fn strings_survive_a_strict_parser() {
+        let every_ascii: String = (0..128u8).map(char::from).collect();
+        for text in [
+            "",
+            "plain text",
+            "ü\u{1F600}",
+            "a\"b\\c\nd",
+            "1234567\"",
+            "\u{0}",
+            &every_ascii,
+        ] {
+            let back: String = serde_json::from_str(&escaped(text)).expect("valid JSON");
+            assert_eq!(back, text);
+        }
+    }
+
+    #[test]
+    fn the_plain_scan_agrees_with_a_naive_one() {
+        for byte in 0..=255u8 {
+            for length in [1, 7, 8, 9, 17] {
+                for place in 0..length {
+                    let mut text = vec![b'x'; length];
+                    text[place] = byte;
+                    let naive = byte >= b' ' && byte != b'"' && byte != b'\\';
+                    assert_eq!(is_plain(&text), naive, "byte {byte} at {place} of {length}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn times_keep_their_zeros_and_roll_over() {
+        let mut clock = Clock::default();
+        let mut render = |nanos| {
+            let mut out = String::new();
+            clock.push(&mut out, nanos);
+            out
+        };
+        assert_eq!(render(0), "1970-01-01T00:00:00.000000");
+        assert_eq!(render(999_999_999), "1970-01-01T00:00:00.999999");
+        assert_eq!(render(1_000_001_000), "1970-01-01T00:00:01.000001");
+        assert_eq!(
+            render(1_709_208_000_000_000_000),
+            "2024-02-29T12:00:00.000000"
+        );
+    }
+
+    #[test]
+    fn the_path_of_the_build_machine_is_left_out() {
+        let file = "/home/alice/.cargo/registry/src/index-123/ureq-3.5.2/src/run.rs";
+        assert_eq!(without_build_directory(file), "ureq-3.5.2/src/run.rs");
+        assert_eq!(without_build_directory("src/main.rs"), "src/main.rs");
+    }
+}

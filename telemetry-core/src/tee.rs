@@ -1,0 +1,120 @@
+//! One pipeline, several destinations.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use crate::complain::complain;
+use crate::lock;
+use crate::record::Record;
+use crate::sink::{LossReason, Losses, Sink, SinkError, SinkStats};
+
+/// Gives each record to several sinks, in order.
+///
+/// A sink that fails, refuses or panics does not hurt the others. A panic is
+/// reported once on stderr, counted as a loss of that sink, and the sink is
+/// tried again with the next record. [`flush`](Sink::flush) and
+/// [`close`](Sink::close) go through the sinks in order and share one limit, so
+/// put last what should be closed last.
+pub struct Tee {
+    branches: Vec<Branch>,
+}
+
+struct Branch {
+    sink: Box<dyn Sink>,
+    panics: Mutex<Losses>,
+}
+
+impl Tee {
+    /// A tee of these sinks.
+    pub fn of(sinks: impl IntoIterator<Item = Box<dyn Sink>>) -> Self {
+        let branches = sinks
+            .into_iter()
+            .map(|sink| Branch {
+                sink,
+                panics: Mutex::default(),
+            })
+            .collect();
+        Self { branches }
+    }
+
+    /// Does the same with every sink under one limit; returns the first error.
+    fn in_order(
+        &self,
+        limit: Duration,
+        mut act: impl FnMut(&dyn Sink, Duration) -> Result<(), SinkError>,
+    ) -> Result<(), SinkError> {
+        let deadline = Instant::now() + limit;
+        let mut first_error = None;
+        for branch in &self.branches {
+            let rest = deadline.saturating_duration_since(Instant::now());
+            let result = catch_unwind(AssertUnwindSafe(|| act(&*branch.sink, rest)));
+            first_error = first_error.or(result.unwrap_or(Ok(())).err());
+        }
+        first_error.map_or(Ok(()), Err)
+    }
+}
+
+impl Branch {
+    fn write(&self, record: &Record<'_>) -> Result<(), SinkError> {
+        catch_unwind(AssertUnwindSafe(|| self.sink.write(record))).unwrap_or_else(|_| {
+            let mut panics = lock(&self.panics);
+            if panics.total() == 0 {
+                complain(
+                    "a sink panicked; the record is lost and counted, and the sink is tried again",
+                );
+            }
+            panics.add(LossReason::SinkPanicked, record.level(), 1);
+            Ok(())
+        })
+    }
+
+    fn stats(&self, into: &mut Vec<SinkStats>) {
+        let first = into.len();
+        self.sink.stats(into);
+        let panics = lock(&self.panics);
+        if let Some(own) = into.get_mut(first) {
+            // The sink could not count what it panicked on.
+            own.accepted += panics.total();
+            own.dropped += panics.total();
+            for (reason, level, count) in panics.iter() {
+                own.lost.add(reason, level, count);
+            }
+        }
+    }
+}
+
+impl Sink for Tee {
+    fn write(&self, record: &Record<'_>) -> Result<(), SinkError> {
+        let mut first_error = None;
+        for branch in &self.branches {
+            if let Err(error) = branch.write(record) {
+                first_error.get_or_insert(error);
+            }
+        }
+        first_error.map_or(Ok(()), Err)
+    }
+
+    fn batch_end(&self) {
+        for branch in &self.branches {
+            // What it could not write it counts when it is asked again.
+            let _ = catch_unwind(AssertUnwindSafe(|| branch.sink.batch_end()));
+        }
+    }
+
+    fn flush(&self, limit: Duration) -> Result<(), SinkError> {
+        self.in_order(limit, |sink, rest| sink.flush(rest))
+    }
+
+    fn close(&self, limit: Duration) -> Result<(), SinkError> {
+        self.in_order(limit, |sink, rest| sink.close(rest))
+    }
+
+    fn reopen(&self) {
+        self.branches.iter().for_each(|branch| branch.sink.reopen());
+    }
+
+    fn stats(&self, into: &mut Vec<SinkStats>) {
+        self.branches.iter().for_each(|branch| branch.stats(into));
+    }
+}

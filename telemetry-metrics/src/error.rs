@@ -1,0 +1,84 @@
+//! What can go wrong in this crate.
+
+use std::net::SocketAddr;
+
+/// Why the recorder or the endpoint could not be set up.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MetricsError {
+    /// The process has a global recorder already, ours or another one.
+    #[error("a metrics recorder is installed already; install one for each process")]
+    AlreadyInstalled,
+    /// A name that Prometheus does not take; the exporter would silently change
+    /// it.
+    #[error("`{name}` in metric family `{family}` is not a valid Prometheus name")]
+    InvalidName {
+        /// The family.
+        family: &'static str,
+        /// The name of the family or of its label.
+        name: &'static str,
+    },
+    /// Two presets define the same family differently.
+    #[error("metric family `{family}` is defined twice, and not in the same way")]
+    Conflict {
+        /// The family.
+        family: &'static str,
+    },
+    /// Histogram buckets must exist and ascend.
+    #[error("the buckets of histogram `{family}` are empty or do not ascend")]
+    Buckets {
+        /// The family.
+        family: &'static str,
+    },
+    /// A preset does not give values for a label of its family.
+    #[error("the preset of `{family}` gives no values for its label `{label}`")]
+    MissingLabel {
+        /// The family.
+        family: &'static str,
+        /// The label without values.
+        label: &'static str,
+    },
+    /// A preset gives values for a label that its family does not have.
+    #[error("metric family `{family}` has no label `{label}`")]
+    UnknownLabel {
+        /// The family.
+        family: &'static str,
+        /// The label that it does not have.
+        label: &'static str,
+    },
+    /// Everybody who reaches the machine could read the endpoint.
+    #[error(
+        "refusing to listen on {address} without authentication: bind to 127.0.0.1, \
+         or set `allow_remote_without_auth`"
+    )]
+    NotLocal {
+        /// The address that was asked for.
+        address: SocketAddr,
+    },
+    /// Most often: another process has the port.
+    #[error("cannot listen on {address}; free the port or set another `port`")]
+    Bind {
+        /// The address that was asked for.
+        address: SocketAddr,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A setting of the endpoint with which it could not work.
+    #[error("`{setting}` of the metrics endpoint must be at least {minimum}")]
+    TooSmall {
+        /// Name of the field of the configuration.
+        setting: &'static str,
+        /// The smallest value that works.
+        minimum: u64,
+    },
+    /// The system gave us no thread or runtime.
+    #[error("cannot start the thread `{name}`")]
+    Thread {
+        /// Name of the thread.
+        name: &'static str,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+}
