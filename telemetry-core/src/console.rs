@@ -172,6 +172,12 @@ impl Paint {
             out.push_str(text);
         }
     }
+
+    fn visible(self, out: &mut String, style: &str, text: &str) {
+        let mut escaped = String::new();
+        push_visible(&mut escaped, text);
+        self.push(out, style, &escaped);
+    }
 }
 
 const DIM: &str = "2";
@@ -191,7 +197,8 @@ fn push_pretty(out: &mut String, clock: &mut Clock, record: &Record<'_>, paint: 
         Level::TRACE => (" TRACE ", "35"),
     };
     paint.push(out, style, level);
-    paint.push(out, DIM, record.target());
+    // A target of the `log` crate may be any text.
+    paint.visible(out, DIM, record.target());
     paint.push(out, DIM, ": ");
     push_visible(out, record.message());
     for (name, value) in record.fields() {

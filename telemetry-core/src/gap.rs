@@ -53,7 +53,7 @@ impl Gap {
         );
         let mut text = message.clone();
         text.push_str("log_write");
-        let number = |index: u8, bits| Field {
+        let number = |index: u16, bits| Field {
             name: NAMES[usize::from(index)],
             kind: Kind::U64,
             role: Role::Plain,
@@ -61,7 +61,7 @@ impl Gap {
             len: 0,
             bits,
         };
-        let words = |index: u8, role, start: usize, end: usize| Field {
+        let words = |index: u16, role, start: usize, end: usize| Field {
             name: NAMES[usize::from(index)],
             kind: Kind::Text,
             role,
@@ -77,7 +77,7 @@ impl Gap {
             number(4, self.last_seq),
         ];
         let by_level = self.by_level.iter().enumerate();
-        fields.extend(by_level.map(|(place, &count)| number(5 + place as u8, count)));
+        fields.extend(by_level.map(|(place, &count)| number(5 + place as u16, count)));
         let since_1970 = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();

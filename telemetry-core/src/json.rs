@@ -47,7 +47,7 @@ impl Line {
 #[derive(Default)]
 pub(crate) struct Encoder {
     clock: Clock,
-    sites: HashMap<usize, Site, BuildHasherDefault<AddressHasher>>,
+    sites: Sites,
     /// The span encoded last; holding it keeps its address from being reused.
     span: Option<Arc<Span>>,
     spans: String,
@@ -55,13 +55,12 @@ pub(crate) struct Encoder {
 
 impl Encoder {
     pub(crate) fn encode(&mut self, out: &mut String, record: &Record<'_>) {
+        if let Some(span) = record.span {
+            self.remember_spans(span);
+        }
+        let site = self.sites.get(record.metadata());
         out.push_str(r#"{"timestamp":""#);
         self.clock.push(out, record.unix_nanos());
-        let meta = record.metadata();
-        let site = self
-            .sites
-            .entry(std::ptr::from_ref(meta).addr())
-            .or_insert_with(|| Site::new(meta));
         if record.head.bridged {
             push_head(out, record.level().as_str(), record.target());
         } else {
@@ -69,18 +68,10 @@ impl Encoder {
         }
         push_string(out, record.message());
         out.push_str(r#","fields":{"#);
-        push_fields(out, record, &site.keys);
+        let plain = record.fields.iter().filter(|f| f.role == Role::Plain);
+        site.push_fields(out, plain.map(|field| (field, field.value(record.text))));
         out.push('}');
-        if let Some(span) = record.span {
-            if !self
-                .span
-                .as_ref()
-                .is_some_and(|last| Arc::ptr_eq(last, span))
-            {
-                self.spans.clear();
-                push_spans(&mut self.spans, span);
-                self.span = Some(Arc::clone(span));
-            }
+        if record.span.is_some() {
             out.push_str(&self.spans);
         }
         if record.head.bridged {
@@ -91,6 +82,42 @@ impl Encoder {
         out.push_str(record.head.identity.json());
         push_integer(out, record.seq);
         out.push('}');
+    }
+
+    /// Renders `,"spans":[…]`, outermost first, if it is not there already.
+    fn remember_spans(&mut self, innermost: &Arc<Span>) {
+        let is_last = |last: &Arc<Span>| Arc::ptr_eq(last, innermost);
+        if self.span.as_ref().is_some_and(is_last) {
+            return;
+        }
+        let mut chain = vec![innermost];
+        while let Some(parent) = chain[chain.len() - 1].parent() {
+            chain.push(parent);
+        }
+        let out = &mut self.spans;
+        out.clear();
+        let mut before = r#","spans":[{"name":"#;
+        for span in chain.iter().rev() {
+            out.push_str(std::mem::replace(&mut before, r#",{"name":"#));
+            push_string(out, span.name());
+            out.push_str(r#","fields":{"#);
+            let site = self.sites.get(span.metadata());
+            site.push_fields(out, span.fields());
+            out.push_str("}}");
+        }
+        out.push(']');
+        self.span = Some(Arc::clone(innermost));
+    }
+}
+
+/// Callsites of events and spans by their address, which is theirs for ever.
+#[derive(Default)]
+struct Sites(HashMap<usize, Site, BuildHasherDefault<AddressHasher>>);
+
+impl Sites {
+    fn get(&mut self, meta: &'static Metadata<'static>) -> &Site {
+        let address = std::ptr::from_ref(meta).addr();
+        self.0.entry(address).or_insert_with(|| Site::new(meta))
     }
 }
 
@@ -114,15 +141,35 @@ impl Site {
         for field in meta.fields() {
             // A macro may name a field twice; an object may not.
             let key = (1..)
-                .map(|nth| push_key(field.name(), nth))
+                .map(|nth| key(field.name(), nth))
                 .find(|key| !keys.contains(key));
             keys.extend(key);
         }
         Self { head, place, keys }
     }
+
+    /// The entries of a `fields` object.
+    #[inline]
+    fn push_fields<'a>(
+        &self,
+        out: &mut String,
+        fields: impl Iterator<Item = (&'a Field, Value<'a>)>,
+    ) {
+        let mut comma = 1;
+        for (field, value) in fields {
+            // Every field is named by its callsite.
+            let Some(key) = self.keys.get(field.index()) else {
+                continue;
+            };
+            // The first key does without its comma.
+            out.push_str(&key[comma..]);
+            comma = 0;
+            push_value(out, value);
+        }
+    }
 }
 
-fn push_key(name: &str, nth: u32) -> String {
+fn key(name: &str, nth: u32) -> String {
     let mut key = String::from(",");
     if nth == 1 {
         push_string(&mut key, name);
@@ -158,75 +205,13 @@ fn push_place(out: &mut String, module: Option<&str>, file: Option<&str>, line: 
 
 /// Dependencies are compiled by absolute path: keep what names the package,
 /// not the home directory of whoever built the program.
-fn without_build_directory(file: &str) -> &str {
+pub(crate) fn without_build_directory(file: &str) -> &str {
     let Some((_, in_registry)) = file.split_once("/registry/src/") else {
         return file;
     };
     in_registry
         .split_once('/')
         .map_or(in_registry, |(_, path)| path)
-}
-
-fn push_fields(out: &mut String, record: &Record<'_>, keys: &[String]) {
-    let mut first = true;
-    for field in record.fields {
-        if field.role != Role::Plain {
-            continue;
-        }
-        // Every field of an event is named by its callsite.
-        let Some(key) = keys.get(field.index()) else {
-            continue;
-        };
-        out.push_str(if std::mem::take(&mut first) {
-            &key[1..]
-        } else {
-            key
-        });
-        push_value(out, field.value(record.text));
-    }
-}
-
-/// `,"spans":[…]`, outermost first.
-fn push_spans(out: &mut String, innermost: &Arc<Span>) {
-    let mut chain = vec![innermost];
-    while let Some(parent) = chain[chain.len() - 1].parent() {
-        chain.push(parent);
-    }
-    for (place, span) in chain.iter().rev().enumerate() {
-        out.push_str(if place == 0 {
-            r#","spans":[{"name":"#
-        } else {
-            r#",{"name":"#
-        });
-        push_string(out, span.name());
-        out.push_str(r#","fields":{"#);
-        let mut names: Vec<&str> = Vec::new();
-        for (field, value) in span.fields() {
-            push_span_field(out, &mut names, field, value);
-        }
-        out.push_str("}}");
-    }
-    out.push(']');
-}
-
-fn push_span_field<'a>(
-    out: &mut String,
-    names: &mut Vec<&'a str>,
-    field: &'a Field,
-    value: Value<'_>,
-) {
-    if !names.is_empty() {
-        out.push(',');
-    }
-    let before = names.iter().filter(|name| **name == field.name).count();
-    if before == 0 {
-        push_string(out, field.name);
-    } else {
-        push_string(out, &format!("{}_{}", field.name, before + 1));
-    }
-    names.push(field.name);
-    out.push(':');
-    push_value(out, value);
 }
 
 fn push_value(out: &mut String, value: Value<'_>) {

@@ -45,6 +45,7 @@ mod capture;
 mod identity;
 mod record;
 mod span;
+mod visit;
 
 mod sink;
 
@@ -63,9 +64,7 @@ mod complain;
 mod panic;
 
 pub use bridge::install_log_bridge;
-pub use capture::{
-    Capture, MAX_TEXT_BYTES, MAX_VALUE_BYTES, suppress_events_of_this_thread, suppressed_events,
-};
+pub use capture::{Capture, suppress_events_of_this_thread, suppressed_events};
 pub use complain::complain;
 pub use console::{Console, Format};
 pub use filtered::Filtered;
@@ -80,11 +79,20 @@ pub use record::{Field, Record, Rewrite, Value};
 pub use sink::{Health, LEVELS, LossReason, Losses, Sink, SinkError, SinkStats, level_index};
 pub use span::Span;
 pub use tee::Tee;
+pub use visit::{MAX_TEXT_BYTES, MAX_VALUE_BYTES};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Locks; a panic of another holder does not spread. What it left behind is at
 /// worst a count that is off by one, and a log that ends is worse.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// When a limit that starts now is over. A limit that the clock cannot hold,
+/// such as [`Duration::MAX`], ends after a century.
+fn deadline_after(limit: Duration) -> Instant {
+    const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+    Instant::now() + limit.min(CENTURY)
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::lock;
 use crate::record::Record;
-use crate::sink::{Sink, SinkError, SinkStats};
+use crate::sink::{LossReason, Losses, Sink, SinkError, SinkStats};
 
 /// Keeps the JSON line of every record in memory, without a bound.
 ///
@@ -25,6 +25,8 @@ struct Inner {
 struct Lines {
     kept: Vec<String>,
     closed: bool,
+    /// What came after the close.
+    lost: Losses,
 }
 
 impl MemorySink {
@@ -58,6 +60,7 @@ impl Sink for MemorySink {
     fn write(&self, record: &Record<'_>) -> Result<(), SinkError> {
         let mut lines = lock(&self.0.lines);
         if lines.closed {
+            lines.lost.add(LossReason::Shutdown, record.level(), 1);
             return Err(SinkError::Closed { sink: "memory" });
         }
         lines.kept.push(record.json().to_owned());
@@ -75,11 +78,15 @@ impl Sink for MemorySink {
     }
 
     fn stats(&self, into: &mut Vec<SinkStats>) {
-        let count = lock(&self.0.lines).kept.len() as u64;
+        let lines = lock(&self.0.lines);
+        let delivered = lines.kept.len() as u64;
+        let dropped = lines.lost.total();
         into.push(SinkStats {
             name: Cow::Borrowed("memory"),
-            accepted: count,
-            delivered: count,
+            accepted: delivered + dropped,
+            delivered,
+            dropped,
+            lost: lines.lost.clone(),
             ..SinkStats::default()
         });
     }

@@ -59,7 +59,7 @@ pub struct Field {
     pub(crate) kind: Kind,
     pub(crate) role: Role,
     /// Place of the name in the callsite's field set.
-    pub(crate) index: u8,
+    pub(crate) index: u16,
     /// Length of the text in bytes.
     pub(crate) len: u32,
     /// The number, or where the text starts in the arena.
@@ -91,6 +91,11 @@ impl Field {
             Kind::Bool => Value::Bool(self.bits != 0),
             Kind::Text => Value::Text(self.slice(text)),
         }
+    }
+
+    /// Bytes of text in the arena.
+    pub(crate) fn text_len(&self) -> usize {
+        self.len as usize
     }
 
     pub(crate) fn slice<'a>(&self, text: &'a str) -> &'a str {

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tracing::Metadata;
 
-use crate::record::{Field, Kind, Role, Value};
+use crate::record::{Field, Value};
+use crate::visit::Values;
 
 /// A span at one moment: its name, its fields, its parent.
 ///
@@ -26,7 +27,7 @@ impl Span {
     pub(crate) fn new(
         parent: Option<Arc<Span>>,
         meta: &'static Metadata<'static>,
-        values: &SpanValues,
+        values: &Values,
         freshness: Freshness,
     ) -> Self {
         Self {
@@ -67,7 +68,7 @@ impl Span {
         parent: Option<Arc<Span>>,
         mut change: impl FnMut(&Field, Value<'a>) -> Option<String>,
     ) -> Self {
-        let mut values = SpanValues::default();
+        let mut values = Values::default();
         for (field, value) in self.fields() {
             match change(field, value) {
                 Some(text) => values.put_text(field, &text),
@@ -87,51 +88,6 @@ impl Span {
             span = this.parent.as_deref();
         }
         true
-    }
-}
-
-/// The field values of a live span.
-#[derive(Debug, Default, Clone)]
-pub(crate) struct SpanValues {
-    pub(crate) fields: Vec<Field>,
-    pub(crate) text: String,
-}
-
-impl SpanValues {
-    /// Takes over newer values; a field that has one already gets the new one.
-    pub(crate) fn merge(&mut self, newer: &SpanValues) {
-        let mut merged = SpanValues::default();
-        for field in &self.fields {
-            let newest = newer.fields.iter().rev().find(|n| n.index == field.index);
-            match newest {
-                Some(newest) => merged.put(newest, newest.value(&newer.text)),
-                None => merged.put(field, field.value(&self.text)),
-            }
-        }
-        for field in &newer.fields {
-            if !merged.fields.iter().any(|old| old.index == field.index) {
-                merged.put(field, field.value(&newer.text));
-            }
-        }
-        *self = merged;
-    }
-
-    fn put(&mut self, field: &Field, value: Value<'_>) {
-        match value {
-            Value::Text(text) => self.put_text(field, text),
-            _ => self.fields.push(*field),
-        }
-    }
-
-    fn put_text(&mut self, field: &Field, text: &str) {
-        self.fields.push(Field {
-            kind: Kind::Text,
-            role: Role::Plain,
-            len: text.len() as u32,
-            bits: self.text.len() as u64,
-            ..*field
-        });
-        self.text.push_str(text);
     }
 }
 

@@ -5,17 +5,18 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use crate::complain::complain;
-use crate::lock;
 use crate::record::Record;
 use crate::sink::{LossReason, Losses, Sink, SinkError, SinkStats};
+use crate::{deadline_after, lock};
 
 /// Gives each record to several sinks, in order.
 ///
 /// A sink that fails, refuses or panics does not hurt the others. A panic is
 /// reported once on stderr, counted as a loss of that sink, and the sink is
 /// tried again with the next record. [`flush`](Sink::flush) and
-/// [`close`](Sink::close) go through the sinks in order and share one limit, so
-/// put last what should be closed last.
+/// [`close`](Sink::close) go through the sinks in order and share one limit:
+/// each has an equal part of what those before have left, so that one that hangs
+/// does not use up the time of the others. Put last what should be closed last.
 pub struct Tee {
     branches: Vec<Branch>,
 }
@@ -44,12 +45,13 @@ impl Tee {
         limit: Duration,
         mut act: impl FnMut(&dyn Sink, Duration) -> Result<(), SinkError>,
     ) -> Result<(), SinkError> {
-        let deadline = Instant::now() + limit;
+        let deadline = deadline_after(limit);
         let mut first_error = None;
-        for branch in &self.branches {
+        for (place, branch) in self.branches.iter().enumerate() {
             let rest = deadline.saturating_duration_since(Instant::now());
-            let result = catch_unwind(AssertUnwindSafe(|| act(&*branch.sink, rest)));
-            first_error = first_error.or(result.unwrap_or(Ok(())).err());
+            let part = rest / (self.branches.len() - place) as u32;
+            let result = catch_unwind(AssertUnwindSafe(|| act(&*branch.sink, part)));
+            first_error = first_error.or(result.unwrap_or_else(|_| Err(panicked())).err());
         }
         first_error.map_or(Ok(()), Err)
     }
@@ -111,10 +113,20 @@ impl Sink for Tee {
     }
 
     fn reopen(&self) {
-        self.branches.iter().for_each(|branch| branch.sink.reopen());
+        for branch in &self.branches {
+            // The panic was reported by the hook; the next write shows the damage.
+            let _ = catch_unwind(AssertUnwindSafe(|| branch.sink.reopen()));
+        }
     }
 
     fn stats(&self, into: &mut Vec<SinkStats>) {
         self.branches.iter().for_each(|branch| branch.stats(into));
+    }
+}
+
+fn panicked() -> SinkError {
+    SinkError::Failed {
+        sink: "tee",
+        source: "one of its sinks panicked".into(),
     }
 }

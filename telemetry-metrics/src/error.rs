@@ -1,5 +1,6 @@
 //! What can go wrong in this crate.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 
 /// Why the recorder or the endpoint could not be set up.
@@ -56,7 +57,7 @@ pub enum MetricsError {
         address: SocketAddr,
     },
     /// Most often: another process has the port.
-    #[error("cannot listen on {address}; free the port or set another `port`")]
+    #[error("cannot listen on {address}: {}", advice(source))]
     Bind {
         /// The address that was asked for.
         address: SocketAddr,
@@ -81,4 +82,18 @@ pub enum MetricsError {
         #[source]
         source: std::io::Error,
     },
+}
+
+/// What to do about an address on which one cannot listen.
+fn advice(source: &std::io::Error) -> &'static str {
+    match source.kind() {
+        ErrorKind::AddrInUse => "another process has the port; stop it, or set another `port`",
+        ErrorKind::AddrNotAvailable => {
+            "this machine does not have the address; set another `bind_address`"
+        }
+        ErrorKind::PermissionDenied => {
+            "this user may not have the port; set a `port` of 1024 or more"
+        }
+        _ => "set another `port` or `bind_address`",
+    }
 }

@@ -106,6 +106,7 @@ impl Family {
 #[derive(Debug, Clone)]
 pub struct Preset {
     pub(crate) family: Family,
+    has_series: bool,
     values: Vec<(&'static str, Vec<String>)>,
 }
 
@@ -115,13 +116,21 @@ impl Preset {
     pub fn of(family: impl Into<Family>) -> Self {
         Self {
             family: family.into(),
+            has_series: true,
             values: Vec::new(),
         }
     }
 
+    /// Help text and buckets only, for a family whose series somebody else makes.
+    pub fn described(family: impl Into<Family>) -> Self {
+        Self {
+            has_series: false,
+            ..Self::of(family)
+        }
+    }
+
     /// The known values of a label; the series are all combinations. An empty
-    /// list makes no series: the family is only described, for labels of which
-    /// nothing is known at the start.
+    /// list makes no series.
     #[must_use]
     pub fn each<V: AsRef<str>>(
         mut self,
@@ -136,6 +145,9 @@ impl Preset {
     /// The label values of every series, in the order of the family's labels.
     pub(crate) fn series(&self) -> Result<Vec<Vec<&str>>, MetricsError> {
         self.refuse_unknown_labels()?;
+        if !self.has_series {
+            return Ok(Vec::new());
+        }
         let mut series: Vec<Vec<&str>> = vec![Vec::new()];
         for label in self.family.labels {
             let values = self.values_of(label)?;
@@ -238,6 +250,11 @@ mod tests {
             .each("a", ["1"])
             .each("b", Vec::<String>::new());
         assert!(preset.series().unwrap().is_empty());
+    }
+
+    #[test]
+    fn described_family_has_no_series_and_needs_no_values() {
+        assert!(Preset::described(TWO).series().unwrap().is_empty());
     }
 
     #[test]

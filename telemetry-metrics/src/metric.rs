@@ -318,22 +318,23 @@ pub fn redaction_presets<R: AsRef<str>>(rules: impl IntoIterator<Item = R>) -> V
 }
 
 /// What this crate fills itself, in every program that installs its recorder.
+/// The series of sinks and collectors come with them.
 pub(crate) fn own_presets() -> Vec<Preset> {
-    let none: [&str; 0] = [];
     vec![
-        Preset::of(Metric::Records)
-            .each("sink", none)
-            .each("outcome", OUTCOMES),
-        Preset::of(Metric::RecordsPending).each("sink", none),
-        Preset::of(Metric::RecordsLost)
-            .each("sink", none)
-            .each("reason", none)
-            .each("level", none),
         Preset::of(Metric::LabelsFolded).each("metric", [Metric::LogEntries.name()]),
-        Preset::of(Metric::CollectionErrors).each("collector", none),
         Preset::of(Metric::HttpRequests).each("status", HTTP_STATUSES),
         Preset::of(Metric::HttpConnections).each("outcome", CONNECTION_OUTCOMES),
         Preset::of(Metric::DaemonUptime),
+        Preset::of(Metric::DaemonMemory),
+        Preset::of(Metric::DaemonCpu),
+        Preset::of(Metric::ProcessCpu),
+        Preset::of(Metric::ProcessOpenFds),
+        Preset::of(Metric::ProcessMaxFds),
+        Preset::of(Metric::ProcessVirtualMemory),
+        Preset::of(Metric::ProcessVirtualMemoryMax),
+        Preset::of(Metric::ProcessResidentMemory),
+        Preset::of(Metric::ProcessStartTime),
+        Preset::of(Metric::ProcessThreads),
     ]
 }
 

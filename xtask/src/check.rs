@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
-use xshell::{Shell, cmd};
+use xshell::{Cmd, Shell, cmd};
 
 use crate::step::{Step, quiet, say};
 use crate::{deny, features, tools};
@@ -34,7 +34,7 @@ impl Options {
         if let Some(unknown) = options.iter().find(|option| *option != "--long") {
             bail!("unknown option {unknown}; `check` knows only --long");
         }
-        let long = !options.is_empty();
+        let long = options.iter().any(|option| option == "--long");
         Ok(Self { long, only })
     }
 }
@@ -84,7 +84,7 @@ fn steps(shell: &Shell, long: bool) -> Vec<Step<'_>> {
             name: "format",
             covers: "rustfmt",
             advice: "run `cargo fmt --all`",
-            run: Box::new(|| silent(quiet(cmd!(shell, "cargo fmt --all --check -- --files-with-diff")))),
+            run: Box::new(|| format(shell)),
         },
         Step {
             name: "deny",
@@ -102,12 +102,7 @@ fn steps(shell: &Shell, long: bool) -> Vec<Step<'_>> {
             name: "clippy",
             covers: "all targets with all features, warnings denied",
             advice: "mend the code; an exception needs #[expect(…, reason = \"…\")]",
-            run: Box::new(|| {
-                silent(quiet(cmd!(
-                    shell,
-                    "cargo clippy --workspace --all-targets --all-features -- -D warnings"
-                )))
-            }),
+            run: Box::new(|| clippy(shell)),
         },
         Step {
             name: "test",
@@ -119,31 +114,43 @@ fn steps(shell: &Shell, long: bool) -> Vec<Step<'_>> {
             name: "doc",
             covers: "all public items, warnings denied",
             advice: "mend the documentation; `cargo doc --workspace --no-deps --all-features` shows it",
-            run: Box::new(|| {
-                let _deny = shell.push_env("RUSTDOCFLAGS", "-D warnings");
-                silent(quiet(cmd!(
-                    shell,
-                    "cargo doc --workspace --no-deps --all-features"
-                )))
-            }),
+            run: Box::new(|| doc(shell)),
         },
         Step {
             name: "features",
             covers: "sync-daemon with every combination of its features",
-            advice: "what a feature brings in has to stand behind its `#[cfg(feature = …)]`",
+            advice: "if only this step fails: what a feature brings in has to stand behind its `#[cfg(feature = …)]`",
             run: Box::new(|| feature_combinations(shell)),
         },
         Step {
             name: "alone",
-            covers: "each library crate by itself",
-            advice: "the crate uses a feature of a dependency that only another crate switches on: name it in its own manifest",
+            covers: "each library crate by itself, with and without its default features",
+            advice: "if only this step fails: the crate uses a feature of a dependency that only another crate switches on: name it in its own manifest",
             run: Box::new(|| each_crate_alone(shell)),
         },
     ]
 }
 
-fn silent(outcome: Result<()>) -> Result<String> {
-    outcome.map(|()| String::new())
+fn format(shell: &Shell) -> Result<String> {
+    quiet(cmd!(shell, "cargo fmt --all --check -- --files-with-diff"))?;
+    Ok(String::new())
+}
+
+fn clippy(shell: &Shell) -> Result<String> {
+    quiet(cmd!(
+        shell,
+        "cargo clippy --quiet --workspace --all-targets --all-features -- -D warnings"
+    ))?;
+    Ok(String::new())
+}
+
+fn doc(shell: &Shell) -> Result<String> {
+    let _deny = shell.push_env("RUSTDOCFLAGS", "-D warnings");
+    quiet(cmd!(
+        shell,
+        "cargo doc --quiet --workspace --no-deps --all-features"
+    ))?;
+    Ok(String::new())
 }
 
 /// Prints what cargo prints: its closing lines are the proof that tests ran.
@@ -153,9 +160,10 @@ fn test(shell: &Shell, long: bool) -> Result<String> {
         shell,
         "cargo test --workspace --all-features --no-fail-fast --quiet"
     );
-    let command = match long {
-        true => command.env(LONG_VARIABLE, "1"),
-        false => command,
+    let command = if long {
+        command.env(LONG_VARIABLE, "1")
+    } else {
+        command
     };
     command.quiet().run().context("some tests failed")?;
     Ok(String::new())
@@ -163,36 +171,49 @@ fn test(shell: &Shell, long: bool) -> Result<String> {
 
 fn feature_combinations(shell: &Shell) -> Result<String> {
     let combinations = features::combinations();
-    let mut failed = Vec::new();
-    for features in &combinations {
-        let command = cmd!(
+    let commands = combinations.iter().map(|features| {
+        cmd!(
             shell,
-            "cargo clippy --package sync-daemon --no-default-features --features {features} -- -D warnings"
-        );
-        if let Err(error) = quiet(command) {
-            failed.push((features, error));
-        }
-    }
-    // One mistake often breaks many combinations: the first output is enough, the other names tell the rest.
-    if let Some((_, first)) = failed.first() {
-        let names: Vec<_> = failed
-            .iter()
-            .map(|(features, _)| format!("[{features}]"))
-            .collect();
-        bail!("{first:#}\nfailed combinations: {}", names.join(" "));
-    }
+            "cargo clippy --quiet --package sync-daemon --no-default-features --features={features} -- -D warnings"
+        )
+    });
+    all_of(commands)?;
     Ok(format!("{} combinations", combinations.len()))
 }
 
 fn each_crate_alone(shell: &Shell) -> Result<String> {
     let libraries = library_crates(shell)?;
-    for library in &libraries {
-        quiet(cmd!(
-            shell,
-            "cargo clippy --package {library} -- -D warnings"
-        ))?;
-    }
+    let commands = libraries.iter().flat_map(|library| {
+        [None, Some("--no-default-features")].map(|features| {
+            cmd!(
+                shell,
+                "cargo clippy --quiet --package {library} {features...} -- -D warnings"
+            )
+        })
+    });
+    all_of(commands)?;
     Ok(libraries.join(", "))
+}
+
+/// Runs all commands, also after one has failed.
+///
+/// One mistake often breaks many of them: the error holds the output of the first, and the others by name.
+fn all_of<'a>(commands: impl Iterator<Item = Cmd<'a>>) -> Result<()> {
+    let mut first = None;
+    let mut others = Vec::new();
+    for command in commands {
+        let name = command.to_string();
+        match (quiet(command), &first) {
+            (Ok(()), _) => {}
+            (Err(error), None) => first = Some(error),
+            (Err(_), Some(_)) => others.push(name),
+        }
+    }
+    match first {
+        None => Ok(()),
+        Some(error) if others.is_empty() => Err(error),
+        Some(error) => bail!("{error:#}\nFailed too:\n{}", others.join("\n")),
+    }
 }
 
 /// The members that other projects can use: those named `telemetry-…`, without the tests.
@@ -220,7 +241,20 @@ fn library_crates(shell: &Shell) -> Result<Vec<String>> {
 
 #[cfg(test)]
 mod tests {
-    use super::Options;
+    use xshell::{Shell, cmd};
+
+    use super::{Options, all_of};
+
+    #[test]
+    fn every_command_runs_and_every_failure_is_named() {
+        let shell = Shell::new().expect("a shell");
+        let scripts = ["exit 0", "echo first >&2; exit 1", "echo again >&2; exit 2"];
+        let outcome = all_of(scripts.iter().map(|script| cmd!(shell, "sh -c {script}")));
+        let message = format!("{:#}", outcome.expect_err("two failures"));
+        assert!(message.contains("\nfirst\n"), "{message}");
+        assert!(message.contains("exit 2"), "{message}");
+        assert!(all_of([cmd!(shell, "true")].into_iter()).is_ok());
+    }
 
     #[test]
     fn steps_and_long_are_told_apart_and_a_typo_is_refused() {

@@ -1,7 +1,259 @@
-//! `sync-daemon config`.
+//! `sync-daemon config init | check | show | schema`.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-/// Arguments.
-#[derive(Debug, clap::Args)]
-pub struct ConfigArgs {}
-/// Runs.
-pub fn run(_: &ConfigArgs, _: &super::Global) -> ExitCode { ExitCode::SUCCESS }
+
+use clap::{Args, Subcommand};
+
+use super::{EXIT_FAILED, EXIT_OK, EXIT_USAGE, Global};
+use crate::config::{Config, Environment, LOCAL_CONFIG_FILE, LoadOptions, Loaded, Metrics, Search};
+
+/// Arguments of `config`.
+#[derive(Debug, Args)]
+pub struct ConfigArgs {
+    /// What to do with the configuration.
+    #[command(subcommand)]
+    pub command: ConfigCommand,
+}
+
+/// The commands of `config`.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Write a file with every key, its default and a sentence
+    Init {
+        /// Where to; `-` is standard output [default: the file of --config, or ./sync-daemon.toml]
+        path: Option<PathBuf>,
+        /// Overwrite the file if it is there
+        #[arg(long)]
+        force: bool,
+    },
+    /// Say everything that is wrong with the configuration
+    Check,
+    /// Print the effective values as TOML
+    Show {
+        /// Say after each value where it comes from
+        #[arg(long)]
+        origin: bool,
+    },
+    /// Print the JSON schema of the configuration, for editors
+    Schema,
+}
+
+/// Runs `config`. Data goes to stdout, everything else to stderr.
+pub fn run(args: &ConfigArgs, global: &Global) -> ExitCode {
+    let code = match &args.command {
+        ConfigCommand::Init { path, force } => init(path.as_deref(), *force, global),
+        ConfigCommand::Check => check(global),
+        ConfigCommand::Show { origin } => show(*origin, global),
+        ConfigCommand::Schema => print(&format!("{:#}\n", Config::json_schema())),
+    };
+    ExitCode::from(code)
+}
+
+fn init(path: Option<&Path>, force: bool, global: &Global) -> u8 {
+    let named = path.or(global.config.first().map(PathBuf::as_path));
+    let path = named.unwrap_or(Path::new(LOCAL_CONFIG_FILE));
+    if path == Path::new("-") {
+        return print(&Config::commented_defaults());
+    }
+    match write_new(path, force) {
+        Ok(()) => {
+            say(&format!("wrote {}", path.display()));
+            EXIT_OK
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            say(&format!(
+                "{} is there already; --force overwrites it",
+                path.display()
+            ));
+            EXIT_FAILED
+        }
+        Err(error) => {
+            say(&format!("cannot write {}: {error}", path.display()));
+            EXIT_FAILED
+        }
+    }
+}
+
+fn write_new(path: &Path, force: bool) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options
+        .write(true)
+        .create_new(!force)
+        .create(force)
+        .truncate(force);
+    options
+        .open(path)?
+        .write_all(Config::commented_defaults().as_bytes())
+}
+
+fn check(global: &Global) -> u8 {
+    let (search, loaded) = load(global);
+    if search.files.is_empty() {
+        say(&format!(
+            "{}; `sync-daemon config init` writes one",
+            nothing_found(&search)
+        ));
+        return EXIT_USAGE;
+    }
+    match loaded {
+        Some(loaded) => print(&summary(&loaded)),
+        None => EXIT_USAGE,
+    }
+}
+
+fn show(origin: bool, global: &Global) -> u8 {
+    let (search, loaded) = load(global);
+    let Some(loaded) = loaded else {
+        return EXIT_USAGE;
+    };
+    if search.files.is_empty() {
+        say(&format!(
+            "{}; these are the defaults",
+            nothing_found(&search)
+        ));
+    }
+    print(&match origin {
+        true => loaded.config.to_toml_with_origins(&loaded.origins),
+        false => loaded.config.to_toml(),
+    })
+}
+
+/// Loads as `start` would, and says what is wrong.
+fn load(global: &Global) -> (Search, Option<Loaded>) {
+    let environment = Environment::of_process();
+    let search = Search::new(&global.config, &environment);
+    let loaded = Config::load(&LoadOptions::new(search.files.clone(), environment));
+    let loaded = loaded.map_err(|errors| say(&errors.to_string())).ok();
+    (search, loaded)
+}
+
+fn nothing_found(search: &Search) -> String {
+    let places: Vec<_> = search
+        .looked_for
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    format!("no configuration file; looked for {}", places.join(", "))
+}
+
+/// One line: what was read, the jobs, and what will listen or upload.
+fn summary(loaded: &Loaded) -> String {
+    let files = loaded.files.iter().map(|path| path.display().to_string());
+    let sources: Vec<String> = files.chain(loaded.variables.iter().cloned()).collect();
+    let telemetry = &loaded.config.telemetry;
+    let metrics = match telemetry.metrics.enabled {
+        true => format!("metrics on {}", endpoint(&telemetry.metrics)),
+        false => "metrics off".to_owned(),
+    };
+    let upload = match telemetry.pocketbase_logging.enabled {
+        true => format!("logs to {}", telemetry.pocketbase_logging.url),
+        false => "PocketBase off".to_owned(),
+    };
+    let jobs = jobs(&loaded.config);
+    format!("{}: ok: {jobs}, {metrics}, {upload}\n", sources.join(", "))
+}
+
+fn endpoint(metrics: &Metrics) -> SocketAddr {
+    SocketAddr::new(metrics.bind_address, metrics.port)
+}
+
+fn jobs(config: &Config) -> String {
+    let ids: Vec<&str> = config.sync_jobs.iter().map(|job| job.id.as_str()).collect();
+    match ids.as_slice() {
+        [] => "no sync jobs".to_owned(),
+        [id] => format!("1 sync job ({id})"),
+        ids => format!("{} sync jobs ({})", ids.len(), ids.join(", ")),
+    }
+}
+
+/// Prints data. A reader that has read enough is no failure.
+fn print(text: &str) -> u8 {
+    let mut stdout = io::stdout().lock();
+    let written = stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush());
+    match written {
+        Ok(()) => EXIT_OK,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => EXIT_OK,
+        Err(error) => {
+            say(&format!("cannot write to standard output: {error}"));
+            EXIT_FAILED
+        }
+    }
+}
+
+/// Tells a person. Without stderr there is nobody to tell.
+fn say(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn global(config: &Path) -> Global {
+        Global {
+            config: vec![config.to_owned()],
+            quiet: false,
+            verbose: false,
+            color: super::super::Color::Never,
+        }
+    }
+
+    #[test]
+    fn init_writes_a_file_that_passes_check() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("new.toml");
+        assert_eq!(init(Some(&path), false, &global(&path)), EXIT_OK);
+        assert_eq!(check(&global(&path)), EXIT_OK);
+    }
+
+    #[test]
+    fn init_overwrites_only_by_force() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("mine.toml");
+        std::fs::write(&path, "# mine").unwrap();
+        assert_eq!(init(Some(&path), false, &global(&path)), EXIT_FAILED);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "# mine");
+        assert_eq!(init(Some(&path), true, &global(&path)), EXIT_OK);
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(text, Config::commented_defaults());
+    }
+
+    #[test]
+    fn a_bad_configuration_is_bad_usage() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("bad.toml");
+        std::fs::write(&path, "colour = 1").unwrap();
+        assert_eq!(check(&global(&path)), EXIT_USAGE);
+        assert_eq!(show(false, &global(&path)), EXIT_USAGE);
+        assert_eq!(
+            check(&global(&directory.path().join("missing.toml"))),
+            EXIT_USAGE
+        );
+    }
+
+    #[test]
+    fn check_says_what_it_found() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.toml");
+        let job = "[[sync_jobs]]\nid = \"docs\"\nsource_path = \"/s\"\ndestination_path = \"/d\"\n";
+        std::fs::write(&path, job).unwrap();
+        let options = LoadOptions::new(vec![path.clone()], Environment::default());
+        let metrics = match cfg!(feature = "metrics") {
+            true => "metrics on 127.0.0.1:9090",
+            false => "metrics off",
+        };
+        assert_eq!(
+            summary(&Config::load(&options).unwrap()),
+            format!(
+                "{}: ok: 1 sync job (docs), {metrics}, PocketBase off\n",
+                path.display()
+            )
+        );
+    }
+}

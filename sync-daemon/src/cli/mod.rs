@@ -6,7 +6,12 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub mod config;
+pub mod output;
+pub mod settings;
+pub mod start;
+pub mod status;
 pub mod sync;
+pub mod trigger;
 
 /// Everything was done.
 pub const EXIT_OK: u8 = 0;
@@ -19,7 +24,7 @@ pub const EXIT_PARTIAL: u8 = 3;
 
 /// Mirrors directories on schedule, and tells about it in logs and metrics.
 #[derive(Debug, Parser)]
-#[command(name = "sync-daemon", version, propagate_version = true)]
+#[command(name = "sync-daemon", version = crate::version::long(), propagate_version = true)]
 pub struct Cli {
     /// Options that every command takes.
     #[command(flatten)]
@@ -35,10 +40,10 @@ pub struct Global {
     /// Configuration file; repeat it to let later files override earlier ones
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Vec<PathBuf>,
-    /// Only warnings and errors on the console
+    /// Log only warnings and errors
     #[arg(long, short, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// Debug messages on the console
+    /// Log debug messages too
     #[arg(long, short, global = true)]
     pub verbose: bool,
     /// When to colour the output; NO_COLOR is honoured
@@ -60,8 +65,14 @@ pub enum Color {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run the daemon in the foreground until SIGTERM or SIGINT; SIGHUP reopens the log file
+    Start,
     /// Mirror SRC to DST once, without any configuration
     Sync(sync::SyncArgs),
+    /// Ask the running daemon to run a job now
+    Trigger(trigger::TriggerArgs),
+    /// Show how the running daemon is
+    Status(status::StatusArgs),
     /// Write, check or show the configuration
     Config(config::ConfigArgs),
 }
@@ -70,7 +81,10 @@ pub enum Command {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     match cli.command {
+        Command::Start => start::run(&cli.global),
         Command::Sync(args) => sync::run(&args, &cli.global),
+        Command::Trigger(args) => trigger::run(&args, &cli.global),
+        Command::Status(args) => status::run(&args, &cli.global),
         Command::Config(args) => config::run(&args, &cli.global),
     }
 }

@@ -127,26 +127,114 @@ impl Default for PocketbaseLogging {
 
 impl Section for PocketbaseLogging {
     fn describe(&mut self, keys: &mut dyn Keys) {
-        keys.key("enabled", switch(&mut self.enabled), "Upload the log; true is the default once this table is written");
-        keys.key("collection", text(&mut self.collection, "the name of a collection", collection_name), "The collection of the records");
-        keys.key("batch_size", count(&mut self.batch_size, 1..=100_000), "Records in one upload at most");
-        keys.key("flush_interval_secs", seconds(&mut self.flush_interval, 1..=DAY_SECS), "The longest that a record waits for its batch to fill");
-        keys.key("max_retries", small(&mut self.max_retries, 0..=1_000), "Resends of a failed batch before it waits for the next round");
-        keys.key("url", text(&mut self.url, "a URL", server_url), "The server");
-        keys.key("identity", optional_text(&mut self.identity, "the name of an account", account_name), "The account that writes the records, like \"daemon@example.com\"");
-        keys.key("password_file", optional_file_path(&mut self.password_file), "File with its password; or SYNC_DAEMON_POCKETBASE_PASSWORD, or the systemd credential pocketbase-password");
-        keys.key("auth_collection", text(&mut self.auth_collection, "the name of a collection", collection_name), "The collection of that account; \"_superusers\" is possible");
-        keys.key("min_level", choice(&mut self.min_level), "What is less severe is not uploaded");
-        keys.key("queue_capacity", count(&mut self.queue_capacity, 1..=16_777_216), "Records in the channel to the uploader");
-        keys.key("batch_max_kb", kilobytes(&mut self.batch_max_bytes, 16..=1_048_576), "Size of one upload at most");
-        keys.key("spool_max_mb", megabytes(&mut self.spool_max_bytes, 0..=1_048_576), "Size on disk of what waits for upload; 0: in memory only");
-        keys.key("dead_letter_max_mb", megabytes(&mut self.dead_letter_max_bytes, 1..=1_048_576), "Size on disk of what the server refused");
-        keys.key("request_timeout_secs", seconds(&mut self.request_timeout, 1..=HOUR_SECS), "The longest that one request takes");
-        keys.key("retention_days", small(&mut self.retention_days, 0..=100_000), "With the hook file: the server deletes older records; 0: never");
-        keys.key("allow_unsanitized", switch(&mut self.allow_unsanitized), "Upload even when nothing is redacted");
-        keys.key("ca_file", optional_file_path(&mut self.ca_file), "Certificates to trust, PEM; empty: the built-in ones");
-        keys.key("proxy", optional_text(&mut self.proxy, "a URL", proxy_url), "Proxy for the upload, as a URL; empty: none, and the environment is not asked");
-        keys.table("breaker", &mut self.breaker, "When to leave a failing server alone");
+        keys.key(
+            "enabled",
+            switch(&mut self.enabled),
+            "Upload the log; true is the default once this table is written",
+        );
+        keys.key(
+            "collection",
+            text(
+                &mut self.collection,
+                "the name of a collection",
+                collection_name,
+            ),
+            "The collection of the records",
+        );
+        keys.key(
+            "batch_size",
+            count(&mut self.batch_size, 1..=100_000),
+            "Records in one upload at most",
+        );
+        keys.key(
+            "flush_interval_secs",
+            seconds(&mut self.flush_interval, 1..=DAY_SECS),
+            "The longest that a record waits for its batch to fill",
+        );
+        keys.key(
+            "max_retries",
+            small(&mut self.max_retries, 0..=1_000),
+            "Resends of a failed batch before it waits for the next round",
+        );
+        keys.key(
+            "url",
+            text(&mut self.url, "a URL", server_url),
+            "The server",
+        );
+        keys.key(
+            "identity",
+            optional_text(&mut self.identity, "the name of an account", account_name),
+            "The account that writes the records, like \"daemon@example.com\"",
+        );
+        keys.key(
+            "password_file",
+            optional_file_path(&mut self.password_file),
+            "Its password; or SYNC_DAEMON_POCKETBASE_PASSWORD, or a systemd credential",
+        );
+        keys.key(
+            "auth_collection",
+            text(
+                &mut self.auth_collection,
+                "the name of a collection",
+                collection_name,
+            ),
+            "The collection of that account; \"_superusers\" is possible",
+        );
+        keys.key(
+            "min_level",
+            choice(&mut self.min_level),
+            "What is less severe is not uploaded",
+        );
+        keys.key(
+            "queue_capacity",
+            count(&mut self.queue_capacity, 1..=16_777_216),
+            "Records in the channel to the uploader",
+        );
+        keys.key(
+            "batch_max_kb",
+            kilobytes(&mut self.batch_max_bytes, 16..=1_048_576),
+            "Size of one upload at most",
+        );
+        keys.key(
+            "spool_max_mb",
+            megabytes(&mut self.spool_max_bytes, 0..=1_048_576),
+            "Size on disk of what waits for upload; 0: in memory only",
+        );
+        keys.key(
+            "dead_letter_max_mb",
+            megabytes(&mut self.dead_letter_max_bytes, 1..=1_048_576),
+            "Size on disk of what the server refused",
+        );
+        keys.key(
+            "request_timeout_secs",
+            seconds(&mut self.request_timeout, 1..=HOUR_SECS),
+            "The longest that one request takes",
+        );
+        keys.key(
+            "retention_days",
+            small(&mut self.retention_days, 0..=100_000),
+            "With the hook file: the server deletes older records; 0: never",
+        );
+        keys.key(
+            "allow_unsanitized",
+            switch(&mut self.allow_unsanitized),
+            "Upload even when nothing is redacted",
+        );
+        keys.key(
+            "ca_file",
+            optional_file_path(&mut self.ca_file),
+            "Certificates to trust, PEM; empty: the built-in ones",
+        );
+        keys.key(
+            "proxy",
+            optional_text(&mut self.proxy, "a URL", proxy_url),
+            "Proxy for the upload, as a URL; empty: none, and the environment is not asked",
+        );
+        keys.table(
+            "breaker",
+            &mut self.breaker,
+            "When to leave a failing server alone",
+        );
     }
 
     /// Whoever writes the table wants the upload, as the specification's defaults say.
@@ -178,9 +266,21 @@ impl Default for Breaker {
 
 impl Section for Breaker {
     fn describe(&mut self, keys: &mut dyn Keys) {
-        keys.key("failures", small(&mut self.failures, 1..=1_000_000), "Failed rounds in a row that open it");
-        keys.key("open_secs", seconds(&mut self.open, 1..=DAY_SECS), "The first pause; it doubles each time");
-        keys.key("max_open_secs", seconds(&mut self.max_open, 1..=DAY_SECS), "The longest pause");
+        keys.key(
+            "failures",
+            small(&mut self.failures, 1..=1_000_000),
+            "Failed rounds in a row that open it",
+        );
+        keys.key(
+            "open_secs",
+            seconds(&mut self.open, 1..=DAY_SECS),
+            "The first pause; it doubles each time",
+        );
+        keys.key(
+            "max_open_secs",
+            seconds(&mut self.max_open, 1..=DAY_SECS),
+            "The longest pause",
+        );
     }
 }
 
@@ -188,7 +288,9 @@ impl Section for Breaker {
 fn collection_name(written: &str) -> Result<String, String> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_';
     if written.is_empty() || !written.chars().all(allowed) {
-        return Err(format!("`{written}` is not a collection's name: letters, digits and `_`"));
+        return Err(format!(
+            "`{written}` is not a collection's name: letters, digits and `_`"
+        ));
     }
     Ok(written.to_owned())
 }
@@ -218,7 +320,10 @@ fn check_url(written: &str, schemes: &[&str]) -> Result<(), String> {
         return Err(wrong_scheme());
     }
     if rest.contains('@') {
-        return Err("name and password do not belong into a URL; use `identity` and `password_file`".to_owned());
+        return Err(
+            "name and password do not belong into a URL; an account is `identity` and `password_file`"
+                .to_owned(),
+        );
     }
     if rest.contains(['?', '#']) || rest.contains(|c: char| c.is_whitespace() || c.is_control()) {
         return Err("this URL holds a query, a fragment or white space".to_owned());
@@ -248,7 +353,12 @@ mod tests {
 
     #[test]
     fn urls_of_real_servers_are_accepted() {
-        for url in ["http://127.0.0.1:8090", "https://pb.example.com", "http://[::1]:8090", "https://h/base"] {
+        for url in [
+            "http://127.0.0.1:8090",
+            "https://pb.example.com",
+            "http://[::1]:8090",
+            "https://h/base",
+        ] {
             assert_eq!(server_url(url).as_deref(), Ok(url));
         }
         assert_eq!(server_url("http://h:1/").as_deref(), Ok("http://h:1"));
@@ -256,7 +366,18 @@ mod tests {
 
     #[test]
     fn urls_that_cannot_work_are_refused() {
-        for url in ["", "localhost:8090", "ftp://h", "http://", "http://:80", "http://h:0", "http://h:x", "http://h:70000", "http://a b", "http://h?x"] {
+        for url in [
+            "",
+            "localhost:8090",
+            "ftp://h",
+            "http://",
+            "http://:80",
+            "http://h:0",
+            "http://h:x",
+            "http://h:70000",
+            "http://a b",
+            "http://h?x",
+        ] {
             assert!(server_url(url).is_err(), "{url}");
         }
     }

@@ -19,7 +19,7 @@ pub(crate) trait Section {
 
 /// A visitor of a table's keys. `help` is a sentence for the commented default file, without a full stop.
 pub(crate) trait Keys {
-    /// A key with a value; callers use [`key`](trait.Keys.html#method.key), which takes the slot by value.
+    /// A key with a value; descriptions call `key`, which takes the slot by value.
     fn slot(&mut self, name: &'static str, slot: &mut dyn Slot, help: &'static str);
     /// A table that always exists.
     fn table(&mut self, name: &'static str, section: &mut dyn Section, help: &'static str);
@@ -58,6 +58,8 @@ pub(crate) trait OptionalTable {
     fn present(&mut self) -> Option<&mut dyn Section>;
     /// The table, made if need be.
     fn make(&mut self) -> &mut dyn Section;
+    /// The table before anything is written.
+    fn blank(&self) -> Box<dyn Section>;
     /// A filled-in table for documentation.
     fn example(&self) -> Box<dyn Section>;
 }
@@ -69,6 +71,10 @@ impl<T: Section + Example + Default + 'static> OptionalTable for Option<T> {
 
     fn make(&mut self) -> &mut dyn Section {
         self.get_or_insert_default()
+    }
+
+    fn blank(&self) -> Box<dyn Section> {
+        Box::new(T::default())
     }
 
     fn example(&self) -> Box<dyn Section> {
@@ -98,6 +104,8 @@ pub(crate) trait TableList {
     fn entry(&mut self, identity: &str) -> &mut dyn Section;
     /// The elements with their identities.
     fn entries(&mut self) -> Vec<(String, &mut dyn Section)>;
+    /// An element with the defaults of its keys.
+    fn blank(&self) -> Box<dyn Section>;
     /// A filled-in element for documentation.
     fn example(&self) -> Box<dyn Section>;
 }
@@ -118,7 +126,13 @@ impl<T: Listed + 'static> TableList for Vec<T> {
 
     fn entries(&mut self) -> Vec<(String, &mut dyn Section)> {
         let named = |entry: &T| entry.identity().to_owned();
-        self.iter_mut().map(|entry| (named(entry), entry as &mut dyn Section)).collect()
+        self.iter_mut()
+            .map(|entry| (named(entry), entry as &mut dyn Section))
+            .collect()
+    }
+
+    fn blank(&self) -> Box<dyn Section> {
+        Box::new(T::default())
     }
 
     fn example(&self) -> Box<dyn Section> {

@@ -31,11 +31,15 @@ impl Faults {
     }
 
     fn wrong_type(&mut self, expected: &str, found: &Spanned<DeValue<'_>>) {
-        self.push(found, format!("expected {expected}, found {}", kind_of(found.get_ref())));
+        self.push(
+            found,
+            format!("expected {expected}, found {}", kind_of(found.get_ref())),
+        );
     }
 }
 
-fn kind_of(value: &DeValue<'_>) -> &'static str {
+/// How messages call the type of a value.
+pub(crate) fn kind_of(value: &DeValue<'_>) -> &'static str {
     match value {
         DeValue::String(_) => "a string",
         DeValue::Integer(_) => "a whole number",
@@ -87,50 +91,109 @@ struct Unit<T> {
 
 /// A count.
 pub(crate) fn count(target: &mut usize, allowed: RangeInclusive<u64>) -> Number<'_, usize> {
-    let unit = Unit { store: |n| usize::try_from(n).unwrap_or(usize::MAX), load: |n| *n as u64 };
-    Number { target, allowed, unit }
+    let unit = Unit {
+        store: |n| usize::try_from(n).unwrap_or(usize::MAX),
+        load: |n| *n as u64,
+    };
+    Number {
+        target,
+        allowed,
+        unit,
+    }
 }
 
 /// A small number; the range must lie within `u32`.
 pub(crate) fn small(target: &mut u32, allowed: RangeInclusive<u64>) -> Number<'_, u32> {
-    let unit = Unit { store: |n| u32::try_from(n).unwrap_or(u32::MAX), load: |n| u64::from(*n) };
-    Number { target, allowed, unit }
+    let unit = Unit {
+        store: |n| u32::try_from(n).unwrap_or(u32::MAX),
+        load: |n| u64::from(*n),
+    };
+    Number {
+        target,
+        allowed,
+        unit,
+    }
 }
 
 /// A port number; 0 is any free port.
 pub(crate) fn port(target: &mut u16) -> Number<'_, u16> {
-    let unit = Unit { store: |n| u16::try_from(n).unwrap_or(u16::MAX), load: |n| u64::from(*n) };
-    Number { target, allowed: 0..=u64::from(u16::MAX), unit }
+    let unit = Unit {
+        store: |n| u16::try_from(n).unwrap_or(u16::MAX),
+        load: |n| u64::from(*n),
+    };
+    Number {
+        target,
+        allowed: 0..=u64::from(u16::MAX),
+        unit,
+    }
 }
 
 /// Seconds.
 pub(crate) fn seconds(target: &mut Duration, allowed: RangeInclusive<u64>) -> Number<'_, Duration> {
-    let unit = Unit { store: Duration::from_secs, load: Duration::as_secs };
-    Number { target, allowed, unit }
+    let unit = Unit {
+        store: Duration::from_secs,
+        load: Duration::as_secs,
+    };
+    Number {
+        target,
+        allowed,
+        unit,
+    }
 }
 
 /// Milliseconds.
-pub(crate) fn milliseconds(target: &mut Duration, allowed: RangeInclusive<u64>) -> Number<'_, Duration> {
-    let unit = Unit { store: Duration::from_millis, load: |d| d.as_millis() as u64 };
-    Number { target, allowed, unit }
+pub(crate) fn milliseconds(
+    target: &mut Duration,
+    allowed: RangeInclusive<u64>,
+) -> Number<'_, Duration> {
+    let unit = Unit {
+        store: Duration::from_millis,
+        load: |d| d.as_millis() as u64,
+    };
+    Number {
+        target,
+        allowed,
+        unit,
+    }
 }
 
 /// Megabytes, stored as bytes.
 pub(crate) fn megabytes(target: &mut u64, allowed: RangeInclusive<u64>) -> Number<'_, u64> {
-    let unit = Unit { store: |n| n * MIB, load: |bytes| bytes / MIB };
-    Number { target, allowed, unit }
+    let unit = Unit {
+        store: |n| n * MIB,
+        load: |bytes| bytes / MIB,
+    };
+    Number {
+        target,
+        allowed,
+        unit,
+    }
 }
 
 /// Kilobytes, stored as bytes.
 pub(crate) fn kilobytes(target: &mut u64, allowed: RangeInclusive<u64>) -> Number<'_, u64> {
-    let unit = Unit { store: |n| n * KIB, load: |bytes| bytes / KIB };
-    Number { target, allowed, unit }
+    let unit = Unit {
+        store: |n| n * KIB,
+        load: |bytes| bytes / KIB,
+    };
+    Number {
+        target,
+        allowed,
+        unit,
+    }
 }
 
 /// Megabytes, stored as bytes; 0 is no limit.
 pub(crate) fn megabytes_or_none(target: &mut Option<u64>) -> Number<'_, Option<u64>> {
-    let unit = Unit { store: |n| (n > 0).then_some(n * MIB), load: |bytes| bytes.unwrap_or(0) / MIB };
-    Number { target, allowed: 0..=u64::from(u32::MAX), unit }
+    let unit = Unit {
+        store: |n| (n > 0).then_some(n * MIB),
+        load: |bytes| bytes.unwrap_or(0) / MIB,
+    };
+    Number {
+        target,
+        allowed: 0..=u64::from(u32::MAX),
+        unit,
+    }
 }
 
 /// Days; 0 is no limit.
@@ -139,7 +202,11 @@ pub(crate) fn days_or_none(target: &mut Option<Duration>) -> Number<'_, Option<D
         store: |n| (n > 0).then_some(Duration::from_secs(n * SECONDS_A_DAY)),
         load: |age| age.map_or(0, |age| age.as_secs() / SECONDS_A_DAY),
     };
-    Number { target, allowed: 0..=100_000, unit }
+    Number {
+        target,
+        allowed: 0..=100_000,
+        unit,
+    }
 }
 
 impl<T> Slot for Number<'_, T> {
@@ -148,10 +215,15 @@ impl<T> Slot for Number<'_, T> {
             return faults.wrong_type("a whole number", value);
         };
         match u64::from_str_radix(written.as_str(), written.radix()) {
-            Ok(number) if self.allowed.contains(&number) => *self.target = (self.unit.store)(number),
+            Ok(number) if self.allowed.contains(&number) => {
+                *self.target = (self.unit.store)(number)
+            }
             _ => {
                 let (least, most) = (self.allowed.start(), self.allowed.end());
-                faults.push(value, format!("{written} is not between {least} and {most}"));
+                faults.push(
+                    value,
+                    format!("{written} is not between {least} and {most}"),
+                );
             }
         }
     }
@@ -191,19 +263,28 @@ impl<T: Choice> Slot for OneOf<'_, T> {
             let expected = format!("one of {}", quoted(&Self::words()));
             return faults.wrong_type(&expected, value);
         };
-        match T::ALL.iter().find(|(word, _)| word.eq_ignore_ascii_case(written)) {
+        match T::ALL
+            .iter()
+            .find(|(word, _)| word.eq_ignore_ascii_case(written))
+        {
             Some((_, meaning)) => *self.0 = *meaning,
             None => {
                 let words = Self::words();
                 let guess = nearest(written, words.iter().copied());
                 let guess = guess.map_or(String::new(), |word| format!("; did you mean `{word}`?"));
-                faults.push(value, format!("`{written}` is not one of {}{guess}", quoted(&words)));
+                faults.push(
+                    value,
+                    format!("`{written}` is not one of {}{guess}", quoted(&words)),
+                );
             }
         }
     }
 
     fn value(&self) -> toml::Value {
-        let word = T::ALL.iter().find(|(_, meaning)| meaning == self.0).map_or("", |(word, _)| word);
+        let word = T::ALL
+            .iter()
+            .find(|(_, meaning)| meaning == self.0)
+            .map_or("", |(word, _)| word);
         toml::Value::String(word.to_owned())
     }
 
@@ -217,7 +298,11 @@ impl<T: Choice> Slot for OneOf<'_, T> {
 }
 
 fn quoted(words: &[&str]) -> String {
-    words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
+    words
+        .iter()
+        .map(|word| format!("`{word}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// A value that is written as a string.
@@ -234,7 +319,12 @@ pub(crate) fn text<'a>(
     expected: &'static str,
     check: fn(&str) -> Result<String, String>,
 ) -> Text<'a, String> {
-    Text { target, expected, parse: check, print: String::clone }
+    Text {
+        target,
+        expected,
+        parse: check,
+        print: String::clone,
+    }
 }
 
 /// A string that `check` accepts, or an empty one, which means that there is none.
@@ -243,17 +333,32 @@ pub(crate) fn optional_text<'a>(
     expected: &'static str,
     check: fn(&str) -> Result<Option<String>, String>,
 ) -> Text<'a, Option<String>> {
-    Text { target, expected, parse: check, print: |value| value.clone().unwrap_or_default() }
+    Text {
+        target,
+        expected,
+        parse: check,
+        print: |value| value.clone().unwrap_or_default(),
+    }
 }
 
 /// The path of a directory or file, not empty.
 pub(crate) fn path(target: &mut PathBuf) -> Text<'_, PathBuf> {
-    Text { target, expected: "a path", parse: parse_path, print: |path| path.display().to_string() }
+    Text {
+        target,
+        expected: "a path",
+        parse: parse_path,
+        print: |path| path.display().to_string(),
+    }
 }
 
 /// The path of a file: like [`path`], but it must end in a file's name.
 pub(crate) fn file_path(target: &mut PathBuf) -> Text<'_, PathBuf> {
-    Text { target, expected: "the path of a file", parse: parse_file_path, print: |path| path.display().to_string() }
+    Text {
+        target,
+        expected: "the path of a file",
+        parse: parse_file_path,
+        print: |path| path.display().to_string(),
+    }
 }
 
 /// The path of a file, or an empty string, which means that there is none.
@@ -265,7 +370,10 @@ pub(crate) fn optional_file_path(target: &mut Option<PathBuf>) -> Text<'_, Optio
             "" => Ok(None),
             _ => parse_file_path(written).map(Some),
         },
-        print: |path| path.as_deref().map_or(String::new(), |path| path.display().to_string()),
+        print: |path| {
+            path.as_deref()
+                .map_or(String::new(), |path| path.display().to_string())
+        },
     }
 }
 
@@ -296,7 +404,9 @@ pub(crate) fn ip_address(target: &mut IpAddr) -> Text<'_, IpAddr> {
         target,
         expected: "an IP address",
         parse: |written| {
-            written.parse().map_err(|_| format!("`{written}` is not an IP address like `127.0.0.1` or `::1`"))
+            written
+                .parse()
+                .map_err(|_| format!("`{written}` is not an IP address like `127.0.0.1` or `::1`"))
         },
         print: IpAddr::to_string,
     }
@@ -326,8 +436,9 @@ pub(crate) fn positive_duration(target: &mut Duration) -> Text<'_, Duration> {
 const LONGEST_DURATION: Duration = Duration::from_secs(10 * 366 * SECONDS_A_DAY);
 
 fn parse_duration(written: &str) -> Result<Duration, String> {
-    let duration = humantime::parse_duration(written)
-        .map_err(|error| format!("`{written}` is not a duration like `90s`, `5m` or `1h 30m`: {error}"))?;
+    let duration = humantime::parse_duration(written).map_err(|error| {
+        format!("`{written}` is not a duration like `90s`, `5m` or `1h 30m`: {error}")
+    })?;
     if duration > LONGEST_DURATION {
         return Err(format!("`{written}` is longer than ten years"));
     }
@@ -336,22 +447,36 @@ fn parse_duration(written: &str) -> Result<Duration, String> {
 
 /// Permission bits as an octal string; `needed` are bits without which the daemon locks itself out.
 pub(crate) fn file_mode(target: &mut u32) -> Text<'_, u32> {
-    Text { target, expected: "an octal mode like \"0640\"", parse: |written| parse_mode(written, 0o600), print: print_mode }
+    Text {
+        target,
+        expected: "an octal mode like \"0640\"",
+        parse: |written| parse_mode(written, 0o600),
+        print: print_mode,
+    }
 }
 
 /// Like [`file_mode`], for a directory.
 pub(crate) fn dir_mode(target: &mut u32) -> Text<'_, u32> {
-    Text { target, expected: "an octal mode like \"0750\"", parse: |written| parse_mode(written, 0o700), print: print_mode }
+    Text {
+        target,
+        expected: "an octal mode like \"0750\"",
+        parse: |written| parse_mode(written, 0o700),
+        print: print_mode,
+    }
 }
 
 fn parse_mode(written: &str, needed: u32) -> Result<u32, String> {
     let digits = !written.is_empty() && written.bytes().all(|digit| digit.is_ascii_digit());
-    let mode = u32::from_str_radix(written, 8).ok().filter(|mode| digits && *mode <= 0o777);
+    let mode = u32::from_str_radix(written, 8)
+        .ok()
+        .filter(|mode| digits && *mode <= 0o777);
     match mode {
-        None => Err(format!("`{written}` is not an octal mode between `0000` and `0777`")),
-        Some(mode) if mode & needed != needed => {
-            Err(format!("`{written}` would lock the daemon itself out; it needs at least `{needed:04o}`"))
-        }
+        None => Err(format!(
+            "`{written}` is not an octal mode between `0000` and `0777`"
+        )),
+        Some(mode) if mode & needed != needed => Err(format!(
+            "`{written}` would lock the daemon itself out; it needs at least `{needed:04o}`"
+        )),
         Some(mode) => Ok(mode),
     }
 }
@@ -420,7 +545,7 @@ impl Slot for Texts<'_> {
     }
 
     fn value(&self) -> toml::Value {
-        self.target.iter().cloned().collect::<Vec<_>>().into()
+        self.target.clone().into()
     }
 
     fn schema(&self) -> serde_json::Value {
@@ -445,11 +570,17 @@ impl Slot for PathNames<'_> {
         let mut accepted = BTreeMap::new();
         for (path, name) in table.iter() {
             if !Path::new(path.get_ref().as_ref()).is_absolute() {
-                faults.0.push((path.span(), format!("`{}` is not an absolute path", path.get_ref())));
+                faults.0.push((
+                    path.span(),
+                    format!("`{}` is not an absolute path", path.get_ref()),
+                ));
             }
             match name.get_ref() {
                 DeValue::String(name) => {
-                    accepted.insert(PathBuf::from(path.get_ref().as_ref()), name.clone().into_owned());
+                    accepted.insert(
+                        PathBuf::from(path.get_ref().as_ref()),
+                        name.clone().into_owned(),
+                    );
                 }
                 _ => faults.wrong_type("a string", name),
             }
@@ -460,7 +591,9 @@ impl Slot for PathNames<'_> {
     }
 
     fn value(&self) -> toml::Value {
-        let named = |(path, name): (&PathBuf, &String)| (path.display().to_string(), toml::Value::from(name.clone()));
+        let named = |(path, name): (&PathBuf, &String)| {
+            (path.display().to_string(), toml::Value::from(name.clone()))
+        };
         toml::Value::Table(self.0.iter().map(named).collect())
     }
 

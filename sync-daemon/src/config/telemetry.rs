@@ -142,27 +142,107 @@ impl Default for Telemetry {
 
 impl Section for Telemetry {
     fn describe(&mut self, keys: &mut dyn Keys) {
-        keys.key("enabled", switch(&mut self.enabled), "false: no log, no metrics, nothing; for comparison");
-        keys.key("log_level", choice(&mut self.log_level), "trace, debug, info, warn, error or off; RUST_LOG refines it");
-        keys.key("json_logging", switch(&mut self.json_logging), "The log file holds JSON lines; false: lines for people");
-        keys.key("console_logging", switch(&mut self.console_logging), "Show the log on stderr too");
-        keys.key("log_file_path", file_path(&mut self.log_file_path), "The active log file always has this name");
-        keys.key("console_format", choice(&mut self.console_format), "auto (pretty on a terminal, JSON otherwise), pretty or json");
-        keys.key("console_min_level", choice(&mut self.console_min_level), "The console leaves out what is less severe");
-        keys.key("file_min_level", choice(&mut self.file_min_level), "The file leaves out what is less severe");
-        keys.key("queue_capacity", count(&mut self.queue_capacity, 1..=16_777_216), "Records between the caller and the sinks");
-        keys.key("queue_max_mb", megabytes(&mut self.queue_max_bytes, 1..=65_536), "Memory for those records");
-        keys.key("when_full", choice(&mut self.when_full), "drop (counted; WARN and ERROR keep a reserve) or block");
-        keys.key("block_timeout_ms", milliseconds(&mut self.block_timeout, 1..=60_000), "Longest wait of when_full = \"block\"; then the record is dropped and counted");
-        keys.key("repeat_limit_per_sec", small(&mut self.repeat_limit_per_sec, 0..=1_000_000), "Records a second from one place in the code, below WARN; 0: no limit");
-        keys.key("span_events", switch(&mut self.span_events), "An event when a span closes, with its busy and idle time");
-        keys.key("file_sync", choice(&mut self.file_sync), "When the file is made durable: never, interval (every second), error or always");
-        keys.key("file_mode", file_mode(&mut self.file_mode), "Permissions of log files");
-        keys.key("dir_mode", dir_mode(&mut self.dir_mode), "Permissions of log directories that the daemon makes");
-        keys.table("log_rotation", &mut self.log_rotation, "When the active log file is closed and archived");
-        keys.table("pocketbase_logging", &mut self.pocketbase_logging, "Upload of the log to PocketBase; without this table it is off");
+        keys.key(
+            "enabled",
+            switch(&mut self.enabled),
+            "false: no log, no metrics, nothing; for comparison",
+        );
+        keys.key(
+            "log_level",
+            choice(&mut self.log_level),
+            "trace, debug, info, warn, error or off; RUST_LOG refines it",
+        );
+        keys.key(
+            "json_logging",
+            switch(&mut self.json_logging),
+            "The log file holds JSON lines; false: lines for people",
+        );
+        keys.key(
+            "console_logging",
+            switch(&mut self.console_logging),
+            "Show the log on stderr too",
+        );
+        keys.key(
+            "log_file_path",
+            file_path(&mut self.log_file_path),
+            "The active log file always has this name",
+        );
+        keys.key(
+            "console_format",
+            choice(&mut self.console_format),
+            "auto (pretty on a terminal, JSON otherwise), pretty or json",
+        );
+        keys.key(
+            "console_min_level",
+            choice(&mut self.console_min_level),
+            "The console leaves out what is less severe",
+        );
+        keys.key(
+            "file_min_level",
+            choice(&mut self.file_min_level),
+            "The file leaves out what is less severe",
+        );
+        keys.key(
+            "queue_capacity",
+            count(&mut self.queue_capacity, 1..=16_777_216),
+            "Records between the caller and the sinks",
+        );
+        keys.key(
+            "queue_max_mb",
+            megabytes(&mut self.queue_max_bytes, 1..=65_536),
+            "Memory for those records",
+        );
+        keys.key(
+            "when_full",
+            choice(&mut self.when_full),
+            "drop (counted; WARN and ERROR keep a reserve) or block",
+        );
+        keys.key(
+            "block_timeout_ms",
+            milliseconds(&mut self.block_timeout, 1..=60_000),
+            "Longest wait of when_full = \"block\"; then the record is dropped and counted",
+        );
+        keys.key(
+            "repeat_limit_per_sec",
+            small(&mut self.repeat_limit_per_sec, 0..=1_000_000),
+            "Records a second from one place in the code, below WARN; 0: no limit",
+        );
+        keys.key(
+            "span_events",
+            switch(&mut self.span_events),
+            "An event when a span closes, with its busy and idle time",
+        );
+        keys.key(
+            "file_sync",
+            choice(&mut self.file_sync),
+            "When the file is made durable: never, interval (every second), error or always",
+        );
+        keys.key(
+            "file_mode",
+            file_mode(&mut self.file_mode),
+            "Permissions of log files",
+        );
+        keys.key(
+            "dir_mode",
+            dir_mode(&mut self.dir_mode),
+            "Permissions of log directories that the daemon makes",
+        );
+        keys.table(
+            "log_rotation",
+            &mut self.log_rotation,
+            "When the active log file is closed and archived",
+        );
+        keys.table(
+            "pocketbase_logging",
+            &mut self.pocketbase_logging,
+            "Upload of the log to PocketBase; without this table it is off",
+        );
         keys.table("metrics", &mut self.metrics, "The Prometheus endpoint");
-        keys.table("sanitize", &mut self.sanitize, "What is redacted before any record leaves the process");
+        keys.table(
+            "sanitize",
+            &mut self.sanitize,
+            "What is redacted before any record leaves the process",
+        );
     }
 }
 
@@ -210,16 +290,48 @@ impl Default for LogRotation {
 
 impl Section for LogRotation {
     fn describe(&mut self, keys: &mut dyn Keys) {
-        keys.key("enabled", switch(&mut self.enabled), "false: the file grows until something else rotates it");
+        keys.key(
+            "enabled",
+            switch(&mut self.enabled),
+            "false: the file grows until something else rotates it",
+        );
         keys.key("frequency", choice(&mut self.frequency), "daily or hourly");
-        keys.key("keep_files", count(&mut self.keep_files, 0..=1_000_000), "Archives to keep");
-        keys.key("max_size_mb", megabytes_or_none(&mut self.max_size_bytes), "Size after which the file is archived early; 0: no limit");
+        keys.key(
+            "keep_files",
+            count(&mut self.keep_files, 0..=1_000_000),
+            "Archives to keep",
+        );
+        keys.key(
+            "max_size_mb",
+            megabytes_or_none(&mut self.max_size_bytes),
+            "Size after which the file is archived early; 0: no limit",
+        );
         keys.key("compression", choice(&mut self.compression), "xz or none");
-        keys.key("compression_level", small(&mut self.compression_level, 0..=9), "0 (fast) to 9 (small)");
-        keys.key("max_age_days", days_or_none(&mut self.max_age), "Archives older than this go; 0: no limit");
-        keys.key("max_total_mb", megabytes_or_none(&mut self.max_total_bytes), "The oldest archives go when all together are larger; 0: no limit");
-        keys.key("min_free_mb", megabytes(&mut self.min_free_bytes, 0..=u64::from(u32::MAX)), "The oldest archives go when the disk has less room");
-        keys.key("timezone", slot::choice(&mut self.timezone), "utc or local: whose midnight");
+        keys.key(
+            "compression_level",
+            small(&mut self.compression_level, 0..=9),
+            "0 (fast) to 9 (small)",
+        );
+        keys.key(
+            "max_age_days",
+            days_or_none(&mut self.max_age),
+            "Archives older than this go; 0: no limit",
+        );
+        keys.key(
+            "max_total_mb",
+            megabytes_or_none(&mut self.max_total_bytes),
+            "The oldest archives go when all together are larger; 0: no limit",
+        );
+        keys.key(
+            "min_free_mb",
+            megabytes(&mut self.min_free_bytes, 0..=u64::from(u32::MAX)),
+            "The oldest archives go when the disk has less room",
+        );
+        keys.key(
+            "timezone",
+            slot::choice(&mut self.timezone),
+            "utc or local: whose midnight",
+        );
     }
 }
 
@@ -247,8 +359,11 @@ pub enum ConsoleFormat {
 }
 
 impl Choice for ConsoleFormat {
-    const ALL: &'static [(&'static str, Self)] =
-        &[("auto", Self::Auto), ("pretty", Self::Pretty), ("json", Self::Json)];
+    const ALL: &'static [(&'static str, Self)] = &[
+        ("auto", Self::Auto),
+        ("pretty", Self::Pretty),
+        ("json", Self::Json),
+    ];
 }
 
 /// What a caller does that finds the queue full.

@@ -15,6 +15,7 @@ use rustix::fs::{AtFlags, Mode, OFlags, RawDir};
 use rustix::io::{self, Errno};
 
 use super::metadata::{Kind, Metadata};
+use super::temporary;
 
 /// How many handles of a deep path stay open; the ones above are opened again when needed.
 const HANDLES_KEPT: usize = 32;
@@ -55,6 +56,22 @@ pub(super) fn stat(directory: impl AsFd, name: &OsStr) -> io::Result<Metadata> {
 /// Looks at what is open.
 pub(super) fn stat_open(handle: impl AsFd) -> io::Result<Metadata> {
     Ok(Metadata::from(&rustix::fs::fstat(handle)?))
+}
+
+/// Whether a directory has no entries, besides temporaries that a run left behind.
+pub(super) fn is_empty(directory: impl AsFd) -> io::Result<bool> {
+    let directory = open_again(directory)?;
+    let mut buffer = vec![MaybeUninit::uninit(); LISTING_BUFFER_BYTES];
+    let mut reader = RawDir::new(directory.as_fd(), &mut buffer);
+    while let Some(entry) = reader.next() {
+        let entry = entry?;
+        let name = entry.file_name().to_bytes();
+        let is_itself_or_parent = name == b"." || name == b"..";
+        if !is_itself_or_parent && !temporary::is_ours(OsStr::from_bytes(name)) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// The names in one directory, sorted by their bytes.

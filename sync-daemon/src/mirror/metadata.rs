@@ -6,7 +6,7 @@ use rustix::process;
 use super::options::Options;
 
 /// `st_nsec` that tells the kernel to leave a time as it is.
-const LEAVE_TIME: i64 = rustix::fs::UTIME_OMIT as i64;
+const LEAVE_TIME: i64 = rustix::fs::UTIME_OMIT;
 
 /// What kind of thing a name stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +71,7 @@ pub(super) struct Metadata {
 }
 
 /// Tells directories apart however they are reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Identity {
     device: u64,
     inode: u64,

@@ -26,6 +26,9 @@ pub enum Status {
 }
 
 impl Status {
+    /// Every value, in the order of the documentation.
+    pub const ALL: [Self; 4] = [Self::Success, Self::Partial, Self::Failed, Self::Cancelled];
+
     /// The name in logs, reports and metric labels.
     pub fn as_str(self) -> &'static str {
         match self {

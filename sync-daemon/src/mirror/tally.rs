@@ -1,6 +1,6 @@
 //! Counts what a run does, and tells the log about it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -57,12 +57,7 @@ impl Operation {
 
 impl Tally {
     /// One entry is done. The path is only put together if somebody listens.
-    pub(super) fn done<'p>(
-        &self,
-        operation: Operation,
-        bytes: u64,
-        path: impl FnOnce() -> std::borrow::Cow<'p, Path>,
-    ) {
+    pub(super) fn done(&self, operation: Operation, bytes: u64, path: impl FnOnce() -> PathBuf) {
         self.add(operation, 1);
         if tracing::enabled!(tracing::Level::DEBUG) {
             let path = escape_path(&path());
@@ -121,7 +116,10 @@ impl Tally {
     /// One special file of the source was left out; the first of a run is worth a warning.
     pub(super) fn skipped(&self, path: &Path) {
         self.skipped.fetch_add(1, Ordering::Relaxed);
-        if !self.warned_about_special_files.swap(true, Ordering::Relaxed) {
+        if !self
+            .warned_about_special_files
+            .swap(true, Ordering::Relaxed)
+        {
             tracing::warn!(
                 path = %escape_path(path),
                 "special files (FIFO, socket, device) are skipped; this is the first one"

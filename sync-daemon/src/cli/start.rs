@@ -1,0 +1,71 @@
+//! `sync-daemon start`.
+
+use std::process::ExitCode;
+
+use tokio::sync::mpsc;
+
+use super::output::{colors_stderr, say};
+use super::{EXIT_FAILED, EXIT_OK, EXIT_USAGE, Global, settings};
+use crate::daemon::{self, DaemonError, Ending, Options};
+use crate::signals::{self, Signal};
+
+/// Signals that wait while the daemon is busy; more of them say nothing new.
+const PENDING_SIGNALS: usize = 8;
+
+/// Runs the daemon in the foreground until SIGTERM or SIGINT; a second one stops
+/// it at once.
+pub fn run(global: &Global) -> ExitCode {
+    let loaded = match settings::load_file(global) {
+        Ok(loaded) => loaded,
+        Err(code) => return ExitCode::from(code),
+    };
+    let (sender, receiver) = mpsc::channel(PENDING_SIGNALS);
+    let mut stopping = false;
+    let watching = signals::watch(move |signal| {
+        if signal == Signal::Stop && std::mem::replace(&mut stopping, true) {
+            say("stopped at once; what was pending may be lost");
+            std::process::exit(i32::from(EXIT_FAILED));
+        }
+        // Full: the daemon has more of the same to read already.
+        let _ = sender.try_send(signal);
+        true
+    });
+    if let Err(error) = watching {
+        say(&format!("cannot watch for signals: {error}"));
+        return ExitCode::from(EXIT_FAILED);
+    }
+    let options = Options {
+        loaded,
+        levels: settings::levels(global),
+        color: colors_stderr(global),
+    };
+    match daemon::run(options, receiver) {
+        Ok(ending) => {
+            tell(&ending);
+            ExitCode::from(EXIT_OK)
+        }
+        Err(error @ DaemonError::Telemetry(_)) => {
+            say(&format!("sync-daemon: {error}"));
+            ExitCode::from(EXIT_USAGE)
+        }
+        Err(error) => {
+            say(&format!("sync-daemon: {error}"));
+            ExitCode::from(EXIT_FAILED)
+        }
+    }
+}
+
+/// Says what was left behind; the log is closed already.
+fn tell(ending: &Ending) {
+    if !ending.jobs_ended {
+        say("a sync job did not end in time");
+    }
+    if ending.spooled > 0 {
+        let count = ending.spooled;
+        say(&format!(
+            "{count} log records wait in the spool for the next start"
+        ));
+    } else if let Err(error) = &ending.telemetry {
+        say(&format!("not all log records were written: {error}"));
+    }
+}

@@ -1,0 +1,432 @@
+//! What a run is going to do, as a value: it can be counted, refused, printed or applied.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use super::dirs::Tree;
+use super::metadata::Metadata;
+use super::options::Options;
+use super::tally::Operation;
+
+/// Everything that one run is going to do. What needs nothing is not in it.
+#[derive(Debug)]
+pub struct Plan {
+    /// The root first, parents before their children, siblings in the order of their names.
+    pub(super) directories: Vec<Directory>,
+    totals: Totals,
+    /// Deletions that the limit forbids; they are not in `directories` any more.
+    deletions_withheld: u64,
+}
+
+/// How much a plan is going to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Totals {
+    /// Entries to create.
+    pub create: u64,
+    /// Entries to bring up to date.
+    pub update: u64,
+    /// Entries to delete.
+    pub delete: u64,
+    /// Bytes of file content to write.
+    pub bytes: u64,
+}
+
+/// One line of a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedAction {
+    /// What is going to happen.
+    pub operation: Operation,
+    /// To what, relative to the roots.
+    pub path: PathBuf,
+    /// Whether it is, or becomes, a directory.
+    pub is_directory: bool,
+}
+
+/// One directory that has something to do in it, below it or to itself.
+#[derive(Debug)]
+pub(super) struct Directory {
+    pub(super) parent: u32,
+    pub(super) name: Box<OsStr>,
+    pub(super) side: Side,
+    pub(super) change: Change,
+    /// What the source has; meaningless for [`Side::DestinationOnly`].
+    pub(super) source: Metadata,
+    /// The mode in the destination, if it is there already.
+    pub(super) existing_mode: Option<u32>,
+    /// The time in the destination is not the source's.
+    pub(super) time_differs: bool,
+    /// Something in it stays, so that it cannot be deleted.
+    pub(super) keeps_something: bool,
+    pub(super) steps: Vec<Step>,
+}
+
+/// Where a directory is to be found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    /// In source and destination.
+    Both,
+    /// In the source; the destination has nothing, or something else, under this name.
+    SourceOnly,
+    /// In the destination.
+    DestinationOnly {
+        /// The source has something else under this name, or under the name of a parent.
+        in_the_way: bool,
+    },
+}
+
+/// What happens to a directory itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Change {
+    None,
+    Create,
+    /// Something that is no directory is removed first.
+    Replace,
+    /// Mode, owner or time.
+    Attributes,
+    Delete,
+}
+
+/// One thing to do in a directory, to something that is no directory.
+#[derive(Debug)]
+pub(super) struct Step {
+    pub(super) name: Box<OsStr>,
+    /// Bytes of content to write.
+    pub(super) bytes: u64,
+    pub(super) action: Action,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Action {
+    CreateFile,
+    UpdateFile,
+    FileAttributes,
+    CreateLink,
+    UpdateLink,
+    LinkAttributes,
+    Delete,
+    /// Remove what an earlier run left behind; not counted.
+    Sweep,
+}
+
+impl Action {
+    /// What it counts as.
+    pub(super) fn operation(self) -> Option<Operation> {
+        match self {
+            Self::CreateFile | Self::CreateLink => Some(Operation::Create),
+            Self::UpdateFile | Self::FileAttributes | Self::UpdateLink | Self::LinkAttributes => {
+                Some(Operation::Update)
+            }
+            Self::Delete => Some(Operation::Delete),
+            Self::Sweep => None,
+        }
+    }
+
+    /// Whether it is done in the last stage, after everything was copied.
+    pub(super) fn removes(self) -> bool {
+        matches!(self, Self::Delete | Self::Sweep)
+    }
+}
+
+impl Directory {
+    /// What the change of the directory itself counts as.
+    pub(super) fn operation(&self) -> Option<Operation> {
+        match self.change {
+            Change::None => None,
+            Change::Create => Some(Operation::Create),
+            Change::Replace | Change::Attributes => Some(Operation::Update),
+            Change::Delete => Some(Operation::Delete),
+        }
+    }
+
+    /// Whether the source has it, so that its attributes have to be right in the end.
+    pub(super) fn is_mirrored(&self) -> bool {
+        !matches!(self.side, Side::DestinationOnly { .. })
+    }
+
+    fn has_work(&self) -> bool {
+        self.change != Change::None || self.time_differs || !self.steps.is_empty()
+    }
+}
+
+impl Plan {
+    /// Makes a plan of what a scan found: every directory that was scanned, parents before
+    /// children, and how many entries the destination has.
+    pub(super) fn new(
+        mut scanned: Vec<Directory>,
+        destination_entries: u64,
+        options: &Options,
+    ) -> Self {
+        decide_directory_deletions(&mut scanned);
+        let deletions = totals(&scanned).delete;
+        let mut deletions_withheld = 0;
+        if options.exceeds_delete_limit(deletions, destination_entries) {
+            withhold_deletions(&mut scanned);
+            deletions_withheld = deletions;
+        }
+        let directories = in_walking_order(scanned);
+        Self {
+            totals: totals(&directories),
+            directories,
+            deletions_withheld,
+        }
+    }
+
+    /// How much there is to do.
+    pub fn totals(&self) -> Totals {
+        self.totals
+    }
+
+    /// How many deletions the limit forbids. If it is not 0, the plan deletes nothing.
+    pub fn deletions_withheld(&self) -> u64 {
+        self.deletions_withheld
+    }
+
+    /// Calls `visit` with every action, a directory before what is in it.
+    ///
+    /// # Errors
+    /// The first error of `visit`, after which it is not called again.
+    pub fn try_for_each<E>(
+        &self,
+        mut visit: impl FnMut(PlannedAction) -> Result<(), E>,
+    ) -> Result<(), E> {
+        for (index, directory) in self.directories.iter().enumerate() {
+            let path = self.path_of(index as u32);
+            if let Some(operation) = directory.operation().filter(|_| index != 0) {
+                visit(PlannedAction {
+                    operation,
+                    path: path.clone(),
+                    is_directory: true,
+                })?;
+            }
+            for step in &directory.steps {
+                if let Some(operation) = step.action.operation() {
+                    visit(PlannedAction {
+                        operation,
+                        path: path.join(&*step.name),
+                        is_directory: false,
+                    })?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The path of a directory relative to the roots.
+    pub(super) fn path_of(&self, directory: u32) -> PathBuf {
+        let mut names: Vec<&Path> = Vec::new();
+        let mut at = directory;
+        while at != 0 {
+            names.push(Path::new(self.name(at)));
+            at = self.parent(at);
+        }
+        names.into_iter().rev().collect()
+    }
+}
+
+impl Tree for Plan {
+    fn parent(&self, directory: u32) -> u32 {
+        self.directories[directory as usize].parent
+    }
+
+    fn name(&self, directory: u32) -> &OsStr {
+        &self.directories[directory as usize].name
+    }
+}
+
+/// A directory that only the destination has is deleted unless something below it stays.
+fn decide_directory_deletions(scanned: &mut [Directory]) {
+    // Children come after their parents: backwards, they are decided first.
+    for index in (1..scanned.len()).rev() {
+        let directory = &mut scanned[index];
+        if directory.is_mirrored() {
+            continue;
+        }
+        if directory.keeps_something {
+            let parent = directory.parent as usize;
+            scanned[parent].keeps_something = true;
+        } else {
+            directory.change = Change::Delete;
+        }
+    }
+}
+
+fn withhold_deletions(scanned: &mut [Directory]) {
+    for directory in scanned {
+        directory.steps.retain(|step| step.action != Action::Delete);
+        if directory.change == Change::Delete {
+            directory.change = Change::None;
+        }
+    }
+}
+
+fn totals(directories: &[Directory]) -> Totals {
+    let mut totals = Totals::default();
+    for (index, directory) in directories.iter().enumerate() {
+        let own = directory.operation().filter(|_| index != 0);
+        let steps = directory.steps.iter();
+        let of_steps = steps.filter_map(|step| step.action.operation());
+        for operation in own.into_iter().chain(of_steps) {
+            match operation {
+                Operation::Create => totals.create += 1,
+                Operation::Update => totals.update += 1,
+                Operation::Delete => totals.delete += 1,
+            }
+        }
+        totals.bytes += directory.steps.iter().map(|step| step.bytes).sum::<u64>();
+    }
+    totals
+}
+
+/// Drops directories without work in or below them, and sorts the others: the root first, parents
+/// before children, siblings by name.
+fn in_walking_order(scanned: Vec<Directory>) -> Vec<Directory> {
+    let needed = with_work_below(&scanned);
+    let mut by_parent: Vec<u32> = (1..scanned.len() as u32)
+        .filter(|index| needed[*index as usize])
+        .collect();
+    by_parent.sort_unstable_by(|a, b| {
+        let (a, b) = (&scanned[*a as usize], &scanned[*b as usize]);
+        (a.parent, &a.name).cmp(&(b.parent, &b.name))
+    });
+    let children_of = |parent: u32| {
+        let start = by_parent.partition_point(|index| scanned[*index as usize].parent < parent);
+        let end = by_parent.partition_point(|index| scanned[*index as usize].parent <= parent);
+        &by_parent[start..end]
+    };
+    let mut order = Vec::with_capacity(by_parent.len() + 1);
+    let mut to_visit = vec![0_u32];
+    while let Some(index) = to_visit.pop() {
+        order.push(index);
+        to_visit.extend(children_of(index).iter().rev());
+    }
+    renumber(scanned, &order)
+}
+
+fn with_work_below(scanned: &[Directory]) -> Vec<bool> {
+    let mut needed: Vec<bool> = scanned.iter().map(Directory::has_work).collect();
+    for index in (1..scanned.len()).rev() {
+        if needed[index] {
+            needed[scanned[index].parent as usize] = true;
+        }
+    }
+    needed
+}
+
+fn renumber(scanned: Vec<Directory>, order: &[u32]) -> Vec<Directory> {
+    let mut new_number = vec![0_u32; scanned.len()];
+    for (new, old) in order.iter().enumerate() {
+        new_number[*old as usize] = new as u32;
+    }
+    let mut slots: Vec<Option<Directory>> = scanned.into_iter().map(Some).collect();
+    let take = |old: &u32| {
+        let mut directory = slots[*old as usize].take()?;
+        directory.parent = new_number[directory.parent as usize];
+        Some(directory)
+    };
+    order.iter().filter_map(take).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mirror::metadata::{Identity, Kind, Mtime};
+
+    fn directory(parent: u32, name: &str, side: Side, change: Change) -> Directory {
+        Directory {
+            parent,
+            name: OsStr::new(name).into(),
+            side,
+            change,
+            source: Metadata {
+                kind: Kind::Directory,
+                mode: 0o755,
+                uid: 0,
+                gid: 0,
+                size: 0,
+                mtime: Mtime { secs: 0, nanos: 0 },
+                has_other_links: false,
+                is_sparse: false,
+                identity: Identity::default(),
+            },
+            existing_mode: None,
+            time_differs: false,
+            keeps_something: false,
+            steps: Vec::new(),
+        }
+    }
+
+    fn step(name: &str, action: Action) -> Step {
+        Step {
+            name: OsStr::new(name).into(),
+            bytes: 10,
+            action,
+        }
+    }
+
+    fn lines(plan: &Plan) -> Vec<String> {
+        let mut lines = Vec::new();
+        let visited: Result<(), ()> = plan.try_for_each(|action| {
+            lines.push(format!(
+                "{} {}",
+                action.operation.as_str(),
+                action.path.display()
+            ));
+            Ok(())
+        });
+        assert_eq!(visited, Ok(()));
+        lines
+    }
+
+    const EXTRA: Side = Side::DestinationOnly { in_the_way: false };
+
+    fn tree_with_deletions() -> Vec<Directory> {
+        let mut scanned = vec![
+            directory(0, "", Side::Both, Change::None),
+            directory(0, "z", Side::Both, Change::None),
+            directory(0, "gone", EXTRA, Change::None),
+            directory(2, "below", EXTRA, Change::None),
+            directory(0, "a", Side::SourceOnly, Change::Create),
+            directory(0, "idle", Side::Both, Change::None),
+        ];
+        scanned[1].steps.push(step("new", Action::CreateFile));
+        scanned[2].steps.push(step("old", Action::Delete));
+        scanned
+    }
+
+    #[test]
+    fn plan_is_in_walking_order_and_leaves_out_what_is_idle() {
+        let plan = Plan::new(tree_with_deletions(), 10, &Options::default());
+        let expected = [
+            "create a",
+            "delete gone",
+            "delete gone/old",
+            "delete gone/below",
+            "create z/new",
+        ];
+        assert_eq!(lines(&plan), expected);
+        assert_eq!(plan.totals().create, 2);
+        assert_eq!(plan.totals().delete, 3);
+    }
+
+    #[test]
+    fn directory_stays_when_something_below_it_stays() {
+        let mut scanned = tree_with_deletions();
+        scanned[3].keeps_something = true;
+        let plan = Plan::new(scanned, 10, &Options::default());
+        assert_eq!(
+            lines(&plan),
+            ["create a", "delete gone/old", "create z/new"]
+        );
+    }
+
+    #[test]
+    fn above_the_limit_no_deletion_is_left_in_the_plan() {
+        let options = Options {
+            max_delete: 2,
+            ..Options::default()
+        };
+        let plan = Plan::new(tree_with_deletions(), 10, &options);
+        assert_eq!(plan.deletions_withheld(), 3);
+        assert_eq!(lines(&plan), ["create a", "create z/new"]);
+    }
+}

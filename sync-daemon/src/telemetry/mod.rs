@@ -1,0 +1,320 @@
+//! The pipeline of log records and the metrics behind the endpoint, composed
+//! from the telemetry crates by features and configuration.
+//!
+//! ```text
+//! tracing event ─▶ Capture ─▶ Queue ─▶ Sanitized ─▶ Tee ─┬▶ Console (behind a queue of its own)
+//!                                                        ├▶ File
+//!                                                        ├▶ Counter
+//!                                                        └▶ PocketBase
+//! ```
+
+use std::io::IsTerminal as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use telemetry_core::{
+    Capture, Console, Filtered, Format, Identity, Queue, QueueConfig, Sink, SinkError, SinkStats,
+    Tee, WhenFull,
+};
+use tracing_subscriber::layer::SubscriberExt as _;
+
+use crate::config;
+
+mod levels;
+
+#[cfg(feature = "file")]
+mod file;
+#[cfg(feature = "metrics")]
+mod metrics;
+#[cfg(feature = "pocketbase")]
+pub mod pocketbase;
+#[cfg(feature = "sanitize")]
+mod sanitize;
+
+pub use levels::{Levels, LevelsError};
+#[cfg(feature = "metrics")]
+pub use metrics::serve as serve_metrics;
+
+/// Records that wait for the console; a stopped terminal holds no more.
+const CONSOLE_CAPACITY: usize = 1024;
+const CONSOLE_MAX_BYTES: usize = 2 << 20;
+
+/// What the pipeline is made of.
+#[derive(Debug)]
+pub struct Setup<'a> {
+    /// The checked configuration.
+    pub settings: &'a config::Telemetry,
+    /// `RUST_LOG` and the command line.
+    pub levels: &'a Levels,
+    /// Colours on the console, where it is for people.
+    pub color: bool,
+    /// Who the records come from.
+    pub identity: Identity,
+    /// Where the spool is.
+    pub state_dir: &'a Path,
+    /// The jobs whose metrics are there from the start.
+    pub job_ids: &'a [String],
+}
+
+/// Why there is no pipeline. Each is a mistake of the configuration, but for
+/// [`AlreadyInstalled`](Self::AlreadyInstalled).
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TelemetryError {
+    /// `RUST_LOG` is malformed.
+    #[error(transparent)]
+    Levels(#[from] LevelsError),
+    /// The log file cannot be what the configuration says.
+    #[cfg(feature = "file")]
+    #[error("`telemetry.log_file_path`: {0}")]
+    File(#[from] telemetry_file::FileError),
+    /// The uploader cannot start.
+    #[cfg(feature = "pocketbase")]
+    #[error("`telemetry.pocketbase_logging`: {0}")]
+    PocketBase(#[from] telemetry_pocketbase::PocketBaseError),
+    /// A rule of the sanitizer is wrong.
+    #[cfg(feature = "sanitize")]
+    #[error("`telemetry.sanitize`: {0}")]
+    Sanitize(#[from] telemetry_sanitize::SanitizeError),
+    /// The recorder cannot be installed.
+    #[cfg(feature = "metrics")]
+    #[error("`telemetry.metrics`: {0}")]
+    Metrics(#[from] telemetry_metrics::MetricsError),
+    /// Records would leave this machine unsanitized.
+    #[error(
+        "`telemetry.pocketbase_logging` would upload unsanitized records: {why}; or accept that with `allow_unsanitized = true`"
+    )]
+    Unsanitized {
+        /// What to change.
+        why: &'static str,
+    },
+    /// Another pipeline was installed in this process before.
+    #[error("this process has a tracing subscriber already")]
+    AlreadyInstalled,
+}
+
+/// The telemetry of this process, until it is closed.
+#[must_use = "close it, or the last records are lost"]
+pub struct Telemetry {
+    pipeline: Option<Arc<Queue>>,
+    #[cfg(feature = "metrics")]
+    recorder: Option<telemetry_metrics::Recorder>,
+    notes: Vec<String>,
+}
+
+impl Telemetry {
+    /// Builds the pipeline of the configuration and installs it for the whole
+    /// process: subscriber, bridge for the `log` crate, panic hook, recorder.
+    ///
+    /// # Errors
+    /// If the configuration asks for what cannot be.
+    pub fn start(setup: &Setup<'_>) -> Result<Self, TelemetryError> {
+        let settings = setup.settings;
+        if !settings.enabled {
+            return Ok(Self::none());
+        }
+        let notes = sanitizing_notes(settings)?;
+        // Handles made before the recorder are dead for ever: it comes first.
+        #[cfg(feature = "metrics")]
+        let recorder = metrics::install(settings, setup.job_ids)?;
+
+        let console = console(settings, setup.color);
+        #[cfg(feature = "file")]
+        let file = Some(file::open(settings)?);
+        #[cfg(not(feature = "file"))]
+        let file = None;
+        #[cfg(feature = "metrics")]
+        let counter = recorder.as_ref().map(metrics::counter);
+        #[cfg(not(feature = "metrics"))]
+        let counter = None;
+        let pocketbase = pocketbase_sink(settings, setup.state_dir)?;
+
+        // Closed in this order: the uploader last, with the time that is left.
+        let sinks = [console, file, counter, pocketbase];
+        let pipeline = Arc::new(Queue::start(
+            queue_config(settings),
+            sanitized(settings, Tee::of(sinks.into_iter().flatten()))?,
+        ));
+
+        #[cfg(feature = "metrics")]
+        if let Some(recorder) = &recorder {
+            metrics::show_accounts(recorder, Arc::clone(&pipeline));
+        }
+        install(setup, Arc::clone(&pipeline))?;
+        for note in &notes {
+            tracing::warn!("{note}");
+        }
+        Ok(Self {
+            pipeline: Some(pipeline),
+            #[cfg(feature = "metrics")]
+            recorder,
+            notes,
+        })
+    }
+
+    /// None at all, as `telemetry.enabled = false` asks for.
+    fn none() -> Self {
+        Self {
+            pipeline: None,
+            #[cfg(feature = "metrics")]
+            recorder: None,
+            notes: vec!["telemetry is off (telemetry.enabled = false)".to_owned()],
+        }
+    }
+
+    /// What somebody should know about this build and configuration.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// The recorder behind the endpoint, if metrics are on.
+    #[cfg(feature = "metrics")]
+    pub fn recorder(&self) -> Option<&telemetry_metrics::Recorder> {
+        self.recorder.as_ref()
+    }
+
+    /// A handle on the accounts of all sinks, in the order of the pipeline.
+    pub fn accounts(&self) -> Accounts {
+        Accounts(self.pipeline.clone())
+    }
+
+    /// Opens the log file anew, after a rotation from outside.
+    pub fn reopen(&self) {
+        if let Some(pipeline) = &self.pipeline {
+            pipeline.reopen();
+        }
+    }
+
+    /// Writes out and uploads what is pending, and ends the pipeline; blocks for
+    /// `limit` at most. Later events are lost.
+    ///
+    /// # Errors
+    /// [`SinkError::Timeout`] if something is left: in the spool for the next
+    /// start, or lost and counted.
+    pub fn close(&self, limit: Duration) -> Result<(), SinkError> {
+        self.pipeline
+            .as_ref()
+            .map_or(Ok(()), |pipeline| pipeline.close(limit))
+    }
+}
+
+/// Reads the accounts of the pipeline.
+#[derive(Clone)]
+pub struct Accounts(Option<Arc<Queue>>);
+
+impl Accounts {
+    /// One snapshot of every sink.
+    pub fn snapshot(&self) -> Vec<SinkStats> {
+        let mut stats = Vec::new();
+        if let Some(pipeline) = &self.0 {
+            pipeline.stats(&mut stats);
+        }
+        stats
+    }
+}
+
+fn install(setup: &Setup<'_>, pipeline: Arc<Queue>) -> Result<(), TelemetryError> {
+    let filter = setup.levels.filter(setup.settings.log_level)?;
+    let capture = Capture::new(setup.identity, Arc::clone(&pipeline));
+    let subscriber = tracing_subscriber::registry().with(filter).with(capture);
+    tracing::subscriber::set_global_default(subscriber)
+        .map_err(|_| TelemetryError::AlreadyInstalled)?;
+    telemetry_core::install_log_bridge().map_err(|_| TelemetryError::AlreadyInstalled)?;
+    telemetry_core::install_panic_hook(move |limit| {
+        // The panic is on its way; a pipeline that cannot flush has said so.
+        let _ = pipeline.flush(limit);
+    });
+    Ok(())
+}
+
+fn queue_config(settings: &config::Telemetry) -> QueueConfig {
+    QueueConfig {
+        capacity: settings.queue_capacity,
+        max_bytes: settings.queue_max_bytes as usize,
+        when_full: match settings.when_full {
+            config::WhenFull::Drop => WhenFull::DropNewest,
+            config::WhenFull::Block => WhenFull::Block(settings.block_timeout),
+        },
+        ..QueueConfig::default()
+    }
+}
+
+fn console(settings: &config::Telemetry, color: bool) -> Option<Box<dyn Sink>> {
+    if !settings.console_logging {
+        return None;
+    }
+    let pretty = match settings.console_format {
+        config::ConsoleFormat::Auto => std::io::stderr().is_terminal(),
+        config::ConsoleFormat::Pretty => true,
+        config::ConsoleFormat::Json => false,
+    };
+    let format = if pretty {
+        Format::Pretty { color }
+    } else {
+        Format::Json
+    };
+    let queue = QueueConfig {
+        name: "console_queue",
+        capacity: CONSOLE_CAPACITY,
+        max_bytes: CONSOLE_MAX_BYTES,
+        ..QueueConfig::default()
+    };
+    let console = Queue::start(queue, Console::new(format));
+    Some(Box::new(Filtered::new(settings.console_min_level, console)))
+}
+
+/// `None` when uploads are off, or not part of this build (which the
+/// configuration has checked).
+fn pocketbase_sink(
+    settings: &config::Telemetry,
+    state_dir: &Path,
+) -> Result<Option<Box<dyn Sink>>, TelemetryError> {
+    if !settings.pocketbase_logging.enabled {
+        return Ok(None);
+    }
+    #[cfg(feature = "pocketbase")]
+    return Ok(Some(pocketbase::start(
+        &settings.pocketbase_logging,
+        state_dir,
+    )?));
+    #[cfg(not(feature = "pocketbase"))]
+    {
+        let _ = state_dir;
+        Ok(None)
+    }
+}
+
+#[cfg(feature = "sanitize")]
+fn sanitized(
+    settings: &config::Telemetry,
+    next: impl Sink + 'static,
+) -> Result<Box<dyn Sink>, TelemetryError> {
+    Ok(sanitize::before(&settings.sanitize, next)?)
+}
+
+#[cfg(not(feature = "sanitize"))]
+fn sanitized(
+    _: &config::Telemetry,
+    next: impl Sink + 'static,
+) -> Result<Box<dyn Sink>, TelemetryError> {
+    Ok(Box::new(next))
+}
+
+/// Says loudly that nothing is redacted, and refuses to upload that.
+fn sanitizing_notes(settings: &config::Telemetry) -> Result<Vec<String>, TelemetryError> {
+    let why = if !cfg!(feature = "sanitize") {
+        "build with the feature `sanitize`"
+    } else if !settings.sanitize.enabled {
+        "set `telemetry.sanitize.enabled = true`"
+    } else {
+        return Ok(Vec::new());
+    };
+    let uploads = &settings.pocketbase_logging;
+    if uploads.enabled && !uploads.allow_unsanitized {
+        return Err(TelemetryError::Unsanitized { why });
+    }
+    Ok(vec![format!(
+        "nothing is redacted: secrets and home directories reach the log as they are; {why}"
+    )])
+}

@@ -1,0 +1,382 @@
+//! What the queue's lock protects: places, numbers and accounts.
+
+use std::borrow::Cow;
+use std::time::{Duration, Instant};
+
+use tracing::Level;
+
+use super::batch::{Batch, size_of_record};
+use super::{QueueConfig, WhenFull};
+use crate::gap::Gap;
+use crate::record::Record;
+use crate::sink::{Health, LossReason, Losses, SinkError, SinkStats};
+
+/// The part of the room kept for WARN and ERROR: one in so many.
+const RESERVE: usize = 16;
+/// So many records are worth waking the writer before its linger is over; in a
+/// small queue half of the room is.
+const FULL_ENOUGH: usize = 1_000;
+
+pub(super) struct State {
+    /// The room for WARN and ERROR, which is all there is.
+    all_room: Room,
+    /// The room for the other levels.
+    most_room: Room,
+    /// A front of this size is handed on at once.
+    full_enough: Room,
+    front: Batch,
+    /// The number given last; 0 in a queue behind another one.
+    seq: u64,
+    /// Losses that the log does not tell of yet.
+    gap: Gap,
+    accounts: Accounts,
+    /// The writer sleeps, or is about to, and wants to be woken.
+    pub(super) idle: bool,
+    /// The front should not wait for company.
+    pub(super) urgent: bool,
+    /// Threads that wait for room.
+    pub(super) waiting_for_room: usize,
+    pub(super) flush: Flush,
+    pub(super) close: Option<Close>,
+}
+
+/// A number of records and their size.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Room {
+    pub(super) records: usize,
+    pub(super) bytes: usize,
+}
+
+#[derive(Default)]
+struct Accounts {
+    accepted: u64,
+    delivered: u64,
+    lost: Losses,
+    /// In the writer's hands.
+    in_flight: Room,
+    /// The writer is about to tell of a gap.
+    tells_of_gap: bool,
+}
+
+/// The flushes that were asked for, as tickets counted from 1.
+#[derive(Default)]
+pub(super) struct Flush {
+    ordered: u64,
+    deadline: Option<Instant>,
+    /// The last one that was carried out.
+    pub(super) done: u64,
+    /// The last one that succeeded.
+    pub(super) durable: u64,
+    /// Why the last one did not, until somebody asks.
+    pub(super) failure: Option<SinkError>,
+}
+
+/// A flush for the writer to carry out.
+pub(super) struct FlushOrder {
+    ticket: u64,
+    pub(super) deadline: Instant,
+}
+
+/// The close that was asked for.
+pub(super) struct Close {
+    order: CloseOrder,
+    pub(super) ended: Option<Ended>,
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct CloseOrder {
+    pub(super) deadline: Instant,
+    /// The caller's limit, for the error that names it.
+    pub(super) limit: Duration,
+}
+
+/// How the close went.
+pub(super) struct Ended {
+    is_good: bool,
+    /// Kept for the first who asks.
+    pub(super) error: Option<SinkError>,
+}
+
+/// What the writer has done since it last told.
+#[derive(Default)]
+pub(super) struct Progress {
+    pub(super) room: Room,
+    /// Levels of the records on which the sink panicked.
+    pub(super) panicked: Vec<Level>,
+}
+
+/// What the writer is to do next.
+pub(super) enum Task {
+    /// Nothing; the queue is idle now.
+    Wait,
+    /// Hand on the batch, tell of the gap, then flush.
+    Write {
+        gap: Option<(Gap, u64)>,
+        flush: Option<FlushOrder>,
+    },
+    Close(CloseOrder),
+}
+
+impl State {
+    pub(super) fn new(config: &QueueConfig) -> Self {
+        let all_room = Room {
+            records: config.capacity.max(1),
+            bytes: config.max_bytes,
+        };
+        let most_room = match config.when_full {
+            WhenFull::DropNewest => Room {
+                records: all_room.records - all_room.records.div_ceil(RESERVE),
+                bytes: all_room.bytes - all_room.bytes / RESERVE,
+            },
+            WhenFull::Block(_) => all_room,
+        };
+        let full_enough = Room {
+            records: FULL_ENOUGH.min(all_room.records.div_ceil(2)),
+            bytes: all_room.bytes / 2,
+        };
+        Self {
+            all_room,
+            most_room,
+            full_enough,
+            front: Batch::with_room(all_room.records, all_room.bytes),
+            seq: 0,
+            gap: Gap::default(),
+            accounts: Accounts::default(),
+            idle: false,
+            urgent: false,
+            waiting_for_room: 0,
+            flush: Flush::default(),
+            close: None,
+        }
+    }
+
+    /// A batch to swap against the front.
+    pub(super) fn empty_batch(&self) -> Batch {
+        Batch::with_room(self.all_room.records, self.all_room.bytes)
+    }
+
+    /// True when this record may come in. A record alone always may, however
+    /// small the bound.
+    #[inline]
+    pub(super) fn has_room(&self, record: &Record<'_>) -> bool {
+        let room = if record.level() <= Level::WARN {
+            self.all_room
+        } else {
+            self.most_room
+        };
+        let records = self.front.len() + self.accounts.in_flight.records;
+        let bytes = self.front.bytes() + self.accounts.in_flight.bytes;
+        records == 0 || (records < room.records && bytes + size_of_record(record) <= room.bytes)
+    }
+
+    /// Takes a record in; true when the writer must be woken.
+    #[inline]
+    pub(super) fn push(&mut self, record: &Record<'_>) -> bool {
+        self.accounts.accepted += 1;
+        let seq = self.take_number(record);
+        self.front.push(record, seq);
+        let becomes_urgent =
+            !self.urgent && (record.level() == Level::ERROR || self.is_full_enough());
+        self.urgent |= becomes_urgent;
+        std::mem::take(&mut self.idle) || becomes_urgent
+    }
+
+    /// Counts a record that found no room. It uses up a number, so that a gap in
+    /// the numbers is a loss.
+    #[cold]
+    pub(super) fn drop_newest(&mut self, record: &Record<'_>) {
+        let seq = self.take_number(record);
+        self.accounts.accepted += 1;
+        self.accounts.lose(LossReason::QueueFull, record.level());
+        self.gap.add(record, seq);
+    }
+
+    /// Counts a record that came after the close.
+    #[cold]
+    pub(super) fn refuse(&mut self, record: &Record<'_>) {
+        self.accounts.accepted += 1;
+        self.accounts.lose(LossReason::Shutdown, record.level());
+    }
+
+    /// Gives the writer its next task, and the front in exchange for `empty`
+    /// when that is to write it.
+    pub(super) fn next_task(&mut self, batch: &mut Batch) -> Task {
+        let is_too_late = |close: &Close| Instant::now() >= close.order.deadline;
+        if let Some(close) = self.close.as_ref().filter(|close| is_too_late(close)) {
+            return Task::Close(close.order);
+        }
+        let flush = self.flush.take_order();
+        if self.front.is_empty() && self.gap.is_empty() && flush.is_none() {
+            if let Some(close) = &self.close {
+                return Task::Close(close.order);
+            }
+            self.idle = true;
+            return Task::Wait;
+        }
+        std::mem::swap(&mut self.front, batch);
+        self.urgent = false;
+        self.accounts.in_flight = Room {
+            records: batch.len(),
+            bytes: batch.bytes(),
+        };
+        let gap = self.take_gap();
+        Task::Write { gap, flush }
+    }
+
+    /// True when the writer should not wait for more records.
+    pub(super) fn is_urgent(&self) -> bool {
+        self.urgent || self.flush.is_ordered() || self.close.is_some()
+    }
+
+    /// Books what the writer has done; true when somebody waits for the room.
+    pub(super) fn book(&mut self, progress: &Progress) -> bool {
+        let accounts = &mut self.accounts;
+        accounts.in_flight.records -= progress.room.records;
+        accounts.in_flight.bytes -= progress.room.bytes;
+        accounts.delivered += (progress.room.records - progress.panicked.len()) as u64;
+        for &level in &progress.panicked {
+            accounts.lose(LossReason::SinkPanicked, level);
+        }
+        self.waiting_for_room > 0
+    }
+
+    /// Books the record that told of a gap.
+    pub(super) fn book_gap(&mut self, is_written: bool) {
+        self.accounts.tells_of_gap = false;
+        if is_written {
+            self.accounts.delivered += 1;
+        } else {
+            self.accounts.lose(LossReason::SinkPanicked, Level::ERROR);
+        }
+    }
+
+    /// Asks for the close; a later deadline replaces an earlier one.
+    pub(super) fn order_close(&mut self, order: CloseOrder) {
+        let close = self.close.get_or_insert(Close { order, ended: None });
+        if order.deadline > close.order.deadline {
+            close.order = order;
+        }
+    }
+
+    /// Counts what cannot be written any more; returns how many.
+    pub(super) fn abandon_front(&mut self) -> u64 {
+        let left = self.front.len() as u64;
+        for head in self.front.heads() {
+            self.accounts.lose(LossReason::Shutdown, *head.meta.level());
+        }
+        self.front.clear();
+        left
+    }
+
+    pub(super) fn end(&mut self, result: Result<(), SinkError>) {
+        if let Some(close) = &mut self.close {
+            close.ended = Some(Ended {
+                is_good: result.is_ok(),
+                error: result.err(),
+            });
+        }
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.close
+            .as_ref()
+            .is_some_and(|close| close.ended.is_some())
+    }
+
+    /// Records on their way, counted by themselves.
+    pub(super) fn pending(&self) -> u64 {
+        let records = self.front.len() + self.accounts.in_flight.records;
+        records as u64 + u64::from(self.accounts.tells_of_gap)
+    }
+
+    pub(super) fn stats(&self, name: &'static str) -> SinkStats {
+        let accounts = &self.accounts;
+        SinkStats {
+            name: Cow::Borrowed(name),
+            accepted: accounts.accepted,
+            delivered: accounts.delivered,
+            dropped: accounts.lost.total(),
+            rejected: 0,
+            pending: self.pending(),
+            health: if self.gap.is_empty() {
+                Health::Good
+            } else {
+                Health::Failing("the queue is full; records are being dropped".into())
+            },
+            lost: accounts.lost.clone(),
+        }
+    }
+
+    /// The number of the record: its own, or the next one.
+    #[inline]
+    fn take_number(&mut self, record: &Record<'_>) -> u64 {
+        if record.seq != 0 {
+            return record.seq;
+        }
+        self.seq += 1;
+        self.seq
+    }
+
+    #[inline]
+    fn is_full_enough(&self) -> bool {
+        self.front.len() >= self.full_enough.records || self.front.bytes() >= self.full_enough.bytes
+    }
+
+    /// The gap with the number of the record that will tell of it: the next
+    /// one, or that of the last loss when the numbers come from elsewhere.
+    fn take_gap(&mut self) -> Option<(Gap, u64)> {
+        if self.gap.is_empty() {
+            return None;
+        }
+        let gap = std::mem::take(&mut self.gap);
+        self.accounts.accepted += 1;
+        self.accounts.tells_of_gap = true;
+        if self.seq == 0 {
+            let seq = gap.last_seq();
+            return Some((gap, seq));
+        }
+        self.seq += 1;
+        Some((gap, self.seq))
+    }
+}
+
+impl Accounts {
+    fn lose(&mut self, reason: LossReason, level: Level) {
+        self.lost.add(reason, level, 1);
+    }
+}
+
+impl Flush {
+    /// Asks for a flush; returns its ticket.
+    pub(super) fn order(&mut self, deadline: Instant) -> u64 {
+        self.ordered += 1;
+        self.deadline = self.deadline.max(Some(deadline));
+        self.ordered
+    }
+
+    pub(super) fn finish(&mut self, order: &FlushOrder, result: Result<(), SinkError>) {
+        self.done = order.ticket;
+        match result {
+            Ok(()) => self.durable = order.ticket,
+            Err(error) => self.failure = Some(error),
+        }
+    }
+
+    fn is_ordered(&self) -> bool {
+        self.deadline.is_some()
+    }
+
+    /// All flushes that were asked for until now, as one.
+    fn take_order(&mut self) -> Option<FlushOrder> {
+        self.deadline.take().map(|deadline| FlushOrder {
+            ticket: self.ordered,
+            deadline,
+        })
+    }
+}
+
+impl Close {
+    pub(super) fn ended_well(&self) -> bool {
+        self.ended.as_ref().is_some_and(|ended| ended.is_good)
+    }
+}

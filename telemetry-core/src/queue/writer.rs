@@ -1,0 +1,168 @@
+//! The thread behind the queue.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::Shared;
+use super::batch::{Batch, size_of_record};
+use super::state::{CloseOrder, FlushOrder, Progress, Task};
+use crate::capture::suppress_events_of_this_thread;
+use crate::complain::complain;
+use crate::gap::Gap;
+use crate::json::Line;
+use crate::lock;
+use crate::record::Record;
+use crate::sink::Sink;
+
+/// The writer books its progress after so many records.
+pub(super) const PROGRESS: usize = 128;
+
+/// How long the writer waits for more after a record, or after a batch: one
+/// that comes meanwhile costs nobody a wake-up.
+const LINGER: Duration = Duration::from_millis(5);
+/// An idle sink gets a `batch_end` this often, so that it can do what is due.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+
+pub(super) struct Writer {
+    shared: Arc<Shared>,
+    batch: Batch,
+    line: Line,
+    has_complained: bool,
+}
+
+impl Writer {
+    pub(super) fn new(shared: Arc<Shared>, batch: Batch) -> Self {
+        Self {
+            shared,
+            batch,
+            line: Line::default(),
+            has_complained: false,
+        }
+    }
+
+    pub(super) fn run(mut self) {
+        suppress_events_of_this_thread();
+        loop {
+            let task = lock(&self.shared.state).next_task(&mut self.batch);
+            match task {
+                Task::Wait => {
+                    thread::park_timeout(HEARTBEAT);
+                    self.batch_end();
+                    self.linger();
+                }
+                Task::Write { gap, flush } => {
+                    self.hand_on();
+                    if let Some((gap, seq)) = gap {
+                        self.tell_of(&gap, seq);
+                    }
+                    self.batch_end();
+                    match flush {
+                        Some(order) => self.flush(&order),
+                        None => self.linger(),
+                    }
+                }
+                Task::Close(order) => return self.close(order),
+            }
+        }
+    }
+
+    /// Gives every record of the batch to the sink.
+    fn hand_on(&mut self) {
+        let shared = &*self.shared;
+        let mut progress = Progress::default();
+        let mut has_panicked = false;
+        self.batch.for_each(&mut self.line, |record| {
+            if !is_written(&*shared.sink, record) {
+                progress.panicked.push(record.level());
+                has_panicked = true;
+            }
+            progress.room.records += 1;
+            progress.room.bytes += size_of_record(record);
+            if progress.room.records == PROGRESS {
+                shared.book(std::mem::take(&mut progress));
+            }
+        });
+        shared.book(progress);
+        self.batch.clear();
+        if has_panicked {
+            self.complain();
+        }
+    }
+
+    /// Writes the record that tells of a gap.
+    fn tell_of(&mut self, gap: &Gap, seq: u64) {
+        self.line.reset();
+        let is_written = gap.with_record(seq, &self.line, |record| {
+            is_written(&*self.shared.sink, record)
+        });
+        lock(&self.shared.state).book_gap(is_written);
+        if !is_written {
+            self.complain();
+        }
+    }
+
+    fn batch_end(&mut self) {
+        let ended = self.shared.guarded(|sink| {
+            sink.batch_end();
+            Ok(())
+        });
+        if ended.is_err() {
+            self.complain();
+        }
+    }
+
+    fn linger(&self) {
+        // Asked under the lock: the sink may have used up the token of an unpark.
+        let is_urgent = lock(&self.shared.state).is_urgent();
+        if !is_urgent {
+            thread::park_timeout(LINGER);
+        }
+    }
+
+    fn flush(&self, order: &FlushOrder) {
+        let limit = order.deadline.saturating_duration_since(Instant::now());
+        let result = self.shared.guarded(|sink| sink.flush(limit));
+        lock(&self.shared.state).flush.finish(order, result);
+        self.shared.done.notify_all();
+    }
+
+    fn close(&self, order: CloseOrder) {
+        let shared = &*self.shared;
+        let left = lock(&shared.state).abandon_front();
+        let limit = order.deadline.saturating_duration_since(Instant::now());
+        let mut result = shared.guarded(|sink| sink.close(limit));
+        if left > 0 {
+            result = Err(shared.timeout(order.limit, left));
+        }
+        lock(&shared.state).end(result);
+        shared.done.notify_all();
+    }
+
+    fn complain(&mut self) {
+        if !std::mem::replace(&mut self.has_complained, true) {
+            let name = self.shared.name;
+            complain(&format!(
+                "a sink behind `{name}` panicked; what it loses is counted, and it is tried again"
+            ));
+        }
+    }
+}
+
+impl Shared {
+    fn book(&self, progress: Progress) {
+        let somebody_waits = lock(&self.state).book(&progress);
+        if somebody_waits {
+            self.room.notify_all();
+        }
+    }
+}
+
+/// Writes; false when the sink panicked. What a sink refuses it has counted.
+fn is_written(sink: &dyn Sink, record: &Record<'_>) -> bool {
+    catch_unwind(AssertUnwindSafe(|| {
+        let _ = sink.write(record);
+    }))
+    .is_ok()
+}

@@ -1,0 +1,299 @@
+//! Compresses and removes archives on a thread of its own, one at a time.
+//!
+//! # A killed process loses nothing
+//! An archive is compressed under a temporary name, forced to the disk, given
+//! its own name, and only then does the source go. So at any moment either the
+//! source is whole or the compressed archive is. At the next start:
+//!
+//! | found | means | done |
+//! |---|---|---|
+//! | `X.log.xz.tmp` | killed while compressing | removed; `X.log` is still there |
+//! | `X.log` | not compressed yet | compressed |
+//! | `X.log` and `X.log.xz` | killed before the source went | compared; equal: `X.log` goes |
+//!
+//! A source that is locked belongs to a writer, which is just setting it aside
+//! or taking it back: it is left for the next time.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use crate::accounts::{Accounts, Trouble};
+use crate::archive_name::TEMPORARY_SUFFIX;
+use crate::directory::{Archive, Directory};
+use crate::error::FileError;
+use crate::platform;
+use crate::retention::{self, Limits};
+use crate::surroundings::Surroundings;
+use crate::xz::{self, Packed};
+
+const THREAD_NAME: &str = "log-archiver";
+
+/// How often age and free space are looked at between rotations.
+const PRUNE_INTERVAL: Duration = Duration::from_secs(60);
+
+/// The thread that keeps archives in order.
+pub(crate) struct Archiver {
+    desk: Arc<Desk>,
+}
+
+impl Archiver {
+    /// Starts the thread, which begins with what was left by the last process.
+    pub(crate) fn start(keeper: Keeper) -> Result<Self, FileError> {
+        let desk = Arc::clone(&keeper.desk);
+        desk.state().wanted = true;
+        thread::Builder::new()
+            .name(THREAD_NAME.to_owned())
+            .spawn(move || keeper.work())
+            .map_err(|source| FileError::Thread {
+                name: THREAD_NAME,
+                source,
+            })?;
+        Ok(Self { desk })
+    }
+
+    /// There is a new archive, or no room left.
+    pub(crate) fn wake(&self) {
+        self.desk.state().wanted = true;
+        self.desk.changed.notify_all();
+    }
+
+    /// Ends the thread; a compression is given up, and done at the next start.
+    /// False when it is still busy after `limit`, and ends by itself later.
+    pub(crate) fn stop(&self, limit: Duration) -> bool {
+        self.desk.stop.store(true, Ordering::Relaxed);
+        let state = self.desk.state();
+        self.desk.changed.notify_all();
+        let (state, _) = self
+            .desk
+            .changed
+            .wait_timeout_while(state, limit, |state| !state.ended)
+            .unwrap_or_else(PoisonError::into_inner);
+        state.ended
+    }
+}
+
+impl Drop for Archiver {
+    fn drop(&mut self) {
+        self.stop(Duration::ZERO);
+    }
+}
+
+/// What is left for the thread to do.
+#[derive(Default)]
+pub(crate) struct Desk {
+    stop: AtomicBool,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    wanted: bool,
+    ended: bool,
+}
+
+impl Desk {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// True when somebody wants archives compressed, false when only time has
+    /// passed.
+    fn wait(&self) -> bool {
+        let state = self.state();
+        let (mut state, _) = self
+            .changed
+            .wait_timeout_while(state, PRUNE_INTERVAL, |state| {
+                !state.wanted && !self.is_stopped()
+            })
+            .unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut state.wanted)
+    }
+}
+
+/// Keeps the archives of one log file.
+pub(crate) struct Keeper {
+    pub(crate) directory: Directory,
+    /// The level of xz; `None`: archives stay as they are.
+    pub(crate) level: Option<u32>,
+    pub(crate) limits: Limits,
+    pub(crate) surroundings: Surroundings,
+    pub(crate) accounts: Arc<Accounts>,
+    pub(crate) desk: Arc<Desk>,
+}
+
+impl Keeper {
+    fn work(self) {
+        platform::lower_priority_of_this_thread();
+        self.note(self.sweep());
+        while !self.desk.is_stopped() {
+            let wanted = self.desk.wait();
+            if self.desk.is_stopped() {
+                break;
+            }
+            let done = match wanted {
+                true => self.tidy(),
+                false => self.prune(&self.limits),
+            };
+            if done.is_err() || wanted && !self.desk.is_stopped() {
+                self.note(done);
+            }
+        }
+        self.desk.state().ended = true;
+        self.desk.changed.notify_all();
+    }
+
+    fn note(&self, done: Result<(), String>) {
+        match done {
+            Ok(()) => self.accounts.end(Trouble::Archive),
+            Err(reason) => self.accounts.begin(Trouble::Archive, &reason),
+        }
+    }
+
+    /// Everything once: what is too much by number or age goes first, so that
+    /// it need not be compressed; sizes count after compressing.
+    fn tidy(&self) -> Result<(), String> {
+        let pruned = self.prune(&self.limits.without_sizes());
+        let compressed = self.compress_all();
+        // Whatever failed: room may be what is missing.
+        let pruned_again = self.prune(&self.limits);
+        pruned.and(compressed).and(pruned_again)
+    }
+
+    /// Removes what a killed compression left.
+    fn sweep(&self) -> Result<(), String> {
+        let Some(leftovers) = existing(self.directory.leftovers())
+            .map_err(|error| self.describe(self.directory.path(), &error))?
+        else {
+            return Ok(());
+        };
+        for path in leftovers {
+            self.remove(&path)?;
+        }
+        Ok(())
+    }
+
+    fn archives(&self) -> Result<Vec<Archive>, String> {
+        existing(self.directory.archives())
+            .map(Option::unwrap_or_default)
+            .map_err(|error| self.describe(self.directory.path(), &error))
+    }
+
+    fn prune(&self, limits: &Limits) -> Result<(), String> {
+        let archives = self.archives()?;
+        let free = match limits.min_free_bytes {
+            0 => u64::MAX,
+            _ if archives.is_empty() => u64::MAX,
+            _ => (self.surroundings.free_space)(self.directory.path())
+                .map_err(|error| self.describe(self.directory.path(), &error))?,
+        };
+        let now = self.surroundings.clock.now();
+        for archive in retention::surplus(&archives, limits, now, free) {
+            self.remove(&archive.path)?;
+        }
+        Ok(())
+    }
+
+    /// Compresses each plain archive; one that cannot be does not keep the
+    /// others from it.
+    fn compress_all(&self) -> Result<(), String> {
+        let Some(level) = self.level else {
+            return Ok(());
+        };
+        let mut result = Ok(());
+        for archive in self.archives()? {
+            if archive.name.packed || self.desk.is_stopped() {
+                continue;
+            }
+            if let Err(error) = self.compress(&archive, level) {
+                result = Err(self.describe(&archive.path, &error));
+            }
+        }
+        result
+    }
+
+    fn compress(&self, archive: &Archive, level: u32) -> io::Result<()> {
+        let Some(source) = existing(open_to_read(&archive.path))? else {
+            return Ok(());
+        };
+        if let Err(TryLockError::WouldBlock) = source.try_lock() {
+            return Ok(());
+        }
+        let target = self.directory.join(&archive.name.packed());
+        if let Some(packed) = existing(open_to_read(&target))? {
+            return self.finish(archive, &source, packed);
+        }
+        let temporary = PathBuf::from(format!("{}{TEMPORARY_SUFFIX}", target.display()));
+        let packed = self.write_packed(&source, &temporary, level);
+        if !matches!(packed, Ok(Packed::Whole)) {
+            // A failed removal is made up for by the sweep of the next start.
+            let _ = fs::remove_file(&temporary);
+            return packed.map(|_| ());
+        }
+        platform::rename_new(&temporary, &target)?;
+        platform::sync_directory(self.directory.path())?;
+        remove_existing(&archive.path)
+    }
+
+    fn write_packed(&self, source: &File, temporary: &Path, level: u32) -> io::Result<Packed> {
+        let metadata = source.metadata()?;
+        let mut options = OpenOptions::new();
+        platform::refuse_links(options.write(true).create(true).truncate(true));
+        let target = options.open(temporary)?;
+        // Like its source: who could not read one cannot read the other.
+        target.set_permissions(metadata.permissions())?;
+        let packed = xz::pack(source, &target, level, &self.desk.stop)?;
+        if packed == Packed::Whole {
+            target.set_modified(metadata.modified()?)?;
+            target.sync_all()?;
+        }
+        Ok(packed)
+    }
+
+    /// Both forms are there: a process was killed before the source went.
+    fn finish(&self, archive: &Archive, source: &File, packed: File) -> io::Result<()> {
+        if xz::holds(packed, source)? {
+            return remove_existing(&archive.path);
+        }
+        // Not ours to decide which one is right: keep both.
+        let label = archive.name.label;
+        let number = self.directory.next_number(label)?;
+        let other = self.directory.join(&self.directory.name(label, number));
+        platform::rename_new(&archive.path, &other)
+    }
+
+    fn remove(&self, path: &Path) -> Result<(), String> {
+        remove_existing(path).map_err(|error| self.describe(path, &error))
+    }
+
+    fn describe(&self, path: &Path, error: &io::Error) -> String {
+        format!("{path:?}: {error}")
+    }
+}
+
+fn open_to_read(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    platform::refuse_links(options.read(true)).open(path)
+}
+
+fn remove_existing(path: &Path) -> io::Result<()> {
+    existing(fs::remove_file(path)).map(|_| ())
+}
+
+/// `None` for what is not there (any more).
+fn existing<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}

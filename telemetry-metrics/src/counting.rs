@@ -1,0 +1,290 @@
+//! The sink that counts records by level and target.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use metrics::Counter;
+use telemetry_core::{LEVELS, LossReason, Losses, Record, Sink, SinkError, SinkStats, level_index};
+use tracing::Metadata;
+
+use crate::metric::Metric;
+use crate::recorder::Handle;
+
+/// Targets with series of their own where [`CountingSink::with_max_targets`]
+/// says nothing else.
+pub const DEFAULT_MAX_TARGETS: usize = 100;
+
+/// The target under which all others are counted once there are too many.
+pub const OTHER: &str = "other";
+
+const NAME: &str = "counter";
+
+/// Counts records in `log_entries_total{level,target}`.
+///
+/// The first record of a target makes its series for all levels, so that
+/// `increase()` sees the first error of a module that was heard of before.
+/// Targets past the cap are counted as [`OTHER`], and
+/// `telemetry_labels_folded_total` says how often that happened. The handle of a
+/// callsite is kept: a later record of it costs one lookup by address and two
+/// additions, and allocates nothing.
+///
+/// Levels are written as in the log: `ERROR`, `WARN`, `INFO`, `DEBUG`, `TRACE`.
+pub struct CountingSink {
+    state: Mutex<State>,
+}
+
+struct State {
+    recorder: Handle,
+    max_targets: usize,
+    callsites: HashMap<Callsite, Series>,
+    targets: HashMap<String, [Counter; LEVELS.len()]>,
+    other: [Counter; LEVELS.len()],
+    folded: Counter,
+    accepted: u64,
+    lost: Losses,
+    closed: bool,
+}
+
+/// The address of static metadata: level and target never change there.
+#[derive(PartialEq, Eq, Hash)]
+struct Callsite(usize);
+
+/// What one callsite counts with.
+#[derive(Clone)]
+struct Series {
+    records: Counter,
+    is_folded: bool,
+}
+
+impl CountingSink {
+    /// A sink that counts in the metrics behind `recorder`.
+    pub fn new(recorder: &Handle) -> Self {
+        Self::with_max_targets(recorder, DEFAULT_MAX_TARGETS)
+    }
+
+    /// As [`new`](Self::new), with another cap of targets. Each target is five
+    /// series.
+    pub fn with_max_targets(recorder: &Handle, max_targets: usize) -> Self {
+        Self {
+            state: Mutex::new(State {
+                max_targets,
+                callsites: HashMap::new(),
+                targets: HashMap::new(),
+                other: series(recorder, OTHER),
+                folded: recorder.counter(Metric::LabelsFolded, &[Metric::LogEntries.name()]),
+                recorder: recorder.clone(),
+                accepted: 0,
+                lost: Losses::default(),
+                closed: false,
+            }),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Sink for CountingSink {
+    fn write(&self, record: &Record<'_>) -> Result<(), SinkError> {
+        let mut state = self.state();
+        state.accepted += 1;
+        if state.closed {
+            state.lost.add(LossReason::Shutdown, record.level(), 1);
+            return Err(SinkError::Closed { sink: NAME });
+        }
+        state.count(record);
+        Ok(())
+    }
+
+    fn flush(&self, _: Duration) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    fn close(&self, _: Duration) -> Result<(), SinkError> {
+        self.state().closed = true;
+        Ok(())
+    }
+
+    fn stats(&self, into: &mut Vec<SinkStats>) {
+        let state = self.state();
+        let dropped = state.lost.total();
+        into.push(SinkStats {
+            name: Cow::Borrowed(NAME),
+            accepted: state.accepted,
+            delivered: state.accepted - dropped,
+            dropped,
+            lost: state.lost.clone(),
+            ..SinkStats::default()
+        });
+    }
+}
+
+impl State {
+    fn count(&mut self, record: &Record<'_>) {
+        let metadata = record.metadata();
+        let (target, level) = (record.target(), level_index(record.level()));
+        // Records of the `log` crate share the metadata of a stand-in and bring
+        // their target along: nothing may be cached by callsite for them.
+        if !std::ptr::eq(target, metadata.target()) {
+            return self.find(target, level).count(&self.folded);
+        }
+        let callsite = Callsite(std::ptr::from_ref::<Metadata<'_>>(metadata).addr());
+        if let Some(series) = self.callsites.get(&callsite) {
+            return series.count(&self.folded);
+        }
+        let series = self.find(target, level);
+        series.count(&self.folded);
+        self.callsites.insert(callsite, series);
+    }
+
+    fn find(&mut self, target: &str, level: usize) -> Series {
+        if let Some(known) = self.targets.get(target) {
+            return Series::own(&known[level]);
+        }
+        if self.targets.len() >= self.max_targets {
+            return Series {
+                records: self.other[level].clone(),
+                is_folded: true,
+            };
+        }
+        let new = series(&self.recorder, target);
+        let found = Series::own(&new[level]);
+        self.targets.insert(target.to_owned(), new);
+        found
+    }
+}
+
+impl Series {
+    fn own(records: &Counter) -> Self {
+        Self {
+            records: records.clone(),
+            is_folded: false,
+        }
+    }
+
+    fn count(&self, folded: &Counter) {
+        self.records.increment(1);
+        if self.is_folded {
+            folded.increment(1);
+        }
+    }
+}
+
+/// The counters of a target, in the order of [`LEVELS`].
+fn series(recorder: &Handle, target: &str) -> [Counter; LEVELS.len()] {
+    LEVELS.map(|level| recorder.counter(Metric::LogEntries, &[level.as_str(), target]))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use telemetry_core::{Capture, Identity, Numbered};
+    use tracing_subscriber::layer::SubscriberExt;
+
+    use super::*;
+
+    fn logging(sink: &Arc<CountingSink>, log: impl FnOnce()) {
+        let identity = Identity::new(uuid::Uuid::nil());
+        let capture = Capture::new(identity, Numbered::new(Arc::clone(sink)));
+        let subscriber = tracing_subscriber::registry().with(capture);
+        tracing::subscriber::with_default(subscriber, log);
+    }
+
+    fn shows(handle: &Handle, level: &str, target: &str, count: u64) {
+        let line = format!("log_entries_total{{level=\"{level}\",target=\"{target}\"}} {count}");
+        let text = handle.render();
+        assert!(text.lines().any(|shown| shown == line), "{line}\n{text}");
+    }
+
+    fn folded(handle: &Handle, count: u64) {
+        let line = format!("telemetry_labels_folded_total{{metric=\"log_entries_total\"}} {count}");
+        let text = handle.render();
+        assert!(text.lines().any(|shown| shown == line), "{line}\n{text}");
+    }
+
+    #[test]
+    fn records_are_counted_by_level_and_target() {
+        let handle = Handle::build(&[]).unwrap();
+        let sink = Arc::new(CountingSink::new(&handle));
+        logging(&sink, || {
+            for _ in 0..3 {
+                tracing::info!(target: "app::job", "done");
+            }
+            tracing::error!(target: "app::job", "failed");
+            tracing::info!(target: "app::disk", "full");
+        });
+        shows(&handle, "INFO", "app::job", 3);
+        shows(&handle, "ERROR", "app::job", 1);
+        shows(&handle, "INFO", "app::disk", 1);
+        folded(&handle, 0);
+    }
+
+    #[test]
+    fn first_record_of_a_target_makes_all_its_levels() {
+        let handle = Handle::build(&[]).unwrap();
+        let sink = Arc::new(CountingSink::new(&handle));
+        logging(&sink, || tracing::debug!(target: "app", "hello"));
+        shows(&handle, "ERROR", "app", 0);
+    }
+
+    #[test]
+    fn targets_past_the_cap_are_counted_as_other() {
+        let handle = Handle::build(&[]).unwrap();
+        let sink = Arc::new(CountingSink::with_max_targets(&handle, 1));
+        logging(&sink, || {
+            tracing::info!(target: "first", "hello");
+            for _ in 0..2 {
+                tracing::info!(target: "second", "hello");
+            }
+            tracing::warn!(target: "third", "hello");
+            tracing::warn!(target: "first", "hello");
+        });
+        shows(&handle, "INFO", "first", 1);
+        shows(&handle, "WARN", "first", 1);
+        shows(&handle, "INFO", "other", 2);
+        shows(&handle, "WARN", "other", 1);
+        folded(&handle, 3);
+        assert!(!handle.render().contains("target=\"second\""));
+    }
+
+    #[test]
+    fn records_of_the_log_crate_are_counted_under_their_own_targets() {
+        let handle = Handle::build(&[]).unwrap();
+        let sink = Arc::new(CountingSink::with_max_targets(&handle, 2));
+        logging(&sink, || {
+            for target in ["lib::a", "lib::b", "lib::c", "lib::a"] {
+                let record = log::Record::builder()
+                    .level(log::Level::Warn)
+                    .target(target)
+                    .args(format_args!("careful"))
+                    .build();
+                tracing_log::format_trace(&record).unwrap();
+            }
+        });
+        shows(&handle, "WARN", "lib::a", 2);
+        shows(&handle, "WARN", "lib::b", 1);
+        shows(&handle, "WARN", "other", 1);
+        folded(&handle, 1);
+    }
+
+    #[test]
+    fn closed_sink_drops_and_its_accounts_add_up() {
+        let handle = Handle::build(&[]).unwrap();
+        let sink = Arc::new(CountingSink::new(&handle));
+        logging(&sink, || {
+            tracing::info!("counted");
+            sink.close(Duration::ZERO).unwrap();
+            tracing::error!("too late");
+        });
+        let mut stats = Vec::new();
+        sink.stats(&mut stats);
+        let [stats] = &stats[..] else { panic!() };
+        assert_eq!((stats.accepted, stats.delivered, stats.dropped), (2, 1, 1));
+        let lost = stats.lost.of(LossReason::Shutdown, tracing::Level::ERROR);
+        assert_eq!(lost, 1);
+    }
+}

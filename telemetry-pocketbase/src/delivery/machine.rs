@@ -1,0 +1,738 @@
+//! What to do next: a state machine without clock, thread or I/O.
+//!
+//! The machine is told what happened ([`Event`]) and when, and answers with
+//! what to do ([`Action`]). It knows records by key and size only.
+//!
+//! # States
+//! ```text
+//!           something is due              loaded              taken up
+//!  Idle ─────────────────────▶ Loading ───────────▶ Ready ─────────────▶ Sending
+//!   ▲                             │ nothing there     ▲                     │
+//!   ├─────────────────────────────┘                   │ more pieces left    │
+//!   ├── the batch is settled ─────────────────────────┴─────────────────────┤
+//!   └── time is over ◀── Resting ◀── retry, failed round, open breaker ─────┘
+//! ```
+//!
+//! A *batch* is what was loaded; it is sent in *pieces*, one unless it had to
+//! be split. A *round* is one send of a batch and up to `max_retries` resends;
+//! progress (a record whose fate is decided) begins the count anew. A failed
+//! round leaves the rest of the batch in the spool and counts one failure of
+//! the breaker. Only one piece is on its way at a time, so the order of the
+//! records is kept.
+//!
+//! # Lost answers
+//! When an answer is lost, the records of the piece may be stored. The same
+//! piece is sent again, and a destination may conclude from the first record
+//! for all of it, but only if no *other* request without an answer held any of
+//! its records ([`Batch::resent`](super::Batch::resent)). The machine keeps the
+//! last such piece and the greatest key that is tainted by another one; records
+//! found in the spool at the start are tainted, since nobody knows what the
+//! process before had sent.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::time::Duration;
+
+use super::backoff::full_jitter;
+use super::breaker::{Breaker, BreakerPolicy, BreakerState};
+use super::destination::{Answer, Doubt, Rest, Verdict};
+use super::spool::Holdings;
+
+/// A moment: the time since the driver started.
+pub type Time = Duration;
+
+/// A destination that asks twice in a row to resend without deciding anything
+/// is treated as failing, or the machine would spin.
+const MAX_IDLE_RESENDS: u32 = 2;
+
+/// What the machine is to keep to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy {
+    /// A batch is due with this many records. Default 100.
+    pub batch_records: usize,
+    /// A batch is due with this many bytes. Default 1 MiB.
+    pub batch_bytes: usize,
+    /// A record waits no longer than this. Default 30 s.
+    pub flush_interval: Duration,
+    /// Resends in a round. Default 3.
+    pub max_retries: u32,
+    /// The longest wait before the first resend; each further one doubles it.
+    /// Default 1 s.
+    pub backoff_base: Duration,
+    /// The longest wait before any resend. Default 30 s.
+    pub backoff_cap: Duration,
+    /// When to stop asking.
+    pub breaker: BreakerPolicy,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            batch_records: 100,
+            batch_bytes: 1024 * 1024,
+            flush_interval: Duration::from_secs(30),
+            max_retries: 3,
+            backoff_base: Duration::from_secs(1),
+            backoff_cap: Duration::from_secs(30),
+            breaker: BreakerPolicy::default(),
+        }
+    }
+}
+
+/// A record as the machine sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Item {
+    /// Its place in the spool.
+    pub key: u64,
+    /// Its size.
+    pub bytes: usize,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// Time passed.
+    Tick,
+    /// The spool holds this now.
+    Spooled(Holdings),
+    /// The spool was opened anew: what is known of its keys is void.
+    Reopened {
+        /// What it holds.
+        holdings: Holdings,
+        /// Whether the breaker was open when it was used last.
+        was_open: bool,
+    },
+    /// The answer to [`Action::Load`]: the oldest records.
+    Loaded(Vec<Item>),
+    /// The answer to [`Action::Send`].
+    Answered(Answer),
+    /// Everything in the spool is due now.
+    Flush,
+    /// Deliver what can be delivered until then, and finish.
+    Drain {
+        /// The moment to give up.
+        until: Time,
+    },
+}
+
+/// What to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Read the oldest records, at most so many and so much, but at least one.
+    Load {
+        /// Most records.
+        records: usize,
+        /// Most bytes.
+        bytes: usize,
+    },
+    /// Upload these of the records that were loaded.
+    Send {
+        /// Their keys, ascending.
+        keys: Vec<u64>,
+        /// As in [`Batch::resent`](super::Batch::resent).
+        resent: bool,
+    },
+    /// These are delivered: take them out of the spool.
+    Remove(Vec<u64>),
+    /// The destination refuses this one: write it to the dead letters, then
+    /// take it out of the spool.
+    Bury {
+        /// Its key.
+        key: u64,
+        /// What the destination said.
+        reason: String,
+    },
+    /// Remember for the next start whether the breaker is open.
+    RememberBreaker(bool),
+    /// Tell somebody.
+    Announce(Notice),
+    /// Draining is over.
+    Finish,
+}
+
+/// A change that people want to know about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// A round failed; the records wait.
+    RoundFailed(String),
+    /// Nothing is sent for that long.
+    BreakerOpened {
+        /// How long.
+        open_for: Duration,
+        /// Why.
+        reason: String,
+    },
+    /// Something is missing here; records wait.
+    Waiting(String),
+    /// Records arrive again.
+    Recovered,
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::RoundFailed(reason) => write!(f, "upload failed: {reason}"),
+            Self::BreakerOpened { open_for, reason } => {
+                write!(f, "uploads paused for {open_for:?}: {reason}")
+            }
+            Self::Waiting(reason) => write!(f, "uploads wait: {reason}"),
+            Self::Recovered => f.write_str("uploads work again"),
+        }
+    }
+}
+
+/// Where the machine is.
+#[derive(Debug)]
+enum Phase {
+    Idle,
+    Loading,
+    Ready,
+    Sending(Piece),
+    Resting { until: Time },
+    Finished,
+}
+
+/// Records that are sent together.
+type Piece = Vec<Item>;
+
+/// The state machine; see the [crate's module](super).
+pub struct Machine {
+    policy: Policy,
+    jitter: Box<dyn FnMut() -> f64 + Send>,
+    breaker: Breaker,
+    phase: Phase,
+    pieces: VecDeque<Piece>,
+    holdings: Holdings,
+    /// Records were taken out since the spool reported what it holds.
+    holdings_are_stale: bool,
+    /// Resends in this round.
+    resends: u32,
+    /// Resends that the destination asked for without deciding anything.
+    idle_resends: u32,
+    /// Failed rounds in a row: how far the backoff has come.
+    failed_rounds: u32,
+    /// Most records the destination seems to take; grows back slowly.
+    limit: usize,
+    /// Most records the destination has said it takes.
+    server_limit: usize,
+    due: Due,
+    lost: Lost,
+    draining_until: Option<Time>,
+    trouble: Option<String>,
+}
+
+/// Which records have waited long enough.
+#[derive(Debug, Default)]
+struct Due {
+    /// Records up to this key are due.
+    up_to: Option<u64>,
+    /// The oldest of the others is due then.
+    at: Option<Time>,
+    /// The newest record that was seen.
+    newest: Option<u64>,
+}
+
+/// What may be stored although nobody said so.
+#[derive(Debug, Default)]
+struct Lost {
+    /// The keys of the last all-or-nothing piece without an answer.
+    piece: Vec<u64>,
+    /// Records up to this key may be stored by some other request.
+    tainted_up_to: Option<u64>,
+}
+
+impl Machine {
+    /// A machine without a spool: tell it of one with [`Event::Reopened`]. Its
+    /// backoff draws from `jitter` (numbers of `[0, 1)`).
+    pub fn new(policy: Policy, jitter: Box<dyn FnMut() -> f64 + Send>) -> Self {
+        Self {
+            policy,
+            jitter,
+            breaker: Breaker::new(policy.breaker, false),
+            phase: Phase::Idle,
+            pieces: VecDeque::new(),
+            holdings: Holdings::default(),
+            holdings_are_stale: false,
+            resends: 0,
+            idle_resends: 0,
+            failed_rounds: 0,
+            limit: policy.batch_records,
+            server_limit: usize::MAX,
+            due: Due::default(),
+            lost: Lost::default(),
+            draining_until: None,
+            trouble: None,
+        }
+    }
+
+    /// Takes in what happened at `now`; returns what to do, in order.
+    ///
+    /// After [`Action::Remove`] and [`Action::Bury`] the machine waits for
+    /// [`Event::Spooled`] before it asks for more.
+    pub fn step(&mut self, now: Time, event: Event) -> Vec<Action> {
+        let mut actions = Vec::new();
+        match event {
+            Event::Tick => {}
+            Event::Spooled(holdings) => self.spooled(now, holdings),
+            Event::Reopened { holdings, was_open } => {
+                if was_open && !self.breaker.is_tripped() {
+                    self.breaker = Breaker::new(self.policy.breaker, true);
+                }
+                self.adopt(holdings);
+            }
+            Event::Loaded(items) => self.loaded(items),
+            Event::Answered(answer) => self.answered(now, answer, &mut actions),
+            Event::Flush => self.due.up_to = self.holdings.last_key,
+            Event::Drain { until } => {
+                self.draining_until = Some(until);
+                self.due.up_to = Some(u64::MAX);
+            }
+        }
+        self.go_on(now, &mut actions);
+        actions
+    }
+
+    /// When to call [`step`](Self::step) with [`Event::Tick`], unless something
+    /// else happens before.
+    pub fn wake_at(&self) -> Option<Time> {
+        let own = match self.phase {
+            Phase::Idle => self.due.at,
+            Phase::Resting { until } => Some(until),
+            Phase::Loading | Phase::Ready | Phase::Sending(_) | Phase::Finished => None,
+        };
+        own.into_iter().chain(self.draining_until).min()
+    }
+
+    /// The state of the breaker.
+    pub fn breaker(&self) -> BreakerState {
+        self.breaker.state()
+    }
+
+    /// What keeps records from arriving at present.
+    pub fn trouble(&self) -> Option<&str> {
+        self.trouble.as_deref()
+    }
+
+    /// True while a piece is on its way.
+    pub fn is_sending(&self) -> bool {
+        matches!(self.phase, Phase::Sending(_))
+    }
+
+    /// Greatest key of the batch in work; a full spool must not give up
+    /// records up to here, since they may be stored already.
+    pub fn in_work_up_to(&self) -> Option<u64> {
+        let sending = match &self.phase {
+            Phase::Sending(piece) => piece.last(),
+            _ => None,
+        };
+        let waiting = self.pieces.back().and_then(|piece| piece.last());
+        sending.into_iter().chain(waiting).map(|i| i.key).max()
+    }
+
+    /// Starts from a spool whose records are all overdue and all in doubt.
+    fn adopt(&mut self, holdings: Holdings) {
+        self.pieces.clear();
+        if !matches!(self.phase, Phase::Resting { .. } | Phase::Finished) {
+            self.phase = Phase::Idle;
+        }
+        self.due = Due {
+            up_to: holdings.last_key,
+            at: None,
+            newest: holdings.last_key,
+        };
+        self.lost = Lost {
+            piece: Vec::new(),
+            tainted_up_to: holdings.last_key,
+        };
+        if self.draining_until.is_some() {
+            self.due.up_to = Some(u64::MAX);
+        }
+        self.hold(holdings);
+    }
+
+    fn hold(&mut self, holdings: Holdings) {
+        self.holdings = holdings;
+        self.holdings_are_stale = false;
+    }
+
+    fn spooled(&mut self, now: Time, holdings: Holdings) {
+        if holdings.last_key > self.due.newest {
+            self.due.newest = holdings.last_key;
+            // The clock of the oldest record runs: a steady trickle of new
+            // ones must not start it anew.
+            self.due.at.get_or_insert(now + self.policy.flush_interval);
+        }
+        self.hold(holdings);
+    }
+
+    fn loaded(&mut self, items: Vec<Item>) {
+        if !matches!(self.phase, Phase::Loading) {
+            return;
+        }
+        if items.is_empty() {
+            self.phase = Phase::Idle;
+            self.holdings_are_stale = true;
+            return;
+        }
+        // A piece whose answer was lost is sent again as it was, so that the
+        // destination can conclude from its first record for all of it.
+        let again = self.lost.piece.len();
+        let same = items.len() > again
+            && items
+                .iter()
+                .zip(&self.lost.piece)
+                .all(|(item, key)| item.key == *key);
+        if again > 0 && same {
+            let (first, second) = items.split_at(again);
+            self.pieces.push_back(first.to_vec());
+            self.pieces.push_back(second.to_vec());
+        } else {
+            self.pieces.push_back(items);
+        }
+        self.phase = Phase::Ready;
+    }
+
+    fn answered(&mut self, now: Time, answer: Answer, actions: &mut Vec<Action>) {
+        let Phase::Sending(piece) = std::mem::replace(&mut self.phase, Phase::Ready) else {
+            // The answer to a request from before the spool was reopened.
+            return;
+        };
+        let sent = piece.len();
+        let rest = self.settle(piece, &answer.settled, actions);
+        if !answer.settled.is_empty() {
+            self.progress(sent, rest.is_empty(), actions);
+        }
+        if rest.is_empty() {
+            return;
+        }
+        match answer.rest {
+            Rest::Resend => self.resend(now, rest, actions),
+            Rest::Split { at_most } => self.split(now, rest, at_most, actions),
+            Rest::Retry {
+                reason,
+                after,
+                halve,
+                doubt,
+            } => {
+                self.note_doubt(&rest, doubt);
+                if halve && rest.len() > 1 {
+                    self.limit = (rest.len() / 2).max(1);
+                    self.put_back_in_parts(rest, self.limit);
+                } else {
+                    self.pieces.push_front(rest);
+                }
+                self.retry(now, reason, after, actions);
+            }
+            Rest::Wait { reason, again_in } => {
+                self.pieces.clear();
+                self.rest(now + again_in);
+                self.tell_once(Notice::Waiting(reason.clone()), reason, actions);
+                self.give_up_draining(actions);
+            }
+            Rest::Trip { reason } => {
+                self.pieces.clear();
+                let open_for = self.breaker.trip(now);
+                self.opened(now, open_for, reason, actions);
+            }
+        }
+    }
+
+    /// Carries out the verdicts; returns the records that have none.
+    fn settle(
+        &mut self,
+        piece: Piece,
+        settled: &[(usize, Verdict)],
+        actions: &mut Vec<Action>,
+    ) -> Piece {
+        let mut verdicts: Vec<Option<&Verdict>> = vec![None; piece.len()];
+        for (index, verdict) in settled {
+            if let Some(place) = verdicts.get_mut(*index) {
+                *place = Some(verdict);
+            }
+        }
+        let mut delivered = Vec::new();
+        let mut rest = Vec::new();
+        for (item, verdict) in piece.into_iter().zip(verdicts) {
+            match verdict {
+                Some(Verdict::Stored | Verdict::AlreadyStored) => delivered.push(item.key),
+                Some(Verdict::Refused(reason)) => actions.push(Action::Bury {
+                    key: item.key,
+                    reason: reason.clone(),
+                }),
+                None => rest.push(item),
+            }
+        }
+        if !delivered.is_empty() {
+            actions.push(Action::Remove(delivered));
+        }
+        self.holdings_are_stale |= !settled.is_empty();
+        rest
+    }
+
+    /// The destination decides things: it works.
+    fn progress(&mut self, sent: usize, complete: bool, actions: &mut Vec<Action>) {
+        self.resends = 0;
+        self.idle_resends = 0;
+        self.failed_rounds = 0;
+        if self.breaker.success() {
+            actions.push(Action::RememberBreaker(false));
+        }
+        if self.trouble.take().is_some() {
+            actions.push(Action::Announce(Notice::Recovered));
+        }
+        if complete && sent >= self.limit {
+            // Slowly, since a server whose limit was met refuses all above it.
+            let most = self.policy.batch_records.min(self.server_limit);
+            self.limit = (self.limit + self.limit.div_ceil(8)).min(most);
+        }
+    }
+
+    fn resend(&mut self, now: Time, rest: Piece, actions: &mut Vec<Action>) {
+        self.pieces.push_front(rest);
+        self.idle_resends += 1;
+        if self.idle_resends > MAX_IDLE_RESENDS {
+            let reason = "the destination decides nothing".to_owned();
+            self.retry(now, reason, None, actions);
+        }
+    }
+
+    fn split(
+        &mut self,
+        now: Time,
+        rest: Piece,
+        at_most: Option<usize>,
+        actions: &mut Vec<Action>,
+    ) {
+        if rest.len() == 1 {
+            self.pieces.push_front(rest);
+            let reason = "the destination finds one record too many".to_owned();
+            self.retry(now, reason, None, actions);
+            return;
+        }
+        let half = rest.len() / 2;
+        if let Some(most) = at_most {
+            self.server_limit = most.max(1);
+        }
+        let most = at_most.unwrap_or(half).clamp(1, rest.len() - 1);
+        self.limit = self.limit.min(most);
+        self.put_back_in_parts(rest, most);
+    }
+
+    fn put_back_in_parts(&mut self, rest: Piece, most: usize) {
+        for part in rest.chunks(most).rev() {
+            self.pieces.push_front(part.to_vec());
+        }
+    }
+
+    /// Keeps account of what may be stored without our knowing.
+    fn note_doubt(&mut self, rest: &Piece, doubt: Doubt) {
+        let keys: Vec<u64> = rest.iter().map(|item| item.key).collect();
+        match doubt {
+            Doubt::Nothing => {}
+            Doubt::AllOrNothing if keys == self.lost.piece => {}
+            Doubt::AllOrNothing => {
+                let before = self.lost.piece.last().copied();
+                self.lost.tainted_up_to = self.lost.tainted_up_to.max(before);
+                self.lost.piece = keys;
+            }
+            Doubt::Any => {
+                self.lost.tainted_up_to = self.lost.tainted_up_to.max(keys.last().copied());
+            }
+        }
+    }
+
+    fn is_resent(&self, keys: &[u64]) -> bool {
+        keys == self.lost.piece && keys.first().copied() > self.lost.tainted_up_to
+    }
+
+    /// The front piece failed: another try, or the end of the round.
+    fn retry(
+        &mut self,
+        now: Time,
+        reason: String,
+        after: Option<Duration>,
+        actions: &mut Vec<Action>,
+    ) {
+        let is_probe = self.breaker.is_tripped();
+        if self.resends >= self.policy.max_retries || is_probe {
+            self.fail_round(now, reason, after, actions);
+            return;
+        }
+        let wait = self.backoff(self.resends).max(after.unwrap_or_default());
+        self.resends += 1;
+        self.rest(now + wait);
+    }
+
+    fn fail_round(
+        &mut self,
+        now: Time,
+        reason: String,
+        after: Option<Duration>,
+        actions: &mut Vec<Action>,
+    ) {
+        self.pieces.clear();
+        self.resends = 0;
+        self.failed_rounds = self.failed_rounds.saturating_add(1);
+        if let Some(open_for) = self.breaker.failure(now) {
+            self.opened(now, open_for, reason, actions);
+            return;
+        }
+        let attempt = self.policy.max_retries.saturating_add(self.failed_rounds);
+        let wait = self.backoff(attempt).max(after.unwrap_or_default());
+        self.rest(now + wait);
+        self.tell_once(Notice::RoundFailed(reason.clone()), reason, actions);
+        self.give_up_draining(actions);
+    }
+
+    fn opened(
+        &mut self,
+        now: Time,
+        open_for: Duration,
+        reason: String,
+        actions: &mut Vec<Action>,
+    ) {
+        self.rest(now + open_for);
+        actions.push(Action::RememberBreaker(true));
+        let notice = Notice::BreakerOpened {
+            open_for,
+            reason: reason.clone(),
+        };
+        self.trouble = Some(reason);
+        actions.push(Action::Announce(notice));
+        self.give_up_draining(actions);
+    }
+
+    fn rest(&mut self, until: Time) {
+        self.resends_end_with_the_batch();
+        self.phase = Phase::Resting { until };
+    }
+
+    fn resends_end_with_the_batch(&mut self) {
+        if self.pieces.is_empty() {
+            self.resends = 0;
+            self.idle_resends = 0;
+        }
+    }
+
+    fn backoff(&mut self, attempt: u32) -> Duration {
+        let jitter = (self.jitter)();
+        full_jitter(
+            self.policy.backoff_base,
+            self.policy.backoff_cap,
+            attempt,
+            jitter,
+        )
+    }
+
+    /// Announces a trouble unless it is the one that is known already.
+    fn tell_once(&mut self, notice: Notice, reason: String, actions: &mut Vec<Action>) {
+        if self.trouble.as_ref() != Some(&reason) {
+            actions.push(Action::Announce(notice));
+            self.trouble = Some(reason);
+        }
+    }
+
+    /// While draining there is one round: a second would hold up the exit for a
+    /// server that is not there.
+    fn give_up_draining(&mut self, actions: &mut Vec<Action>) {
+        if self.draining_until.is_some() && !matches!(self.phase, Phase::Finished) {
+            self.finish(actions);
+        }
+    }
+
+    fn finish(&mut self, actions: &mut Vec<Action>) {
+        self.phase = Phase::Finished;
+        self.pieces.clear();
+        actions.push(Action::Finish);
+    }
+
+    /// Does everything that can be done without waiting for anybody.
+    fn go_on(&mut self, now: Time, actions: &mut Vec<Action>) {
+        if self.must_finish(now) {
+            self.finish(actions);
+            return;
+        }
+        if let Phase::Resting { until } = self.phase {
+            if now < until {
+                return;
+            }
+            self.breaker.advance(now);
+            self.phase = Phase::Ready;
+        }
+        if matches!(self.phase, Phase::Ready) {
+            match self.pieces.pop_front() {
+                Some(piece) => self.send(piece, actions),
+                None => self.phase = Phase::Idle,
+            }
+        }
+        if matches!(self.phase, Phase::Idle) && self.is_due(now) {
+            self.phase = Phase::Loading;
+            actions.push(Action::Load {
+                records: self.batch_records(),
+                bytes: self.policy.batch_bytes,
+            });
+        }
+    }
+
+    fn must_finish(&self, now: Time) -> bool {
+        let Some(until) = self.draining_until else {
+            return false;
+        };
+        match self.phase {
+            Phase::Finished => false,
+            Phase::Idle => {
+                now >= until || (self.holdings.is_empty() && !self.holdings_are_stale)
+            }
+            // An open breaker or a long backoff would outlast the deadline.
+            Phase::Resting { until: awake } => {
+                now >= until || awake >= until || self.pieces.is_empty()
+            }
+            Phase::Loading | Phase::Ready | Phase::Sending(_) => now >= until,
+        }
+    }
+
+    fn send(&mut self, piece: Piece, actions: &mut Vec<Action>) {
+        let keys: Vec<u64> = piece.iter().map(|item| item.key).collect();
+        let resent = self.is_resent(&keys);
+        self.phase = Phase::Sending(piece);
+        actions.push(Action::Send { keys, resent });
+    }
+
+    fn batch_records(&self) -> usize {
+        self.policy
+            .batch_records
+            .min(self.limit)
+            .min(self.server_limit)
+            .max(1)
+    }
+
+    fn is_due(&mut self, now: Time) -> bool {
+        if self.due.at.is_some_and(|at| at <= now) {
+            self.due.at = None;
+            self.due.up_to = self.due.up_to.max(self.due.newest);
+        }
+        if self.holdings_are_stale || self.holdings.is_empty() {
+            return false;
+        }
+        let full = self.holdings.total() >= self.batch_records() as u64
+            || self.holdings.bytes >= self.policy.batch_bytes as u64;
+        full || self.holdings.first_key <= self.due.up_to
+    }
+}
+
+impl fmt::Debug for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Machine")
+            .field("phase", &self.phase)
+            .field("breaker", &self.breaker)
+            .field("holdings", &self.holdings)
+            .field("pieces", &self.pieces.len())
+            .field("due", &self.due)
+            .field("lost", &self.lost)
+            .field("trouble", &self.trouble)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

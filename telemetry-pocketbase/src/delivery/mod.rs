@@ -1,0 +1,38 @@
+//! Getting records to a destination, whatever happens to it.
+//!
+//! Nothing here knows PocketBase: a second destination would implement
+//! [`Destination`] and use the rest as it is. In reading order:
+//!
+//! - [`Fresh`] and [`Stored`]: a record before the spool and in it;
+//! - [`Spool`]: where records wait, in a file ([`DiskSpool`]) or in memory
+//!   ([`MemorySpool`]);
+//! - [`Destination`]: uploads one [`Batch`] and [`Answer`]s what became of it;
+//! - [`Breaker`]: when to stop asking;
+//! - [`Machine`]: what to do next, as pure steps without clock or I/O;
+//! - [`DeadLetters`]: the file for what a destination will never take;
+//! - `ledger`: the accounts; `intake`: the way in; `uploader`: carries out what
+//!   the machine decides; `driver`: the threads and the real clock.
+
+mod backoff;
+mod breaker;
+mod dead_letters;
+mod destination;
+mod driver;
+mod intake;
+mod ledger;
+mod machine;
+mod record;
+mod spool;
+mod uploader;
+
+pub use breaker::{Breaker, BreakerPolicy, BreakerState};
+pub use dead_letters::{DeadLetters, Letter};
+pub use destination::{Answer, Batch, Destination, Doubt, Rest, Verdict};
+pub use machine::{Action, Event, Item, Machine, Notice, Policy, Time};
+pub use record::{Fresh, Stored};
+pub use spool::{DiskSpool, Evicted, Holdings, MemorySpool, Spool, SpoolError};
+
+pub(crate) use driver::start;
+pub(crate) use intake::{Intake, Message, Turned};
+pub(crate) use ledger::Ledger;
+pub(crate) use uploader::{Gauges, OpenSpool, Parts};

@@ -1,0 +1,494 @@
+//! Carries out what the machine decides: spool, dead letters, accounts.
+//!
+//! Has neither thread nor clock: it is told the time, takes in chunks and
+//! answers, and gives out batches. The thread around it is the
+//! [`driver`](super::driver); a simulator would be another one.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::Sender;
+use telemetry_core::{Health, LossReason, complain, level_index};
+
+use super::dead_letters::DeadLetters;
+use super::destination::{Answer, Batch};
+use super::intake::{Chunk, Intake};
+use super::ledger::Ledger;
+use super::machine::{Action, Event, Item, Machine, Notice, Policy, Time};
+use super::record::{Fresh, Stored};
+use super::spool::{ByLevel, Holdings, Spool, SpoolError};
+use super::breaker::BreakerState;
+
+/// What has arrived is durable after this long at the latest.
+pub(crate) const COMMIT_INTERVAL: Duration = Duration::from_millis(200);
+
+/// A spool that failed is opened anew after this long.
+const REOPEN_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Opens the spool, tighter after each refusal to grow; returns beside it why
+/// an old file had to be set aside.
+pub(crate) type OpenSpool =
+    Box<dyn FnMut(u32) -> Result<(Box<dyn Spool>, Option<String>), SpoolError> + Send>;
+
+/// What the uploader shows to the outside, besides the accounts.
+#[derive(Clone)]
+pub(crate) struct Gauges {
+    /// Records in channel and spool.
+    pub(crate) buffered: metrics::Gauge,
+    /// Size of the spool's file.
+    pub(crate) spool_bytes: metrics::Gauge,
+    /// 0 closed, 1 half-open, 2 open.
+    pub(crate) breaker: metrics::Gauge,
+    /// Records in the dead-letter file.
+    pub(crate) dead_letters: metrics::Gauge,
+}
+
+/// What an uploader is made of.
+pub(crate) struct Parts {
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) intake: Arc<Intake>,
+    pub(crate) open_spool: OpenSpool,
+    pub(crate) dead_letters: DeadLetters,
+    pub(crate) gauges: Gauges,
+    pub(crate) policy: Policy,
+    pub(crate) jitter: Box<dyn FnMut() -> f64 + Send>,
+}
+
+/// See the [module](self).
+pub(crate) struct Uploader {
+    ledger: Arc<Ledger>,
+    intake: Arc<Intake>,
+    open_spool: OpenSpool,
+    tightness: u32,
+    spool: Option<Box<dyn Spool>>,
+    /// Why there is no spool.
+    spool_trouble: Option<String>,
+    reopen_at: Time,
+    /// Something that somebody should look at, whatever happens next.
+    note: Option<String>,
+    machine: Machine,
+    dead_letters: DeadLetters,
+    gauges: Gauges,
+    /// Arrived, but not in the spool.
+    staged: Vec<Chunk>,
+    commit_at: Option<Time>,
+    sync_at: Option<Time>,
+    /// The batch that the machine works on.
+    batch: Vec<Arc<Stored>>,
+    outgoing: Option<Batch>,
+    /// Answered when everything that had arrived is in the spool.
+    flushes: Vec<Sender<()>>,
+    /// Answered when the spool holds nothing up to the key any more.
+    deliveries: Vec<(u64, Sender<()>)>,
+    is_finished: bool,
+}
+
+impl Uploader {
+    /// Opens the spool. Without one the uploader goes on and tries again: a
+    /// full disk at the start must not cost what comes after it.
+    ///
+    /// # Errors
+    /// [`SpoolError::InUse`] and [`SpoolError::Version`]: no waiting helps.
+    pub(crate) fn start(parts: Parts) -> Result<Self, SpoolError> {
+        let machine = Machine::new(parts.policy, parts.jitter);
+        let mut uploader = Self {
+            ledger: parts.ledger,
+            intake: parts.intake,
+            open_spool: parts.open_spool,
+            tightness: 0,
+            spool: None,
+            spool_trouble: None,
+            reopen_at: Time::ZERO,
+            note: None,
+            machine,
+            dead_letters: parts.dead_letters,
+            gauges: parts.gauges,
+            staged: Vec::new(),
+            commit_at: None,
+            sync_at: None,
+            batch: Vec::new(),
+            outgoing: None,
+            flushes: Vec::new(),
+            deliveries: Vec::new(),
+            is_finished: false,
+        };
+        match uploader.try_open(Time::ZERO) {
+            Err(error @ (SpoolError::InUse | SpoolError::Version { .. })) => return Err(error),
+            Err(error) => uploader.spool_failed(Time::ZERO, error),
+            Ok(()) => {}
+        }
+        uploader.show();
+        Ok(uploader)
+    }
+
+    /// Takes in records.
+    pub(crate) fn receive(&mut self, now: Time, chunk: Chunk) {
+        self.staged.push(chunk);
+        self.commit_at.get_or_insert(now + COMMIT_INTERVAL);
+    }
+
+    /// Answers `done` when everything received is durable: in a file, or
+    /// delivered when the spool is in memory.
+    pub(crate) fn flush(&mut self, now: Time, done: Sender<()>) {
+        self.flushes.push(done);
+        self.commit(now);
+        if self.spool.as_ref().is_some_and(|spool| !spool.is_durable()) {
+            self.step(now, Event::Flush);
+        }
+    }
+
+    /// Takes in what became of the batch that [`turn`](Self::turn) gave out.
+    pub(crate) fn answered(&mut self, now: Time, answer: Answer) {
+        self.step(now, Event::Answered(answer));
+    }
+
+    /// Begins to deliver what can be delivered until then.
+    pub(crate) fn drain(&mut self, now: Time, until: Time) {
+        self.commit(now);
+        self.step(now, Event::Drain { until });
+    }
+
+    /// Does what is due; returns a batch to upload.
+    pub(crate) fn turn(&mut self, now: Time) -> Option<Batch> {
+        if self.spool.is_none() && now >= self.reopen_at && !self.machine.is_sending() {
+            self.reopen(now);
+        }
+        if self.commit_at.is_some_and(|at| at <= now) {
+            self.commit(now);
+        }
+        if self.sync_at.is_some_and(|at| at <= now) {
+            self.sync(now);
+        }
+        if self.machine.wake_at().is_some_and(|at| at <= now) {
+            self.step(now, Event::Tick);
+        }
+        self.show();
+        self.outgoing.take()
+    }
+
+    /// When to call [`turn`](Self::turn) again at the latest.
+    pub(crate) fn wake_at(&self) -> Option<Time> {
+        let can_reopen = self.spool.is_none() && !self.machine.is_sending();
+        let reopen = can_reopen.then_some(self.reopen_at);
+        [self.machine.wake_at(), self.commit_at, self.sync_at, reopen]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Draining is over: what is left is in the spool, or counted as lost.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.is_finished
+    }
+
+    fn try_open(&mut self, now: Time) -> Result<(), SpoolError> {
+        let (spool, set_aside) = (self.open_spool)(self.tightness)?;
+        if let Some(reason) = set_aside {
+            let note = format!("the spool was corrupt and a new one begun: {reason}");
+            tracing::error!(error_type = "upload", "{note}");
+            complain(&note);
+            self.note = Some(note);
+        }
+        let holdings = spool.holdings();
+        let was_open = spool.breaker_was_open();
+        self.ledger.spool_opened(&holdings);
+        self.spool_trouble = None;
+        self.spool = Some(spool);
+        self.batch.clear();
+        self.step(now, Event::Reopened { holdings, was_open });
+        Ok(())
+    }
+
+    fn reopen(&mut self, now: Time) {
+        match self.try_open(now) {
+            Ok(()) => {
+                tracing::info!("the spool works again");
+                self.commit(now);
+            }
+            Err(error) => self.spool_failed(now, error),
+        }
+    }
+
+    /// Without a spool nothing is taken in and nothing is sent, until it can be
+    /// opened anew. What is staged waits.
+    fn spool_failed(&mut self, now: Time, error: SpoolError) {
+        self.spool = None;
+        if matches!(error, SpoolError::NoRoom) {
+            self.tightness += 1;
+            self.reopen_at = now;
+            return;
+        }
+        self.reopen_at = now + REOPEN_INTERVAL;
+        let reason = format!("the spool does not work: {error}");
+        if self.spool_trouble.as_ref() != Some(&reason) {
+            tracing::error!(error_type = "upload", "{reason}");
+            complain(&reason);
+        }
+        self.spool_trouble = Some(reason);
+    }
+
+    /// Moves what is staged into the spool.
+    fn commit(&mut self, now: Time) {
+        if self.spool.is_none() {
+            self.commit_at = None;
+            return;
+        }
+        let mut staged = std::mem::take(&mut self.staged).into_iter().peekable();
+        while staged.peek().is_some() {
+            let part = self.next_part(&mut staged);
+            if let Err(error) = self.append(&part) {
+                self.staged = part;
+                self.staged.extend(staged);
+                self.spool_failed(now, error);
+                self.commit_at = None;
+                self.step(now, Event::Spooled(Holdings::default()));
+                return;
+            }
+            for chunk in part {
+                self.intake.give_back(chunk);
+            }
+        }
+        self.commit_at = None;
+        self.sync_at = None;
+        self.answer_flushes();
+        self.step(now, Event::Spooled(self.holdings()));
+    }
+
+    /// Chunks for one transaction: at least one, at most what the spool wants.
+    fn next_part(
+        &self,
+        staged: &mut std::iter::Peekable<std::vec::IntoIter<Chunk>>,
+    ) -> Vec<Chunk> {
+        let limit = self
+            .spool
+            .as_ref()
+            .map_or(usize::MAX, |spool| spool.append_limit());
+        let mut part: Vec<Chunk> = staged.next().into_iter().collect();
+        let mut bytes: usize = part.iter().map(Chunk::bytes).sum();
+        while let Some(chunk) = staged.next_if(|chunk| bytes + chunk.bytes() <= limit) {
+            bytes += chunk.bytes();
+            part.push(chunk);
+        }
+        part
+    }
+
+    fn append(&mut self, part: &[Chunk]) -> Result<(), SpoolError> {
+        let Some(spool) = &mut self.spool else {
+            return Ok(());
+        };
+        let records: Vec<Fresh<'_>> = part.iter().flat_map(Chunk::records).collect();
+        let evicted = spool.append(&records, self.machine.in_work_up_to())?;
+        let bytes = part.iter().map(Chunk::bytes).sum();
+        let mut counts = ByLevel::default();
+        for chunk in part {
+            for (sum, count) in counts.iter_mut().zip(chunk.by_level()) {
+                *sum += count;
+            }
+        }
+        self.ledger
+            .spooled(&counts, bytes, &evicted, &spool.holdings());
+        Ok(())
+    }
+
+    fn answer_flushes(&mut self) {
+        let Some(spool) = &self.spool else { return };
+        let newest = spool.holdings().last_key;
+        for done in std::mem::take(&mut self.flushes) {
+            match newest {
+                Some(key) if !spool.is_durable() => self.deliveries.push((key, done)),
+                // Nobody waiting any more is no error.
+                _ => drop(done.try_send(())),
+            }
+        }
+    }
+
+    fn answer_deliveries(&mut self) {
+        let first = self.holdings().first_key;
+        self.deliveries.retain(|(key, done)| {
+            let still_there = first.is_some_and(|first| first <= *key);
+            if !still_there {
+                drop(done.try_send(()));
+            }
+            still_there
+        });
+    }
+
+    fn sync(&mut self, now: Time) {
+        self.sync_at = None;
+        if let Some(spool) = &mut self.spool
+            && let Err(error) = spool.sync()
+        {
+            self.spool_failed(now, error);
+            self.step(now, Event::Spooled(Holdings::default()));
+        }
+    }
+
+    fn holdings(&self) -> Holdings {
+        self.spool
+            .as_ref()
+            .map(|spool| spool.holdings())
+            .unwrap_or_default()
+    }
+
+    /// Tells the machine, does what it says, tells it what came of that.
+    fn step(&mut self, now: Time, event: Event) {
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            for action in self.machine.step(now, event) {
+                match self.carry_out(now, action) {
+                    Ok(event) => events.extend(event),
+                    Err(error) => {
+                        self.spool_failed(now, error);
+                        events.push_back(Event::Loaded(Vec::new()));
+                        events.push_back(Event::Spooled(Holdings::default()));
+                    }
+                }
+            }
+        }
+    }
+
+    fn carry_out(&mut self, now: Time, action: Action) -> Result<Option<Event>, SpoolError> {
+        match action {
+            Action::Load { records, bytes } => return self.load(records, bytes).map(Some),
+            Action::Send { keys, resent } => self.send(&keys, resent),
+            Action::Remove(keys) => return self.remove(now, &keys, None),
+            Action::Bury { key, reason } => return self.remove(now, &[key], Some(&reason)),
+            Action::RememberBreaker(open) => {
+                if let Some(spool) = &mut self.spool {
+                    spool.remember_breaker(open)?;
+                }
+            }
+            Action::Announce(notice) => announce(&notice),
+            Action::Finish => self.finish(now),
+        }
+        Ok(None)
+    }
+
+    fn load(&mut self, records: usize, bytes: usize) -> Result<Event, SpoolError> {
+        let loaded = match &mut self.spool {
+            Some(spool) => spool.load(records, bytes)?,
+            None => Vec::new(),
+        };
+        let item = |record: &Stored| Item {
+            key: record.key,
+            bytes: record.line.len(),
+        };
+        let items = loaded.iter().map(item).collect();
+        self.batch = loaded.into_iter().map(Arc::new).collect();
+        Ok(Event::Loaded(items))
+    }
+
+    fn find(&self, key: u64) -> Option<&Arc<Stored>> {
+        let place = self.batch.binary_search_by_key(&key, |record| record.key);
+        place.ok().map(|index| &self.batch[index])
+    }
+
+    fn send(&mut self, keys: &[u64], resent: bool) {
+        let records: Vec<Arc<Stored>> =
+            keys.iter().filter_map(|&key| self.find(key).cloned()).collect();
+        debug_assert_eq!(records.len(), keys.len(), "only what was loaded is sent");
+        self.outgoing = Some(Batch { records, resent });
+    }
+
+    /// Takes records out of the spool: delivered ones, or refused ones that go
+    /// to the dead letters before.
+    fn remove(
+        &mut self,
+        now: Time,
+        keys: &[u64],
+        refused: Option<&str>,
+    ) -> Result<Option<Event>, SpoolError> {
+        let records: Vec<Arc<Stored>> =
+            keys.iter().filter_map(|&key| self.find(key).cloned()).collect();
+        let Some(spool) = &mut self.spool else {
+            // They are sent again once the spool works, and recognised.
+            return Ok(None);
+        };
+        if let Some(reason) = refused {
+            for record in &records {
+                bury(&mut self.dead_letters, record, reason, &mut self.note);
+            }
+        }
+        let borrowed: Vec<&Stored> = records.iter().map(Arc::as_ref).collect();
+        let removed = spool.remove(&borrowed)?;
+        let holdings = spool.holdings();
+        match refused {
+            None => self.ledger.settled(removed, &ByLevel::default(), &holdings),
+            Some(_) => {
+                let mut by_level = ByLevel::default();
+                for record in &records {
+                    by_level[level_index(record.level)] += 1;
+                }
+                self.ledger.settled(0, &by_level, &holdings);
+            }
+        }
+        self.sync_at.get_or_insert(now + COMMIT_INTERVAL);
+        self.answer_deliveries();
+        Ok(Some(Event::Spooled(holdings)))
+    }
+
+    /// The end of draining.
+    fn finish(&mut self, now: Time) {
+        self.commit(now);
+        let reason = match self.spool {
+            Some(_) => LossReason::Shutdown,
+            None => LossReason::IoError,
+        };
+        self.sync(now);
+        let is_durable = self.spool.as_ref().is_none_or(|spool| spool.is_durable());
+        self.ledger.lose_queued(reason, !is_durable);
+        self.show();
+        self.spool = None;
+        self.outgoing = None;
+        self.is_finished = true;
+    }
+
+    /// Shows health and gauges.
+    fn show(&self) {
+        self.ledger.set_health(self.health());
+        self.gauges.buffered.set(self.ledger.pending() as f64);
+        self.gauges.dead_letters.set(self.dead_letters.count() as f64);
+        if let Some(spool) = &self.spool {
+            self.gauges.spool_bytes.set(spool.file_bytes() as f64);
+        }
+        self.gauges.breaker.set(match self.machine.breaker() {
+            BreakerState::Closed => 0.0,
+            BreakerState::HalfOpen => 1.0,
+            BreakerState::Open { .. } => 2.0,
+        });
+    }
+
+    fn health(&self) -> Health {
+        if let Some(reason) = &self.spool_trouble {
+            return Health::Failing(reason.clone());
+        }
+        match self.machine.trouble().or(self.note.as_deref()) {
+            Some(reason) => Health::Degraded(reason.to_owned()),
+            None => Health::Good,
+        }
+    }
+}
+
+/// Writes a dead letter. A record that cannot be kept is counted all the same.
+fn bury(letters: &mut DeadLetters, record: &Stored, reason: &str, note: &mut Option<String>) {
+    let trouble = match letters.add(record, reason) {
+        Ok(true) => return,
+        Ok(false) => "the dead-letter file is full; refused records are only counted".to_owned(),
+        Err(error) => format!("cannot write the dead letters: {error}"),
+    };
+    if note.as_ref() != Some(&trouble) {
+        complain(&trouble);
+        *note = Some(trouble);
+    }
+}
+
+/// Tells about a change through `tracing`; the sink keeps these out of itself.
+fn announce(notice: &Notice) {
+    match notice {
+        Notice::Recovered => tracing::info!("{notice}"),
+        Notice::RoundFailed(_) | Notice::BreakerOpened { .. } | Notice::Waiting(_) => {
+            tracing::warn!("{notice}");
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Values that are no secrets: masked already, empty, or a placeholder.
+
+/// True for a value that may stay under a secret name.
+pub(crate) fn is_harmless(value: &[u8]) -> bool {
+    let value = value.trim_ascii();
+    value.is_empty()
+        || is_nothing(value)
+        || is_filler(value)
+        || is_mark(value)
+        || is_placeholder(value)
+}
+
+/// True for words that tell about a secret: `password: required`.
+pub(crate) fn is_status(word: &[u8]) -> bool {
+    let mut lower = [0; 16];
+    if word.len() > lower.len() {
+        return false;
+    }
+    for (to, from) in lower.iter_mut().zip(word) {
+        *to = from.to_ascii_lowercase();
+    }
+    STATUS.binary_search(&&lower[..word.len()]).is_ok()
+}
+
+/// Sorted.
+const STATUS: &[&[u8]] = &[
+    b"absent", b"accepted", b"added", b"and", b"are", b"authenticated", b"authentication", b"bad",
+    b"basic", b"bearer", b"cannot", b"changed", b"checked", b"complete", b"completed", b"correct", b"created",
+    b"default", b"deleted", b"denied", b"digest", b"disabled", b"does", b"enabled", b"encrypted", b"error",
+    b"exists", b"expected", b"expired", b"fail", b"failed", b"failure", b"for", b"found",
+    b"generated", b"given", b"granted", b"has", b"hidden", b"ignored", b"incorrect", b"invalid",
+    b"is", b"issued", b"loaded", b"locked", b"malformed", b"may", b"mismatch", b"missing",
+    b"must", b"needed", b"needs", b"new", b"not", b"ok", b"passed", b"present", b"provided",
+    b"read", b"refreshed", b"refused", b"rejected", b"removed", b"renewed", b"required",
+    b"reset", b"revoked", b"rotated", b"saved", b"sent", b"set", b"should", b"skipped", b"stored",
+    b"success", b"succeeded", b"the", b"too", b"unauthorized", b"unavailable", b"unchanged",
+    b"unexpected", b"unknown", b"unset", b"unused", b"updated", b"used", b"using", b"valid",
+    b"validated", b"verified", b"was", b"weak", b"will", b"with", b"wrong",
+];
+
+fn is_nothing(value: &[u8]) -> bool {
+    const NOTHING: [&[u8]; 14] = [
+        b"none", b"null", b"nil", b"undefined", b"true", b"false", b"yes", b"no", b"empty",
+        b"<none>", b"<null>", b"(null)", b"()", b"n/a",
+    ];
+    NOTHING.iter().any(|word| value.eq_ignore_ascii_case(word))
+}
+
+/// `****`, `xxxx`, `......`, and bullets.
+fn is_filler(value: &[u8]) -> bool {
+    let first = value[0];
+    let repeats = value.iter().all(|&byte| byte == first);
+    let ascii_filler = matches!(first, b'*' | b'x' | b'X' | b'.' | b'-' | b'#' | b'?' | b'_');
+    let bullets = std::str::from_utf8(value)
+        .is_ok_and(|value| value.chars().all(|c| matches!(c, '•' | '●' | '∗' | '…')));
+    (repeats && ascii_filler) || bullets
+}
+
+/// `[REDACTED]`, `[FILTERED:x]`, `***MASKED***`, `<redacted>`, `REDACTED`.
+fn is_mark(value: &[u8]) -> bool {
+    const MARKS: [&str; 11] = [
+        "redacted", "filtered", "masked", "hidden", "removed", "sensitive", "protected",
+        "scrubbed", "secret", "omitted", "sanitized",
+    ];
+    let inner = value
+        .trim_ascii_start()
+        .strip_prefix(b"[")
+        .and_then(|rest| rest.strip_suffix(b"]"))
+        .or_else(|| strip_both(value, b'<', b'>'))
+        .unwrap_or_else(|| trim_byte(value, b'*'));
+    let bare = inner.len() == value.len();
+    MARKS.iter().any(|mark| {
+        let Some((start, rest)) = inner.split_at_checked(mark.len()) else {
+            return false;
+        };
+        let tag = rest.is_empty() || (!bare && is_tag(rest));
+        start.eq_ignore_ascii_case(mark.as_bytes()) && tag && (!bare || *mark != "secret")
+    })
+}
+
+fn is_tag(rest: &[u8]) -> bool {
+    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b':');
+    rest[0] == b':' && rest[1..].iter().all(allowed)
+}
+
+/// `${VAR}`, `$VAR`, `%VAR%`, `{{ var }}`, `<TOKEN>`, `<your token>`.
+fn is_placeholder(value: &[u8]) -> bool {
+    if let Some(name) = value.strip_prefix(b"${").and_then(|v| v.strip_suffix(b"}")) {
+        return is_variable(name.split(|&byte| byte == b':').next().unwrap_or_default());
+    }
+    if let Some(name) = value.strip_prefix(b"$") {
+        return is_upper_variable(name);
+    }
+    if let Some(name) = strip_both(value, b'%', b'%') {
+        return is_upper_variable(name);
+    }
+    if let Some(name) = value.strip_prefix(b"{{").and_then(|v| v.strip_suffix(b"}}")) {
+        return is_words(name);
+    }
+    strip_both(value, b'<', b'>').is_some_and(is_words)
+}
+
+fn is_variable(name: &[u8]) -> bool {
+    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.');
+    !name.is_empty() && name.iter().all(allowed)
+}
+
+fn is_upper_variable(name: &[u8]) -> bool {
+    is_variable(name)
+        && !name.iter().any(u8::is_ascii_lowercase)
+        && name.iter().any(u8::is_ascii_uppercase)
+}
+
+fn is_words(name: &[u8]) -> bool {
+    let allowed =
+        |byte: &u8| byte.is_ascii_alphabetic() || matches!(byte, b' ' | b'_' | b'-' | b'.' | b'$');
+    !name.is_empty() && name.len() <= 40 && name.iter().all(allowed)
+}
+
+fn strip_both(value: &[u8], open: u8, close: u8) -> Option<&[u8]> {
+    match value {
+        [first, inner @ .., last] if *first == open && *last == close => Some(inner),
+        _ => None,
+    }
+}
+
+fn trim_byte(value: &[u8], unwanted: u8) -> &[u8] {
+    let mut value = value;
+    while let Some(rest) = value.strip_prefix(&[unwanted]) {
+        value = rest;
+    }
+    while let Some(rest) = value.strip_suffix(&[unwanted]) {
+        value = rest;
+    }
+    value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn status_words_are_sorted_so_that_they_are_found() {
+        assert!(STATUS.is_sorted());
+        assert!(is_status(b"Required"));
+        assert!(!is_status(b"hunter2"));
+    }
+
+    #[test]
+    fn masks_and_placeholders_stay() {
+        for value in [
+            "", "None", "null", "NIL", "true", "****", "xxxx", "••••", "[REDACTED]",
+            "[REDACTED:password]", "[Filtered]", "***MASKED***", "<redacted>", "REDACTED",
+            "${VAR}", "${db.password:default}", "$DB_PASSWORD", "%PASSWORD%", "{{ password }}",
+            "<TOKEN>", "<your token>", "(null)",
+        ] {
+            assert!(is_harmless(value.as_bytes()), "{value}");
+        }
+    }
+
+    #[test]
+    fn secrets_that_resemble_masks_do_not_stay() {
+        for value in [
+            "hunter2", "hunt****", "$2b$12$abcdefghijklmnopqrstuv", "[hunter2]", "secret",
+            "*secret!", "<a1b2c3>", "$ecret", "redacted2",
+        ] {
+            assert!(!is_harmless(value.as_bytes()), "{value}");
+        }
+    }
+}

@@ -1,0 +1,444 @@
+//! Which field names stand before a secret.
+//!
+//! A name is split into words (`dbPassword`, `DB_PASSWORD`, `db.password` and
+//! `db-password` are all `db`, `password`). Looking for `token` in the whole
+//! name would find `tokenizer`, and `\btoken` would miss `auth_token`.
+//!
+//! Two sorts of words: *strong* ones (`password`, `secret`) make a name secret
+//! wherever they stand, unless the last word says that the value is something
+//! else (`password_length`); the others (`token`, `auth`, `key` after a word
+//! such as `api`) must be the last word. What an extra word such as `new`,
+//! `value` or `prod` adds to the end of a name does not matter.
+
+use crate::glob::Glob;
+use crate::rules::Kind;
+
+/// Longest name that is judged; a longer run of letters is no name.
+pub(crate) const MAX_NAME: usize = 80;
+const MAX_WORDS: usize = 12;
+
+/// What a field name says about its value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// The name says nothing: only the value can tell.
+    Plain,
+    /// The user allows it: never redacted by name.
+    Allowed,
+    /// The value is secret.
+    Secret(SecretName),
+}
+
+/// Why a name is secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SecretName {
+    pub(crate) rule: Kind,
+    pub(crate) trust: Trust,
+}
+
+impl SecretName {
+    /// The rule that [`redactions`](crate::Sanitizer::redactions) counts.
+    pub fn rule(&self) -> &'static str {
+        self.rule.name()
+    }
+}
+
+/// How much a name in running text says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trust {
+    /// Whatever follows is secret (`password=`).
+    Strong,
+    /// What follows is secret if it does not look like a word (`token: expired`).
+    Shaped,
+    /// Numbers follow it in harmless texts too (`pass=3 fail=0`, `tokens: 512`).
+    Counted,
+    /// Only digits are secret (`pin`, `otp`).
+    Digits,
+}
+
+/// The built-in words and the user's globs.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Names {
+    deny: Vec<Glob>,
+    allow: Vec<Glob>,
+}
+
+impl Names {
+    pub(crate) fn new(deny: &[String], allow: &[String]) -> Self {
+        let globs = |list: &[String]| list.iter().map(|glob| Glob::new(glob)).collect();
+        Self {
+            deny: globs(deny),
+            allow: globs(allow),
+        }
+    }
+
+    pub(crate) fn denied(&self) -> &[Glob] {
+        &self.deny
+    }
+
+    /// Judges a whole name. Linear in its length; allocates nothing.
+    pub(crate) fn judge(&self, name: &[u8]) -> Verdict {
+        if self.allow.iter().any(|glob| glob.matches(name)) {
+            return Verdict::Allowed;
+        }
+        if self.deny.iter().any(|glob| glob.matches(name)) {
+            return secret(Kind::DeniedField, Trust::Strong);
+        }
+        if name.len() > MAX_NAME {
+            return Verdict::Plain;
+        }
+        let mut lower = [0; MAX_NAME];
+        let words = Words::split(name, &mut lower);
+        judge_words(words.meaningful())
+    }
+}
+
+fn secret(rule: Kind, trust: Trust) -> Verdict {
+    Verdict::Secret(SecretName { rule, trust })
+}
+
+fn judge_words(words: &[&[u8]]) -> Verdict {
+    let Some((&head, before)) = words.split_last() else {
+        return Verdict::Plain;
+    };
+    if words.contains(&b"public".as_slice()) || words.contains(&b"publishable".as_slice()) {
+        return Verdict::Plain;
+    }
+    judge_head(head, before)
+        .or_else(|| judge_strong(words, head))
+        .unwrap_or(Verdict::Plain)
+}
+
+/// Words that count only at the end of a name.
+fn judge_head(head: &[u8], before: &[&[u8]]) -> Option<Verdict> {
+    let last_before = before.last().copied().unwrap_or_default();
+    let verdict = match head {
+        b"token" | b"jwt" | b"csrf" | b"xsrf" | b"bearer" | b"phpsessid" | b"jsessionid"
+        | b"sessid" => secret(Kind::Token, Trust::Shaped),
+        b"tokens" => secret(Kind::Token, Trust::Counted),
+        b"sid" if last_before == b"connect" => secret(Kind::Token, Trust::Shaped),
+        b"sessionid" if last_before == b"net" => secret(Kind::Token, Trust::Shaped),
+        b"authorization" | b"authorisation" => secret(Kind::Authorization, Trust::Strong),
+        b"auth" | b"xauth" => secret(Kind::Authorization, Trust::Shaped),
+        b"cookie" | b"cookies" => secret(Kind::Cookie, Trust::Strong),
+        b"credential" | b"credentials" | b"creds" | b"cred" => {
+            secret(Kind::Credential, Trust::Shaped)
+        }
+        b"sig" | b"signature" | b"hmac" => secret(Kind::Signature, Trust::Shaped),
+        b"pin" | b"pincode" | b"otp" | b"totp" => secret(Kind::Pin, Trust::Digits),
+        b"cvv" | b"cvc" | b"cvv2" | b"cvc2" => secret(Kind::Card, Trust::Digits),
+        b"code" | b"codes" if CODE_OF.contains(&last_before) => secret(Kind::Pin, Trust::Shaped),
+        b"verifier" if last_before == b"code" => secret(Kind::Secret, Trust::Shaped),
+        b"pw" | b"psw" | b"pword" => secret(Kind::Password, Trust::Strong),
+        b"pass" if before.is_empty() => secret(Kind::Password, Trust::Counted),
+        b"pass" if PASS_OF.contains(&last_before) => secret(Kind::Password, Trust::Strong),
+        b"key" | b"keys" => judge_key(before)?,
+        b"psk" | b"presharedkey" => secret(Kind::PrivateKey, Trust::Strong),
+        b"privatekey" | b"privkey" => secret(Kind::PrivateKey, Trust::Strong),
+        b"mnemonic" => secret(Kind::Secret, Trust::Strong),
+        b"phrase" if SEED_OF.contains(&last_before) => secret(Kind::Secret, Trust::Strong),
+        _ => return judge_compound(head),
+    };
+    Some(verdict)
+}
+
+/// Words grown together: `authtoken`, `dbpass`, `apikey`.
+fn judge_compound(head: &[u8]) -> Option<Verdict> {
+    if head.ends_with(b"token") {
+        return Some(secret(Kind::Token, Trust::Shaped));
+    }
+    if let Some(owner) = head.strip_suffix(b"key".as_slice()) {
+        return judge_key(&[owner]);
+    }
+    let owner = head.strip_suffix(b"pass".as_slice())?;
+    PASS_OF
+        .contains(&owner)
+        .then(|| secret(Kind::Password, Trust::Strong))
+}
+
+/// A key is secret by what it is for: `cache_key` and `primary_key` are not.
+fn judge_key(before: &[&[u8]]) -> Option<Verdict> {
+    let last = before.last()?;
+    if PRIVATE_KEYS.contains(last) {
+        return Some(secret(Kind::PrivateKey, Trust::Strong));
+    }
+    let of_service = before.iter().any(|word| KEY_OF.contains(word));
+    of_service.then(|| secret(Kind::ApiKey, Trust::Shaped))
+}
+
+/// Words that make the whole name secret, unless its last word says otherwise.
+fn judge_strong(words: &[&[u8]], head: &[u8]) -> Option<Verdict> {
+    let rule = words.iter().find_map(|word| strong(word))?;
+    if HARMLESS_HEADS.binary_search(&head).is_ok() {
+        return None;
+    }
+    Some(secret(rule, Trust::Strong))
+}
+
+fn strong(word: &[u8]) -> Option<Kind> {
+    const PASSWORDS: [&[u8]; 12] = [
+        b"password",
+        b"passwd",
+        b"pwd",
+        b"passphrase",
+        b"passcode",
+        b"passwort",
+        b"kennwort",
+        b"senha",
+        b"contrasena",
+        b"motdepasse",
+        b"wachtwoord",
+        b"passwords",
+    ];
+    if PASSWORDS.iter().any(|end| word.ends_with(end)) {
+        return Some(Kind::Password);
+    }
+    let is_secret = word.ends_with(b"secret") || word == b"secrets";
+    is_secret.then_some(Kind::Secret)
+}
+
+const CODE_OF: [&[u8]; 16] = [
+    b"2fa",
+    b"access",
+    b"auth",
+    b"authorization",
+    b"backup",
+    b"confirmation",
+    b"login",
+    b"mfa",
+    b"otp",
+    b"pass",
+    b"pin",
+    b"recovery",
+    b"security",
+    b"sms",
+    b"totp",
+    b"verification",
+];
+
+const SEED_OF: [&[u8]; 5] = [b"backup", b"mnemonic", b"pass", b"recovery", b"seed"];
+
+const PRIVATE_KEYS: [&[u8]; 8] = [
+    b"priv",
+    b"private",
+    b"preshared",
+    b"shared",
+    b"ssh",
+    b"symmetric",
+    b"tls",
+    b"ssl",
+];
+
+const KEY_OF: [&[u8]; 59] = [
+    b"access", b"account", b"admin", b"aes", b"age", b"anon", b"api", b"app", b"application",
+    b"auth", b"azure", b"client", b"consumer", b"cookie", b"crypto", b"datadog", b"dd",
+    b"decrypt", b"decryption", b"deploy", b"enc", b"encrypt", b"encryption", b"fernet", b"functions",
+    b"google", b"gpg", b"hmac", b"integration", b"jwt", b"license", b"licence", b"mailgun",
+    b"master", b"merchant", b"newrelic", b"openai", b"pgp", b"rails", b"recovery",
+    b"root", b"rsa", b"secret", b"sendgrid", b"server", b"service", b"session", b"shared",
+    b"sharedaccess", b"sign", b"signing", b"storage", b"stripe", b"subscription", b"unseal",
+    b"vault", b"webhook", b"accountaccess", b"bearer",
+];
+
+const PASS_OF: [&[u8]; 72] = [
+    b"account", b"admin", b"api", b"app", b"archive", b"auth", b"backup", b"basic", b"bind",
+    b"borg", b"cert", b"client", b"current", b"database", b"db", b"docker", b"email", b"enc",
+    b"encryption", b"ftp", b"git", b"gpg", b"host", b"http", b"https", b"imap", b"jenkins",
+    b"jira", b"kafka", b"key", b"keystore", b"ldap", b"login", b"mail", b"master", b"mongo",
+    b"mq", b"mqtt", b"my", b"mysql", b"new", b"nexus", b"old", b"p12", b"pfx", b"pg", b"postgres",
+    b"proxy", b"rabbitmq", b"redis", b"registry", b"remote", b"repo", b"restic", b"root",
+    b"sasl", b"server", b"service", b"sftp", b"smb", b"smtp", b"sonar", b"ssh", b"ssl", b"sudo",
+    b"svn", b"truststore", b"user", b"usr", b"vault", b"vnc", b"wifi",
+];
+
+/// Last words that say the value is about a secret, not the secret. Sorted.
+const HARMLESS_HEADS: &[&[u8]] = &[
+    b"age", b"alg", b"algo", b"algorithm", b"arn", b"at", b"attempt", b"attempts", b"authentication",
+    b"backend", b"bits", b"broker", b"bytes", b"change", b"changed", b"charset", b"check",
+    b"class", b"column", b"complexity", b"count", b"counts", b"created", b"date", b"days",
+    b"dialog", b"dir", b"directory", b"disabled", b"enabled", b"encryptor", b"endpoint", b"engine",
+    b"entropy", b"error", b"errors", b"exists", b"expiration", b"expired", b"expires", b"expiry",
+    b"fail", b"failed", b"failures", b"field", b"file", b"filename", b"flag", b"form", b"format",
+    b"generator", b"handler", b"hint", b"history", b"id", b"identifier", b"ids", b"index",
+    b"input", b"interval", b"key", b"kind", b"label", b"len", b"length", b"lifetime", b"limit",
+    b"link", b"loaded", b"location", b"manager", b"max", b"message", b"method", b"min", b"mode",
+    b"module", b"name", b"names", b"offset", b"ok", b"page", b"path", b"paths", b"placeholder",
+    b"plugin", b"policy", b"present", b"prompt", b"protected", b"provider", b"quality", b"ref",
+    b"regex", b"required", b"reset", b"resets", b"retries", b"rotated", b"rotation", b"rounds",
+    b"rules", b"scheme", b"score", b"scope", b"seconds", b"secs", b"service", b"set", b"size",
+    b"source", b"state", b"status", b"store", b"strength", b"time", b"timeout", b"timestamp",
+    b"title", b"ttl", b"type", b"types", b"updated", b"uri", b"url", b"usage", b"uuid", b"valid",
+    b"validation", b"validator", b"version", b"versions", b"visible",
+];
+
+/// Last words that leave the meaning of the ones before as it is.
+fn is_addition(word: &[u8]) -> bool {
+    matches!(
+        word,
+        b"again" | b"b64" | b"base" | b"base64" | b"clear" | b"cleartext" | b"confirm"
+            | b"confirmation" | b"confirmed" | b"current" | b"data" | b"dev" | b"digest"
+            | b"encoded" | b"encrypted" | b"hash" | b"hashed" | b"hex" | b"live" | b"local"
+            | b"md5" | b"new" | b"old" | b"plain" | b"plaintext" | b"primary" | b"prod"
+            | b"production" | b"raw" | b"repeat" | b"secondary" | b"sha1" | b"sha256"
+            | b"staging" | b"str" | b"string" | b"test" | b"text" | b"val" | b"value" | b"env"
+    ) || word.iter().all(u8::is_ascii_digit)
+        || (word.len() == 2 && word[0] == b'v' && word[1].is_ascii_digit())
+}
+
+/// The words of a name, in lower case.
+struct Words<'b> {
+    words: [&'b [u8]; MAX_WORDS],
+    count: usize,
+}
+
+impl<'b> Words<'b> {
+    fn split(name: &[u8], lower: &'b mut [u8; MAX_NAME]) -> Self {
+        for (to, from) in lower.iter_mut().zip(name) {
+            *to = from.to_ascii_lowercase();
+        }
+        let lower: &'b [u8] = lower;
+        let mut words = Self {
+            words: [b""; MAX_WORDS],
+            count: 0,
+        };
+        let mut start = 0;
+        for at in 0..name.len() {
+            if !name[at].is_ascii_alphanumeric() {
+                words.push(&lower[start..at]);
+                start = at + 1;
+            } else if starts_word(name, at) {
+                words.push(&lower[start..at]);
+                start = at;
+            }
+        }
+        words.push(&lower[start..name.len()]);
+        words
+    }
+
+    /// Digits at the end of a word number it: `password2`.
+    fn push(&mut self, word: &'b [u8]) {
+        let digits = word.iter().rev().take_while(|b| b.is_ascii_digit()).count();
+        let word = if digits < word.len() && word.len() > 3 {
+            &word[..word.len() - digits]
+        } else {
+            word
+        };
+        if !word.is_empty() && self.count < MAX_WORDS {
+            self.words[self.count] = word;
+            self.count += 1;
+        }
+    }
+
+    /// The words without additions at the end.
+    fn meaningful(&self) -> &[&'b [u8]] {
+        let mut words = &self.words[..self.count];
+        while let [rest @ .., last] = words {
+            if rest.is_empty() || !is_addition(last) {
+                break;
+            }
+            words = rest;
+        }
+        words
+    }
+}
+
+/// A capital starts a word after a small letter or digit, and before a small
+/// letter at the end of a run of capitals (`HTTPToken`).
+fn starts_word(name: &[u8], at: usize) -> bool {
+    if at == 0 || !name[at].is_ascii_uppercase() {
+        return false;
+    }
+    let before = name[at - 1];
+    let after = name.get(at + 1).copied().unwrap_or(0);
+    before.is_ascii_lowercase()
+        || before.is_ascii_digit()
+        || (before.is_ascii_uppercase() && after.is_ascii_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judge(name: &str) -> Verdict {
+        Names::default().judge(name.as_bytes())
+    }
+
+    fn rule(name: &str) -> Option<&'static str> {
+        match judge(name) {
+            Verdict::Secret(secret) => Some(secret.rule()),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn harmless_heads_are_sorted_so_that_they_are_found() {
+        assert!(HARMLESS_HEADS.is_sorted());
+    }
+
+    #[test]
+    fn secret_names_are_found_in_every_spelling() {
+        for name in [
+            "password", "PASSWORD", "passwd", "pwd", "dbPassword", "DB_PASSWORD", "db-password",
+            "db.password", "PGPASSWORD", "userpwd", "password2", "new_password", "passwordHash",
+            "password_confirmation", "PASSWORD_MYSQL", "db_pass", "dbpass", "keystore_pw",
+        ] {
+            assert_eq!(rule(name), Some("password"), "{name}");
+        }
+        for name in ["secret", "client_secret", "clientSecret", "appsecret", "SECRETS_PROD"] {
+            assert_eq!(rule(name), Some("secret"), "{name}");
+        }
+        for name in [
+            "token", "access_token", "refreshToken", "HTTPToken", "authtoken", "X-Auth-Token",
+            "csrfmiddlewaretoken", "tokens",
+        ] {
+            assert_eq!(rule(name), Some("token"), "{name}");
+        }
+        for name in ["api_key", "apiKey", "x-api-key", "APIKEY", "AccountKey", "aws_access_key", "SECRET_KEY_BASE"] {
+            assert_eq!(rule(name), Some("api_key"), "{name}");
+        }
+        for name in ["private_key", "privateKey", "PrivateKey", "PresharedKey", "wg_psk"] {
+            assert_eq!(rule(name), Some("private_key"), "{name}");
+        }
+        assert_eq!(rule("authorization"), Some("authorization"));
+        assert_eq!(rule("Proxy-Authorization"), Some("authorization"));
+        assert_eq!(rule("Set-Cookie"), Some("cookie"));
+        assert_eq!(rule("aws_credentials"), Some("credential"));
+        assert_eq!(rule("otp"), Some("pin"));
+        assert_eq!(rule("sms_code"), Some("pin"));
+    }
+
+    #[test]
+    fn names_about_secrets_survive() {
+        for name in [
+            "max_tokens_count", "author", "postcode", "tokenizer", "keyboard", "passport", "secretary",
+            "password_length", "password_changed_at", "token_type", "token_count", "token_id",
+            "secret_name", "key", "cache_key", "primary_key", "public_key", "PublicKeyToken",
+            "monkey", "bypass", "compass", "first_pass", "authority", "oauth_type", "pinned",
+            "spinning", "mapping", "status_code", "exit_code", "password_file", "session_id",
+            "access_key_id", "design", "tokens_per_second", "keycode", "keyguardActive", "signal",
+        ] {
+            assert_eq!(judge(name), Verdict::Plain, "{name}");
+        }
+    }
+
+    #[test]
+    fn user_globs_add_names_and_allow_wins() {
+        let names = Names::new(
+            &["employee_id".into(), "*_ssn".into()],
+            &["token".into(), "fake_ssn".into()],
+        );
+        assert!(matches!(names.judge(b"EmployeeId"), Verdict::Plain));
+        assert!(matches!(names.judge(b"employee-id"), Verdict::Secret(_)));
+        assert!(matches!(names.judge(b"user_ssn"), Verdict::Secret(_)));
+        assert_eq!(names.judge(b"fake_ssn"), Verdict::Allowed);
+        assert_eq!(names.judge(b"token"), Verdict::Allowed);
+    }
+
+    #[test]
+    fn a_name_of_any_length_is_judged_without_panic() {
+        let long = "a_".repeat(500);
+        assert_eq!(judge(&long), Verdict::Plain);
+        assert_eq!(judge(""), Verdict::Plain);
+        assert_eq!(judge("____"), Verdict::Plain);
+    }
+}

@@ -1,0 +1,99 @@
+//! Payment card numbers.
+//!
+//! Identifiers and times have 13 to 19 digits too, and one in ten of them has a
+//! valid check digit by chance. So the prefix and the length must be those of a
+//! card scheme, and the number must stand by itself.
+
+use super::Scan;
+use crate::rules::Kind;
+use crate::text::Text;
+
+const SHORTEST: usize = 13;
+const LONGEST: usize = 19;
+
+/// True when the text has too few digits for a card number.
+pub(crate) fn is_impossible(text: &str) -> bool {
+    let digits: usize = text.bytes().map(|b| usize::from(b.is_ascii_digit())).sum();
+    digits < SHORTEST
+}
+
+/// Looks at every run of digits.
+pub(super) fn look(scan: &mut Scan<'_, '_>) {
+    if is_impossible(scan.text.as_str()) {
+        return;
+    }
+    let mut at = 0;
+    loop {
+        at = scan.text.run(at, scan.text.len(), |byte| !byte.is_ascii_digit());
+        if at >= scan.text.len() {
+            return;
+        }
+        let end = number_end(&scan.text, at);
+        if is_card(&scan.text, at, end) {
+            scan.redact(at..end, Kind::Card);
+        }
+        at = end;
+    }
+}
+
+/// Where the digits end; single blanks or dashes between groups belong to them.
+fn number_end(text: &Text<'_>, start: usize) -> usize {
+    let mut end = text.run(start, text.len(), |byte| byte.is_ascii_digit());
+    if !(4..=6).contains(&(end - start)) {
+        return end;
+    }
+    let separator = text.at(end);
+    while matches!(text.at(end), b' ' | b'-') && text.at(end) == separator {
+        let group = text.run(end + 1, text.len(), |byte| byte.is_ascii_digit());
+        if group == end + 1 || end - start > LONGEST + 4 {
+            break;
+        }
+        end = group;
+    }
+    end
+}
+
+fn is_card(text: &Text<'_>, start: usize, end: usize) -> bool {
+    let joins = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'/');
+    if joins(text.before(start)) || (joins(text.at(end)) && text.at(end) != b'.') {
+        return false;
+    }
+    let mut digits = [0; LONGEST];
+    let mut count = 0;
+    for byte in text.slice(start..end).iter().filter(|b| b.is_ascii_digit()) {
+        if count == LONGEST {
+            return false;
+        }
+        digits[count] = byte - b'0';
+        count += 1;
+    }
+    is_issued(&digits[..count]) && has_check_digit(&digits[..count])
+}
+
+/// Prefix and length are those of a card scheme.
+fn is_issued(digits: &[u8]) -> bool {
+    if digits.len() < SHORTEST {
+        return false;
+    }
+    let prefix = digits[..4].iter().fold(0, |sum, &digit| sum * 10 + u32::from(digit));
+    match digits.len() {
+        13 => prefix / 1000 == 4,
+        14 => matches!(prefix, 3000..=3059 | 3600..=3699 | 3800..=3999),
+        15 => matches!(prefix / 100, 34 | 37),
+        16 => {
+            prefix / 1000 == 4
+                || matches!(prefix, 5100..=5599 | 2221..=2720 | 3528..=3589 | 6011 | 6440..=6599)
+        }
+        _ => false,
+    }
+}
+
+/// The Luhn check.
+fn has_check_digit(digits: &[u8]) -> bool {
+    let weigh = |(place, &digit): (usize, &u8)| {
+        let doubled = u32::from(digit) << (place % 2);
+        if doubled > 9 { doubled - 9 } else { doubled }
+    };
+    let sum: u32 = digits.iter().rev().enumerate().map(weigh).sum();
+    sum % 10 == 0
+}

@@ -1,0 +1,126 @@
+//! Passwords in the short options of well-known programs. (Long options such
+//! as `--password x` are found by their names.)
+
+use std::ops::Range;
+
+use super::Scan;
+use crate::mask::is_harmless;
+use crate::rules::Kind;
+use crate::text::{Text, is_blank, is_quote};
+
+/// How a program takes its password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Program {
+    /// `-pPASSWORD`, in one word.
+    Joined,
+    /// `-p PASSWORD` or `-pPASSWORD`.
+    Password,
+    /// `-a PASSWORD`.
+    Auth,
+    /// `-w PASSWORD`.
+    Bind,
+    /// `-u USER:PASSWORD`.
+    User,
+    /// `-U USER%PASSWORD`.
+    Share,
+}
+
+impl Program {
+    /// The option, and what divides user and password in its value.
+    fn option(self) -> (u8, Option<u8>) {
+        match self {
+            Self::Joined | Self::Password => (b'p', None),
+            Self::Auth => (b'a', None),
+            Self::Bind => (b'w', None),
+            Self::User => (b'u', Some(b':')),
+            Self::Share => (b'U', Some(b'%')),
+        }
+    }
+}
+
+/// The programs by name.
+pub(crate) const PROGRAMS: &[(&str, Program)] = &[
+    ("mysql", Program::Joined),
+    ("mariadb", Program::Joined),
+    ("sshpass", Program::Password),
+    ("docker login", Program::Password),
+    ("podman login", Program::Password),
+    ("helm registry login", Program::Password),
+    ("mongosh", Program::Password),
+    ("mongodump", Program::Password),
+    ("az login", Program::Password),
+    ("sqlcmd", Program::Password),
+    ("redis-cli", Program::Auth),
+    ("ldapsearch", Program::Bind),
+    ("ldapmodify", Program::Bind),
+    ("ldapadd", Program::Bind),
+    ("curl", Program::User),
+    ("wget", Program::User),
+    ("smbclient", Program::Share),
+];
+
+/// How far from its name a program's options are looked for.
+const REACH: usize = 512;
+
+/// Looks for the option behind the program's name at `hit`.
+pub(super) fn look(scan: &mut Scan<'_, '_>, program: Program, hit: Range<usize>) {
+    if scan.text.before(hit.start).is_ascii_alphanumeric() {
+        return;
+    }
+    let limit = scan.text.line_end(hit.end).min(hit.end + REACH);
+    let mut at = hit.end;
+    while let Some(option) = next_option(&scan.text, at, limit) {
+        if let Some(password) = password(&scan.text, program, option, limit) {
+            return scan.redact(password, Kind::CommandPassword);
+        }
+        at = option + 1;
+    }
+}
+
+/// The next `-` that starts a word and is not doubled.
+fn next_option(text: &Text<'_>, from: usize, limit: usize) -> Option<usize> {
+    let mut at = from;
+    loop {
+        at = text.run(at, limit, |byte| byte != b'-');
+        if at >= limit || matches!(text.at(at), b'|' | b';') {
+            return None;
+        }
+        let starts = is_blank(text.before(at)) || is_quote(text.before(at));
+        if starts && text.at(at + 1) != b'-' {
+            return Some(at);
+        }
+        at += 1;
+    }
+}
+
+fn password(text: &Text<'_>, program: Program, at: usize, limit: usize) -> Option<Range<usize>> {
+    let (letter, divider) = program.option();
+    if text.at(at + 1) != letter {
+        return None;
+    }
+    let joined = at + 2;
+    let value = if program == Program::Joined {
+        joined
+    } else {
+        text.run(joined, joined + 8, |byte| {
+            is_blank(byte) || is_quote(byte) || matches!(byte, b',' | b'=')
+        })
+    };
+    let value = if program == Program::Joined && is_quote(text.at(value)) {
+        value + 1
+    } else {
+        value
+    };
+    let opening = text.before(value);
+    let end = if is_quote(opening) && value > at + 2 {
+        text.run(value, limit, |byte| byte != opening)
+    } else {
+        text.run(value, limit, |byte| !is_blank(byte) && !is_quote(byte) && byte != b'\\')
+    };
+    let start = match divider {
+        Some(divider) => text.run(value, end, |byte| byte != divider) + 1,
+        None => value,
+    };
+    let is_secret = start < end && !is_harmless(text.slice(start..end)) && text.at(start) != b'-';
+    is_secret.then_some(start..end)
+}

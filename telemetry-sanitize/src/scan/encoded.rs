@@ -1,0 +1,99 @@
+//! Base64 in which a secret hides.
+
+use std::ops::Range;
+
+use super::Scan;
+use crate::mask::is_harmless;
+use crate::names::Names;
+use crate::rules::Kind;
+use crate::text::is_base64;
+
+use super::Triggers;
+
+/// Shorter runs hold no pair worth decoding.
+const SHORTEST: usize = 20;
+/// More than this of a run is not decoded.
+const DECODED: usize = 8192;
+
+/// True when no run of base64 is long enough.
+pub(crate) fn is_impossible(text: &str) -> bool {
+    let mut run = 0;
+    let mut longest = 0;
+    for byte in text.bytes() {
+        run = if is_base64(byte) { run + 1 } else { 0 };
+        longest = longest.max(run);
+    }
+    longest < SHORTEST
+}
+
+/// Looks into every long run of base64 that is no finding yet.
+pub(super) fn look(scan: &mut Scan<'_, '_>) {
+    let known: Vec<Range<usize>> = scan.findings.iter().map(|found| found.range.clone()).collect();
+    let mut at = 0;
+    while at < scan.text.len() {
+        let start = scan.text.run(at, scan.text.len(), |byte| !is_base64(byte));
+        let end = scan.text.run(start, scan.text.len(), is_base64);
+        at = end.max(start + 1);
+        let is_known = known.iter().any(|range| range.start < end && start < range.end);
+        if end - start >= SHORTEST && !is_known && hides_secret(scan, start..end) {
+            scan.redact(start..end, Kind::Encoded);
+        }
+    }
+}
+
+fn hides_secret(scan: &Scan<'_, '_>, range: Range<usize>) -> bool {
+    let mut decoded = Vec::new();
+    decode(scan.text.slice(range), &mut decoded);
+    let Ok(text) = std::str::from_utf8(&decoded) else {
+        return false;
+    };
+    let readable = text.chars().all(|c| !c.is_control() || c.is_whitespace());
+    readable && !scan.triggers.is_quiet(text) && finds_something(scan.names, scan.triggers, text)
+}
+
+fn finds_something(names: &Names, triggers: &Triggers, text: &str) -> bool {
+    let mut findings = Vec::new();
+    Scan::new(text, names, triggers, &mut findings).run();
+    !findings.is_empty()
+}
+
+/// True for base64 of `user:password` in readable characters.
+pub(super) fn is_user_and_password(value: &[u8]) -> bool {
+    if value.len() < 6 || !value.iter().all(|&byte| is_base64(byte)) {
+        return false;
+    }
+    let mut decoded = Vec::new();
+    decode(value, &mut decoded);
+    let Ok(text) = std::str::from_utf8(&decoded) else {
+        return false;
+    };
+    let password = text.split_once(':').map(|(_, password)| password);
+    password.is_some_and(|password| !is_harmless(password.as_bytes()))
+        && !text.chars().any(char::is_control)
+}
+
+/// Decodes either alphabet, with or without padding; a cut last group is left.
+fn decode(value: &[u8], into: &mut Vec<u8>) {
+    let (mut bits, mut count) = (0_u32, 0);
+    for &byte in value.iter().take(DECODED) {
+        let Some(six) = digit(byte) else { break };
+        bits = bits << 6 | u32::from(six);
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            into.push((bits >> count) as u8);
+            bits &= (1 << count) - 1;
+        }
+    }
+}
+
+fn digit(byte: u8) -> Option<u8> {
+    match byte {
+        b'A'..=b'Z' => Some(byte - b'A'),
+        b'a'..=b'z' => Some(byte - b'a' + 26),
+        b'0'..=b'9' => Some(byte - b'0' + 52),
+        b'+' | b'-' => Some(62),
+        b'/' | b'_' => Some(63),
+        _ => None,
+    }
+}

@@ -1,0 +1,111 @@
+//! Credentials of HTTP: `Authorization`, `Cookie`, `Bearer` and `Basic`.
+
+use std::ops::Range;
+
+use super::pair::Name;
+use super::{Scan, encoded};
+use crate::mask::{is_harmless, is_status};
+use crate::rules::Kind;
+use crate::text::{is_base64, is_blank};
+use crate::vendors::looks_random;
+
+/// Schemes whose credentials are one word.
+const ONE_WORD: [&str; 8] = [
+    "bearer", "basic", "token", "negotiate", "ntlm", "apikey", "api-key", "splunk",
+];
+
+/// Looks at the word behind `Bearer ` or `Basic ` in running text.
+pub(super) fn look(scan: &mut Scan<'_, '_>, hit: Range<usize>) {
+    let text = &scan.text;
+    if text.before(hit.start).is_ascii_alphanumeric() {
+        return;
+    }
+    let start = text.skip_blanks(hit.end, 4);
+    let end = text.run(start, text.len(), is_credential);
+    let end = text.run_back(end, start, |byte| matches!(byte, b'.' | b':'));
+    let value = text.slice(start..end);
+    if text.has(hit.start, "basic") {
+        if encoded::is_user_and_password(value) {
+            scan.redact(start..end, Kind::BasicAuth);
+        }
+    } else if value.len() >= 8 && (looks_random(value) || value.len() >= 24) && !is_status(value) {
+        scan.redact(start..end, Kind::BearerToken);
+    }
+}
+
+fn is_credential(byte: u8) -> bool {
+    is_base64(byte) || matches!(byte, b'.' | b'~' | b':' | b'%')
+}
+
+/// Takes the credentials in the value of an `Authorization` header. The scheme
+/// stays. In `strong` context a short word behind a scheme is a secret too.
+pub(super) fn take_credentials(scan: &mut Scan<'_, '_>, value: Range<usize>, strong: bool) {
+    let text = &scan.text;
+    let word_end = text.run(value.start, value.end, |byte| !byte.is_ascii_whitespace());
+    let first = text.slice(value.start..word_end);
+    let next = text.skip_blanks(word_end, 8).min(value.end);
+    let second_end = text.run(next, value.end, |byte| !byte.is_ascii_whitespace());
+    let is_scheme = ONE_WORD.iter().any(|scheme| first.eq_ignore_ascii_case(scheme.as_bytes()));
+    if is_scheme && next < second_end {
+        return take_word(scan, first_rule(first), next..second_end, strong);
+    }
+    if is_parameter_scheme(first) && text.slice(next..value.end).contains(&b'=') {
+        return scan.redact(next..value.end, Kind::Authorization);
+    }
+    take_word(scan, Kind::Authorization, value.start..word_end, strong && !is_scheme);
+}
+
+fn first_rule(scheme: &[u8]) -> Kind {
+    if scheme.eq_ignore_ascii_case(b"bearer") {
+        Kind::BearerToken
+    } else if scheme.eq_ignore_ascii_case(b"basic") {
+        Kind::BasicAuth
+    } else {
+        Kind::Authorization
+    }
+}
+
+/// Schemes whose credentials are `name=value` parameters to the end.
+fn is_parameter_scheme(scheme: &[u8]) -> bool {
+    const SCHEMES: [&str; 6] = [
+        "digest", "oauth", "hawk", "signature", "aws4-hmac-sha256", "sharedkey",
+    ];
+    SCHEMES.iter().any(|known| scheme.eq_ignore_ascii_case(known.as_bytes()))
+}
+
+fn take_word(scan: &mut Scan<'_, '_>, rule: Kind, word: Range<usize>, strong: bool) {
+    let text = &scan.text;
+    let end = text.run_back(word.end, word.start, |byte| {
+        matches!(byte, b'"' | b'\'' | b',' | b';' | b')' | b'}' | b']' | b'\\' | b'.')
+    });
+    let value = text.slice(word.start..end);
+    let secret = value.len() >= 6 && (looks_random(value) || value.len() >= 16);
+    let word_like = value.iter().all(u8::is_ascii_alphabetic) && value.len() < 12;
+    if is_harmless(value) || is_status(value) || !(secret || strong && !word_like) {
+        return;
+    }
+    scan.redact(word.start..end, rule);
+}
+
+/// Takes the values of `name=value; name=value`. Of `Set-Cookie`, only the
+/// first: what follows are attributes.
+pub(super) fn take_cookies(scan: &mut Scan<'_, '_>, name: &Name, value: Range<usize>) {
+    let text = &scan.text;
+    let is_set = text.slice(name.range.clone()).to_ascii_lowercase().starts_with(b"set");
+    let mut at = value.start;
+    while at < value.end {
+        let text = &scan.text;
+        let pair_end = text.run(at, value.end, |byte| byte != b';' && !is_blank(byte));
+        let equals = text.run(at, pair_end, |byte| byte != b'=');
+        let content = if equals < pair_end { equals + 1 } else { at };
+        let cookie = text.slice(content..pair_end);
+        let secret = equals < pair_end || looks_random(cookie);
+        if secret && !is_harmless(cookie) {
+            scan.redact(content..pair_end, Kind::Cookie);
+        }
+        if is_set || scan.text.at(pair_end) != b';' {
+            return;
+        }
+        at = scan.text.skip_blanks(pair_end + 1, 8).max(pair_end + 1);
+    }
+}

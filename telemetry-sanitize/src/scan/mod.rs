@@ -1,0 +1,125 @@
+//! The search: one pass for triggers, a closer look around each.
+//!
+//! One automaton finds every literal that could stand near a secret: pieces of
+//! secret names, prefixes of tokens, `://`, `/home/`. A text without any is
+//! done. At each trigger the module that it belongs to looks at what stands
+//! around it. A look either takes what it saw (and the search goes on behind
+//! it) or is short, so the whole is linear.
+
+mod card;
+mod command;
+mod encoded;
+mod header;
+mod pair;
+mod path;
+mod pem;
+mod sql;
+mod token;
+mod triggers;
+mod url;
+mod value;
+
+use std::ops::Range;
+
+use crate::names::Names;
+use crate::rules::Kind;
+use crate::text::Text;
+
+pub(crate) use triggers::{Trigger, Triggers};
+
+/// A piece of a text to replace, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Finding {
+    pub(crate) range: Range<usize>,
+    pub(crate) what: What,
+}
+
+/// What to write in the place of a finding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum What {
+    /// `[REDACTED:name]` of a built-in rule.
+    Builtin(Kind),
+    /// The same, of the vendor with this index.
+    Vendor(u8),
+    /// The same, of the user's pattern with this index.
+    Pattern(u16),
+    /// `~`.
+    Home,
+    /// What the root with this index is replaced with.
+    Root(u16),
+}
+
+/// One search over one text.
+pub(crate) struct Scan<'t, 'f> {
+    pub(crate) text: Text<'t>,
+    names: &'f Names,
+    triggers: &'f Triggers,
+    findings: &'f mut Vec<Finding>,
+    /// Names that end before this place were judged.
+    names_done: usize,
+    /// Everything before this place belongs to a finding or is done with.
+    taken: usize,
+}
+
+impl<'t, 'f> Scan<'t, 'f> {
+    pub(crate) fn new(
+        text: &'t str,
+        names: &'f Names,
+        triggers: &'f Triggers,
+        findings: &'f mut Vec<Finding>,
+    ) -> Self {
+        Self {
+            text: Text::new(text),
+            names,
+            triggers,
+            findings,
+            names_done: 0,
+            taken: 0,
+        }
+    }
+
+    /// Finds everything the built-in rules find.
+    pub(crate) fn run(&mut self) {
+        let triggers = self.triggers;
+        for (trigger, at) in triggers.hits(self.text.as_str()) {
+            if at.start >= self.taken {
+                self.look(trigger, at);
+            }
+        }
+        card::look(self);
+    }
+
+    /// Finds what hides in base64; only where `run` is not already inside of one.
+    pub(crate) fn run_encoded(&mut self) {
+        encoded::look(self);
+    }
+
+    fn look(&mut self, trigger: Trigger, at: Range<usize>) {
+        match trigger {
+            Trigger::Name => pair::look(self, at),
+            Trigger::Delimiter => pair::look_back(self, at.start),
+            Trigger::Scheme => header::look(self, at),
+            Trigger::Url => url::look(self, at),
+            Trigger::Vendor(index, prefix) => token::look(self, index, prefix, at),
+            Trigger::Jwt => token::look_jwt(self, at),
+            Trigger::Pem => pem::look(self, at),
+            Trigger::Identified => sql::look(self, at),
+            Trigger::Program(program) => command::look(self, program, at),
+            Trigger::Home => path::look(self, at),
+            Trigger::Root(index) => path::look_root(self, index, at),
+        }
+    }
+
+    /// Notes a finding; empty ones are none.
+    fn take(&mut self, range: Range<usize>, what: What) {
+        if range.is_empty() {
+            return;
+        }
+        self.taken = self.taken.max(range.end);
+        self.findings.push(Finding { range, what });
+    }
+
+    fn redact(&mut self, range: Range<usize>, kind: Kind) {
+        self.take(range, What::Builtin(kind));
+    }
+}

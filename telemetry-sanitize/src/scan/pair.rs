@@ -1,0 +1,289 @@
+//! Names with a value behind them: `key=value`, JSON, debug dumps, options.
+
+use std::ops::Range;
+
+use super::{Scan, value};
+use crate::names::{MAX_NAME, SecretName, Verdict};
+use crate::text::{Text, is_blank, is_name_byte, is_quote};
+
+/// A name in the text.
+#[derive(Debug, Clone)]
+pub(super) struct Name {
+    pub(super) range: Range<usize>,
+    /// Dashes (or a slash) make it a command-line option.
+    pub(super) is_option: bool,
+}
+
+/// What stands between a name and its value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Delimiter {
+    /// `=`, `=>`, `:=`, and percent-encoded ones.
+    Equals,
+    /// A colon without a blank behind it.
+    Colon,
+    /// A colon and a blank: running text uses it too.
+    ColonBlank,
+    /// The comma of a tuple.
+    Comma,
+    /// The `>` of an XML element.
+    Tag,
+    /// The blank after a command-line option, or words such as `is`.
+    Blank,
+}
+
+/// Looks at a name of which `hit` is a piece.
+pub(super) fn look(scan: &mut Scan<'_, '_>, hit: Range<usize>) {
+    if hit.start < scan.names_done {
+        return;
+    }
+    let name = around(scan, hit);
+    scan.names_done = name.range.end;
+    look_at(scan, name);
+}
+
+/// Looks at a name that ends before the delimiter at `at`.
+pub(super) fn look_back(scan: &mut Scan<'_, '_>, at: usize) {
+    let end = scan.text.run_back(at, at.saturating_sub(4), |byte| {
+        is_blank(byte) || is_quote(byte) || byte == b'\\'
+    });
+    if end > scan.names_done {
+        look(scan, end - 1..end);
+    }
+}
+
+fn look_at(scan: &mut Scan<'_, '_>, name: Name) {
+    let Some((name, secret)) = judge(scan, name) else {
+        return;
+    };
+    if let Some((delimiter, at)) = delimiter_after(&scan.text, &name, secret) {
+        value::take(scan, &name, secret, delimiter, at);
+    }
+}
+
+/// The whole name around a piece of it.
+fn around(scan: &Scan<'_, '_>, hit: Range<usize>) -> Name {
+    let text = &scan.text;
+    let floor = scan.names_done.max(hit.start.saturating_sub(MAX_NAME));
+    let start = text.run_back(hit.start, floor, is_name_byte);
+    let start = skip_escape(text, start, hit.start);
+    let end = text.run(hit.start, text.len(), is_name_byte);
+    let dashes = text.run(start, end, |byte| byte == b'-');
+    let slash = text.before(start) == b'/' && matches!(text.before(start - 1), b' ' | 0);
+    let last = text.run_back(end, dashes, |byte| matches!(byte, b'.' | b'-'));
+    Name {
+        range: dashes..last,
+        is_option: dashes > start || slash,
+    }
+}
+
+/// Past what belongs to an escape before the name: `\npassword`, `%22password`,
+/// `\u0022password`.
+fn skip_escape(text: &Text<'_>, start: usize, limit: usize) -> usize {
+    let skipped = match text.before(start) {
+        b'\\' if matches!(text.at(start), b'n' | b'r' | b't') => start + 1,
+        b'\\' if text.at(start) == b'u' => start + 5,
+        b'%' if text.has(start, "25") => start + 4,
+        b'%' => start + 2,
+        _ => start,
+    };
+    if skipped <= limit { skipped } else { start }
+}
+
+/// The verdict on the name; for a plain `key` or `code`, on the word before it
+/// and the name (`API key`).
+fn judge(scan: &Scan<'_, '_>, name: Name) -> Option<(Name, SecretName)> {
+    let text = &scan.text;
+    if name.range.len() > MAX_NAME {
+        return None;
+    }
+    match scan.names.judge(text.slice(name.range.clone())) {
+        Verdict::Secret(secret) => return Some((name, secret)),
+        Verdict::Allowed => return None,
+        Verdict::Plain => {}
+    }
+    let word = text.slice(name.range.clone());
+    let joins = [b"key".as_slice(), b"code", b"phrase"];
+    if text.before(name.range.start) != b' '
+        || !joins.iter().any(|join| word.eq_ignore_ascii_case(join))
+    {
+        return None;
+    }
+    let end = name.range.start - 1;
+    let start = text.run_back(end, end.saturating_sub(16), |b| b.is_ascii_alphanumeric());
+    let name = Name {
+        range: start..name.range.end,
+        ..name
+    };
+    match scan.names.judge(text.slice(name.range.clone())) {
+        Verdict::Secret(secret) => Some((name, secret)),
+        _ => None,
+    }
+}
+
+/// The delimiter behind the name, and where the value starts.
+fn delimiter_after(
+    text: &Text<'_>,
+    name: &Name,
+    secret: SecretName,
+) -> Option<(Delimiter, usize)> {
+    let (at, quoted) = past_closers(text, name.range.end);
+    if let Some(found) = delimiter_at(text, name, at, quoted) {
+        return Some(found);
+    }
+    value_key(text, at, quoted).or_else(|| spoken(text, name, secret, at))
+}
+
+/// Past the quote (escaped at any depth) or bracket that closes the name.
+fn past_closers(text: &Text<'_>, from: usize) -> (usize, bool) {
+    let mut at = from;
+    let mut quoted = false;
+    for _ in 0..4 {
+        let after_backslashes = text.run(at, at + 64, |byte| byte == b'\\');
+        if is_quote(text.at(after_backslashes)) {
+            at = after_backslashes + 1;
+            quoted = true;
+        } else if text.has(at, "%22") || text.has(at, "%27") {
+            at += 3;
+            quoted = true;
+        } else if text.has(at, "&quot;") {
+            at += 6;
+            quoted = true;
+        } else if text.at(at) == b']' {
+            at += 1;
+        } else {
+            break;
+        }
+    }
+    (at, quoted)
+}
+
+fn delimiter_at(
+    text: &Text<'_>,
+    name: &Name,
+    at: usize,
+    quoted: bool,
+) -> Option<(Delimiter, usize)> {
+    let mark = text.skip_blanks(at, 8);
+    let (delimiter, end) = match text.at(mark) {
+        b'=' => {
+            let end = text.run(mark, mark + 3, |byte| matches!(byte, b'=' | b'>' | b'~'));
+            (Delimiter::Equals, end)
+        }
+        b':' => return colon_at(text, mark),
+        b'%' if text.has(mark, "%3d") || text.has(mark, "%3a") => (Delimiter::Equals, mark + 3),
+        b'%' if text.has(mark, "%253d") || text.has(mark, "%253a") => {
+            (Delimiter::Equals, mark + 5)
+        }
+        b'\\' if text.has(mark, "\\u003d") => (Delimiter::Equals, mark + 6),
+        b'>' if text.before(name.range.start) == b'<' => (Delimiter::Tag, mark + 1),
+        b',' if quoted => return comma_at(text, name, mark),
+        _ => return None,
+    };
+    let value = text.skip_blanks(end, 8);
+    if delimiter == Delimiter::Equals && value > end && mark == at && pair_at(text, value) {
+        return None; // `logname= uid=0`: the value is empty.
+    }
+    Some((delimiter, value))
+}
+
+fn colon_at(text: &Text<'_>, colon: usize) -> Option<(Delimiter, usize)> {
+    let after = colon + 1;
+    match text.at(after) {
+        b':' => None,
+        b'=' => Some((Delimiter::Equals, text.skip_blanks(after + 1, 8))),
+        b'/' if text.at(after + 1) == b'/' => None,
+        byte if is_blank(byte) => Some((Delimiter::ColonBlank, text.skip_blanks(after, 32))),
+        _ => Some((Delimiter::Colon, after)),
+    }
+}
+
+/// `("password", "x")`, `["password", "x"]` and `"--password", "x"`; in a longer
+/// list of names (`"id", "password", "email"`) the next one is no value.
+fn comma_at(text: &Text<'_>, name: &Name, comma: usize) -> Option<(Delimiter, usize)> {
+    let value = text.skip_blanks(comma + 1, 8);
+    let quote = text.run(value, value + 64, |byte| byte == b'\\');
+    if !is_quote(text.at(quote)) {
+        return None;
+    }
+    let open = text.run_back(name.range.start, name.range.start.saturating_sub(64), |byte| {
+        is_quote(byte) || byte == b'\\' || byte == b'-'
+    });
+    let is_pair = match text.before(open) {
+        b'(' => true,
+        b'[' => closes_after(text, quote),
+        _ => false,
+    };
+    (name.is_option || is_pair).then_some((Delimiter::Comma, value))
+}
+
+/// A bracket closes the list right after the string that opens at `quote`.
+fn closes_after(text: &Text<'_>, quote: usize) -> bool {
+    let mark = text.at(quote);
+    let end = text.run(quote + 1, quote + 257, |byte| byte != mark);
+    text.at(end + 1) == b']'
+}
+
+/// `"name":"password","value":"x"` and its like: the value has a key of its own.
+fn value_key(text: &Text<'_>, at: usize, quoted: bool) -> Option<(Delimiter, usize)> {
+    let key = text.run(at, at + 24, |byte| {
+        byte.is_ascii_whitespace() || byte == b',' || byte == b'\\' || is_quote(byte)
+    });
+    if key == at || !text.has(key, "value") {
+        return None;
+    }
+    let (end, key_quoted) = past_closers(text, key + 5);
+    match text.at(end) {
+        b':' => colon_at(text, end),
+        b'=' if quoted || key_quoted => Some((Delimiter::Equals, end + 1)),
+        _ => None,
+    }
+}
+
+/// A value behind a blank: `--password x`, SQL's `PASSWORD 'x'`, netrc's
+/// `login bob password x`.
+fn spoken(
+    text: &Text<'_>,
+    name: &Name,
+    secret: SecretName,
+    at: usize,
+) -> Option<(Delimiter, usize)> {
+    let value = text.skip_blanks(at, 8);
+    if value == at || at != name.range.end && !name.is_option {
+        return None;
+    }
+    let first = text.at(value);
+    let spoken = if name.is_option {
+        first != b'-' && first != 0
+    } else if secret.rule == crate::rules::Kind::Password {
+        first == b'\'' || after_login(text, name.range.start)
+    } else {
+        false
+    };
+    spoken.then_some((Delimiter::Blank, value))
+}
+
+/// `login NAME ` or `machine NAME ` stands before.
+fn after_login(text: &Text<'_>, at: usize) -> bool {
+    let word_end = text.run_back(at, at.saturating_sub(4), |byte| byte.is_ascii_whitespace());
+    let floor = word_end.saturating_sub(64);
+    let word = text.run_back(word_end, floor, |byte| !byte.is_ascii_whitespace());
+    let before = text.run_back(word, word.saturating_sub(4), |b| b.is_ascii_whitespace());
+    word < word_end && before < word && {
+        text.ends_with(before, "login") || text.ends_with(before, "machine")
+    }
+}
+
+/// A pair such as `user=` or `"user":` starts at `at`.
+pub(super) fn pair_at(text: &Text<'_>, at: usize) -> bool {
+    let start = text.run(at, at + 16, |byte| byte == b'\\' || is_quote(byte));
+    let end = text.run(start, start + 64, is_name_byte);
+    if end == start {
+        return false;
+    }
+    let (after, quoted) = past_closers(text, end);
+    match text.at(text.skip_blanks(after, 1)) {
+        b'=' => true,
+        b':' => quoted || is_blank(text.at(after + 1)),
+        _ => false,
+    }
+}

@@ -1,0 +1,81 @@
+//! Private keys as PEM blocks.
+
+use std::ops::Range;
+
+use super::Scan;
+use crate::rules::Kind;
+use crate::text::{Text, is_base64};
+
+/// Looks at a block that starts at `hit`. Without an END line (it was cut off)
+/// it goes as far as what follows looks like base64.
+pub(super) fn look(scan: &mut Scan<'_, '_>, hit: Range<usize>) {
+    let label_end = scan.text.run(hit.end, hit.end + 64, |byte| {
+        byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b' ' || byte == b'_'
+    });
+    let label = scan.text.slice(hit.end..label_end);
+    if !contains(label, b"PRIVATE") && !contains(label, b"PGP MESSAGE") {
+        return;
+    }
+    let body = scan.text.run(label_end, label_end + 8, |byte| byte == b'-');
+    let end = match key_end(&scan.text, body) {
+        Some(end) => end,
+        None => body_end(&scan.text, body),
+    };
+    scan.redact(hit.start..end, Kind::PemKey);
+}
+
+fn contains(label: &[u8], word: &[u8]) -> bool {
+    label.windows(word.len()).any(|window| window == word)
+}
+
+/// The end of the END line, if that is the next line of dashes.
+fn key_end(text: &Text<'_>, from: usize) -> Option<usize> {
+    let rest = text.as_str().get(from..)?;
+    let dashes = from + rest.find("-----")?;
+    let label = text.run(dashes, dashes + 5, |byte| byte == b'-');
+    if !text.has(label, "END ") {
+        return None;
+    }
+    let label_end = text.run(label, label + 72, |byte| byte != b'-');
+    Some(text.run(label_end, label_end + 5, |byte| byte == b'-'))
+}
+
+/// The end of a body that was cut off: words of base64 with line breaks, plain
+/// or escaped, between them.
+fn body_end(text: &Text<'_>, from: usize) -> usize {
+    let mut end = from;
+    let mut at = from;
+    loop {
+        let word = past_breaks(text, at);
+        let word_end = text.run(word, text.len(), is_base64);
+        if word_end == word || !is_key_word(text, word..word_end, end > from) {
+            return end;
+        }
+        at = word_end;
+        end = word_end;
+    }
+}
+
+/// Past blanks and line breaks, plain or escaped at any depth.
+fn past_breaks(text: &Text<'_>, from: usize) -> usize {
+    let mut at = from;
+    loop {
+        let next = text.run(at, text.len(), |byte| byte.is_ascii_whitespace());
+        let letter = text.run(next, next + 16, |byte| byte == b'\\');
+        let escape = letter > next && matches!(text.at(letter), b'n' | b'r');
+        if !escape {
+            return next;
+        }
+        at = letter + 1;
+    }
+}
+
+/// A line of a key is long; its last one may be short, but is no word.
+fn is_key_word(text: &Text<'_>, word: Range<usize>, inside: bool) -> bool {
+    let value = text.slice(word);
+    let has = |class: fn(&u8) -> bool| value.iter().any(class);
+    let mixed = has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase)
+        || has(u8::is_ascii_digit)
+        || value.contains(&b'=');
+    value.len() >= 24 || (inside && mixed && !value.contains(&b'_'))
+}

@@ -1,0 +1,59 @@
+//! Tokens that show by their shape: vendors' prefixes and JSON web tokens.
+
+use std::ops::Range;
+
+use super::{Scan, What};
+use crate::rules::Kind;
+use crate::vendors::{Left, VENDORS, looks_random};
+
+/// Looks at a token that starts with the prefix at `hit`.
+pub(super) fn look(scan: &mut Scan<'_, '_>, index: u8, prefix: u8, hit: Range<usize>) {
+    let vendor = &VENDORS[usize::from(index)];
+    let text = &scan.text;
+    if text.slice(hit.clone()) != vendor.prefixes[usize::from(prefix)].as_bytes() {
+        return;
+    }
+    let start = match vendor.left {
+        Left::Edge if text.before(hit.start).is_ascii_alphanumeric() => return,
+        Left::Edge => hit.start,
+        Left::Stays => hit.end,
+        Left::Part(body, least) => {
+            let start = text.run_back(hit.start, hit.start.saturating_sub(64), |b| body.has(b));
+            if hit.start - start < least {
+                return;
+            }
+            start
+        }
+    };
+    let end = text.run(hit.end, text.len(), |byte| vendor.body.has(byte));
+    let end = text.run_back(end, hit.end, |byte| matches!(byte, b'.' | b':' | b'%' | b'-'));
+    let body = text.slice(hit.end..end);
+    if body.len() < vendor.min || !is_random(vendor.left, body) {
+        return;
+    }
+    scan.take(start..end, What::Vendor(index));
+}
+
+fn is_random(left: Left, body: &[u8]) -> bool {
+    matches!(left, Left::Part(..)) || looks_random(body)
+}
+
+/// Looks at a JSON web token: parts of base64url with dots between, the first
+/// of which is an object and so starts with `eyJ`.
+pub(super) fn look_jwt(scan: &mut Scan<'_, '_>, hit: Range<usize>) {
+    let text = &scan.text;
+    let starts = text.slice(hit.clone()) == b"eyJ";
+    if !starts || text.before(hit.start).is_ascii_alphanumeric() {
+        return;
+    }
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    let header = text.run(hit.end, text.len(), is_part);
+    if text.at(header) != b'.' || header - hit.start < 10 {
+        return;
+    }
+    let end = text.run(header, text.len(), |byte| is_part(byte) || byte == b'.' || byte == b'=');
+    let end = text.run_back(end, header, |byte| byte == b'.');
+    if end - header > 8 {
+        scan.redact(hit.start..end, Kind::Jwt);
+    }
+}

@@ -1,0 +1,152 @@
+//! The literals that a closer look is worth at.
+
+use std::ops::Range;
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind, BuildError, MatchKind};
+
+use super::command::{PROGRAMS, Program};
+use crate::names::Names;
+use crate::vendors::VENDORS;
+
+/// What was found, and so who looks closer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Trigger {
+    /// A piece of a secret name.
+    Name,
+    /// `=` or `:`, where a name without a literal piece is denied.
+    Delimiter,
+    /// `Bearer` or `Basic`.
+    Scheme,
+    /// `://`, plain or percent-encoded.
+    Url,
+    /// The prefix (by index) of a vendor (by index).
+    Vendor(u8, u8),
+    /// `eyJ`.
+    Jwt,
+    /// The first line of a PEM block.
+    Pem,
+    /// `IDENTIFIED`, of SQL.
+    Identified,
+    /// A program that takes passwords on its command line.
+    Program(Program),
+    /// A directory that home directories lie in.
+    Home,
+    /// A directory of the user's `roots`.
+    Root(u16),
+}
+
+/// All literals in one automaton. Case does not matter to it: who looks closer
+/// compares exactly where it does.
+pub(crate) struct Triggers {
+    automaton: AhoCorasick,
+    triggers: Vec<Trigger>,
+}
+
+impl Triggers {
+    /// `home` is the process's own home directory, when it lies in an unusual
+    /// place; `roots` are the user's.
+    pub(crate) fn new<'r>(
+        names: &Names,
+        homes: bool,
+        roots: impl Iterator<Item = &'r str>,
+    ) -> Result<Self, BuildError> {
+        let mut literals: Vec<String> = Vec::new();
+        let mut triggers = Vec::new();
+        let mut add = |literal: &str, trigger: Trigger| {
+            literals.push(literal.to_owned());
+            triggers.push(trigger);
+        };
+        NAMES.iter().for_each(|piece| add(piece, Trigger::Name));
+        add_denied(names, &mut add);
+        SCHEMES.iter().for_each(|word| add(word, Trigger::Scheme));
+        URLS.iter().for_each(|url| add(url, Trigger::Url));
+        for (index, vendor) in VENDORS.iter().enumerate() {
+            for (prefix, literal) in vendor.prefixes.iter().enumerate() {
+                add(literal, Trigger::Vendor(index as u8, prefix as u8));
+            }
+        }
+        add("eyj", Trigger::Jwt);
+        add("-----begin", Trigger::Pem);
+        add("identified", Trigger::Identified);
+        for (literal, program) in PROGRAMS {
+            add(literal, Trigger::Program(*program));
+        }
+        if homes {
+            HOMES.iter().for_each(|home| add(home, Trigger::Home));
+        }
+        for (index, root) in roots.enumerate() {
+            add(root, Trigger::Root(index as u16));
+        }
+        let automaton = AhoCorasick::builder()
+            .match_kind(MatchKind::Standard)
+            .kind(Some(AhoCorasickKind::DFA))
+            .ascii_case_insensitive(true)
+            .build(&literals)?;
+        Ok(Self {
+            automaton,
+            triggers,
+        })
+    }
+
+    /// True when there is none in the text.
+    pub(crate) fn is_quiet(&self, text: &str) -> bool {
+        !self.automaton.is_match(text)
+    }
+
+    /// Every trigger with its place, in the order of their ends.
+    pub(crate) fn hits<'a>(
+        &'a self,
+        text: &'a str,
+    ) -> impl Iterator<Item = (Trigger, Range<usize>)> + 'a {
+        self.automaton
+            .find_overlapping_iter(text)
+            .map(|found| (self.triggers[found.pattern().as_usize()], found.range()))
+    }
+}
+
+/// A denied name is found by its longest piece. Where there is none (`*`), each
+/// `=` and `:` is looked at.
+fn add_denied(names: &Names, add: &mut impl FnMut(&str, Trigger)) {
+    let mut everywhere = false;
+    for glob in names.denied() {
+        match glob.literal() {
+            Some(piece) => add(piece, Trigger::Name),
+            None => everywhere = true,
+        }
+    }
+    if everywhere {
+        add("=", Trigger::Delimiter);
+        add(":", Trigger::Delimiter);
+    }
+}
+
+/// Every built-in secret name contains one of these.
+const NAMES: &[&str] = &[
+    "pass", "pwd", "psw", "pword", "_pw", "-pw", ".pw", "pw=", "pw:", "pw\"", "secret", "token",
+    "key", "auth", "cookie", "cred", "pin", "otp", "cvv", "cvc", "jwt", "psk", "code", "csrf",
+    "xsrf", "signature", "sig=", "sig\"", "hmac", "sessid", "sessionid", "connect.sid", "kennwort",
+    "senha", "contrasena", "motdepasse", "wachtwoord", "mnemonic", "phrase", "bearer",
+];
+
+const SCHEMES: &[&str] = &["bearer ", "basic ", "bearer%20", "basic%20"];
+
+const URLS: &[&str] = &["://", "%3a%2f%2f", ":\\/\\/"];
+
+const HOMES: &[&str] = &[
+    "/home/", "\\/home\\/", "%2fhome%2f", "/users/", "\\/users\\/", "%2fusers%2f", "\\users\\",
+    "\\\\users\\\\", "\\home\\", "\\homes\\", "\\profiles\\", "documents and settings\\", "/root",
+    "\\/root",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_text_is_quiet() {
+        let triggers = Triggers::new(&Names::default(), true, std::iter::empty()).unwrap();
+        assert!(triggers.is_quiet("Backup job completed: 42 files, documents-nightly"));
+        assert!(!triggers.is_quiet("Password=x"));
+        assert!(!triggers.is_quiet("/home/alice"));
+    }
+}

@@ -1,0 +1,75 @@
+//! Passwords in URLs.
+
+use std::ops::Range;
+
+use super::Scan;
+use crate::mask::is_harmless;
+use crate::rules::Kind;
+use crate::text::{Text, is_quote};
+use crate::vendors::looks_random;
+
+/// Looks at the authority behind `://`. What stands in the query is found by
+/// its names.
+pub(super) fn look(scan: &mut Scan<'_, '_>, hit: Range<usize>) {
+    let text = &scan.text;
+    let encoded = text.at(hit.start) == b'%';
+    let end = text.run(hit.end, text.len(), |byte| {
+        !byte.is_ascii_whitespace() && !is_quote(byte) && !matches!(byte, b'<' | b'>' | b'\\')
+    });
+    let Some(at_sign) = user_info_end(text, hit.end..end, encoded) else {
+        return;
+    };
+    let colon = text.run(hit.end, at_sign, |byte| byte != b':');
+    let password = if colon < at_sign {
+        colon + 1..at_sign
+    } else if let Some(colon) = encoded.then(|| find(text, hit.end..at_sign, "%3a")).flatten() {
+        colon + 3..at_sign
+    } else if is_token(text.slice(hit.end..at_sign)) {
+        hit.end..at_sign
+    } else {
+        return;
+    };
+    if !is_harmless(text.slice(password.clone())) {
+        scan.redact(password, Kind::UrlPassword);
+    }
+}
+
+/// A long random word in the place of the user.
+fn is_token(user: &[u8]) -> bool {
+    user.len() >= 20 && looks_random(user) && !user.contains(&b'=')
+}
+
+/// The `@` before the host. A password may hold `@`; one with `/`, `?` or `#`
+/// in it is broken, but not less secret: it shows by a port that is no number.
+fn user_info_end(text: &Text<'_>, url: Range<usize>, encoded: bool) -> Option<usize> {
+    if encoded {
+        return find(text, url, "%40");
+    }
+    let authority = text.run(url.start, url.end, |byte| !matches!(byte, b'/' | b'?' | b'#'));
+    if let Some(at_sign) = last(text, url.start..authority, b'@') {
+        return Some(at_sign);
+    }
+    let colon = last(text, url.start..authority, b':')?;
+    let port = text.slice(colon + 1..authority);
+    if port.iter().all(u8::is_ascii_digit) || text.at(url.start) == b'[' {
+        return None;
+    }
+    last(text, authority..url.end, b'@')
+}
+
+fn last(text: &Text<'_>, range: Range<usize>, wanted: u8) -> Option<usize> {
+    let after = text.run_back(range.end, range.start, |byte| byte != wanted);
+    (after > range.start).then(|| after - 1)
+}
+
+fn find(text: &Text<'_>, range: Range<usize>, wanted: &str) -> Option<usize> {
+    let mut at = range.start;
+    while at < range.end {
+        at = text.run(at, range.end, |byte| byte != b'%');
+        if at < range.end && text.has(at, wanted) {
+            return Some(at);
+        }
+        at += 1;
+    }
+    None
+}

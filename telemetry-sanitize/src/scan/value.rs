@@ -1,0 +1,459 @@
+//! Where the value behind a secret name ends, and whether it is a secret.
+//!
+//! The two mistakes to avoid: to stop too early (half a password stays) and to
+//! take a sentence for a value (`password: required`). A value in quotes ends
+//! at its quote, whatever the depth of escaping. A bare one ends at a blank, or
+//! before the next pair (`&user=`, `, user:`, `;Server=`): a separator that no
+//! pair follows is part of the password.
+
+use std::ops::Range;
+
+use super::pair::{Delimiter, Name, pair_at};
+use super::{Scan, header};
+use crate::mask::{is_harmless, is_status};
+use crate::names::{SecretName, Trust};
+use crate::rules::Kind;
+use crate::text::{Text, is_blank, is_name_byte, is_quote};
+
+/// Takes the value that starts at `at`, if it is one.
+pub(super) fn take(
+    scan: &mut Scan<'_, '_>,
+    name: &Name,
+    secret: SecretName,
+    delimiter: Delimiter,
+    at: usize,
+) {
+    let at = past_wrapper(&scan.text, at);
+    let quote = scan.text.run(at, at + 64, |byte| byte == b'\\');
+    let first = scan.text.at(quote);
+    if is_quote(first) {
+        let content = quoted(&scan.text, quote, quote - at);
+        return take_quoted(scan, name, secret, content);
+    }
+    if let Some(length) = encoded_quote(&scan.text, at) {
+        let content = encoded_quoted(&scan.text, at, length);
+        return take_quoted(scan, name, secret, content);
+    }
+    match first {
+        b'[' | b'{' if quote == at => take_group(scan, name, secret, at),
+        b'(' if quote == at => {}
+        _ => take_bare(scan, name, secret, delimiter, at),
+    }
+}
+
+/// Past `Some(`, `Secret("`'s name, Python's `b'`: what Debug output puts around.
+fn past_wrapper(text: &Text<'_>, at: usize) -> usize {
+    let end = text.run(at, at + 48, |byte| {
+        byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':' | b'.')
+    });
+    let is_prefix = end == at + 1 && matches!(text.at(at), b'b' | b'u' | b'r' | b'f' | b'B' | b'U');
+    if is_prefix && matches!(text.at(end), b'"' | b'\'') {
+        return end;
+    }
+    if end == at || text.at(end) != b'(' {
+        return at;
+    }
+    let inner = past_wrapper_once(text, end + 1);
+    let quote = text.run(inner, inner + 64, |byte| byte == b'\\');
+    if is_quote(text.at(quote)) { inner } else { at }
+}
+
+fn past_wrapper_once(text: &Text<'_>, at: usize) -> usize {
+    let end = text.run(at, at + 48, |byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if end > at && text.at(end) == b'(' { end + 1 } else { at }
+}
+
+/// The content of the string that opens with the quote at `open`, which has
+/// `depth` backslashes before it.
+///
+/// Each level of escaping doubles the backslashes before a quote and adds one.
+/// So the string closes at the same quote with as many backslashes, besides
+/// escaped backslashes in pairs of the level; with fewer, the string around it
+/// closes.
+pub(super) fn quoted(text: &Text<'_>, open: usize, depth: usize) -> Range<usize> {
+    let mark = text.at(open);
+    let start = open + 1;
+    let limit = text.line_end(start);
+    let mut at = start;
+    while at < limit {
+        let quote = text.run(at, limit, |byte| byte != mark);
+        if quote >= limit {
+            break;
+        }
+        let first = text.run_back(quote, start, |byte| byte == b'\\');
+        let backslashes = quote - first;
+        if backslashes <= depth || (backslashes - depth) / (depth + 1) % 2 == 0 {
+            return start..quote - backslashes.min(depth);
+        }
+        at = quote + 1;
+    }
+    start..limit
+}
+
+fn encoded_quote(text: &Text<'_>, at: usize) -> Option<usize> {
+    ["%22", "%27", "&quot;"]
+        .iter()
+        .find(|quote| text.has(at, quote))
+        .map(|quote| quote.len())
+}
+
+fn encoded_quoted(text: &Text<'_>, open: usize, length: usize) -> Range<usize> {
+    let mark = text.as_str().get(open..open + length).unwrap_or_default();
+    let start = open + length;
+    let limit = text.line_end(start);
+    let mut end = start;
+    while end < limit && !text.has(end, mark) {
+        end = text.run(end + 1, limit, |byte| byte != mark.as_bytes()[0]);
+    }
+    start..end
+}
+
+fn take_quoted(scan: &mut Scan<'_, '_>, name: &Name, secret: SecretName, content: Range<usize>) {
+    let value = scan.text.slice(content.clone());
+    if is_harmless(value) || is_sentence(value) || is_count(secret.trust, value) {
+        return;
+    }
+    match secret.rule {
+        Kind::Authorization => header::take_credentials(scan, content, true),
+        Kind::Cookie => header::take_cookies(scan, name, content),
+        _ if secret.trust == Trust::Shaped && after_parser_word(&scan.text, name) => {}
+        _ if secret.trust == Trust::Digits && !is_short_number(value) => {}
+        _ => scan.redact(content, secret.rule),
+    }
+}
+
+/// A list or object: all of it, where its name says that all of it is secret.
+fn take_group(scan: &mut Scan<'_, '_>, name: &Name, secret: SecretName, at: usize) {
+    let inner = scan.text.skip_blanks(at + 1, 8);
+    let first = scan.text.at(scan.text.run(inner, inner + 64, |byte| byte == b'\\'));
+    let last = scan.text.before(name.range.end).to_ascii_lowercase();
+    let whole = match scan.text.at(at) {
+        b'[' => is_quote(first),
+        _ => last == b's' && is_quote(first),
+    };
+    if !whole {
+        return;
+    }
+    let end = group_end(&scan.text, at);
+    let content = scan.text.slice(at + 1..end);
+    let letters = content.iter().filter(|byte| byte.is_ascii_alphanumeric()).count();
+    if letters > 0 && !is_harmless(trim_quotes(content)) && !is_sentence(trim_quotes(content)) {
+        scan.redact(at + 1..end, secret.rule);
+    }
+}
+
+fn trim_quotes(value: &[u8]) -> &[u8] {
+    let is_wrap = |byte: &u8| is_quote(*byte) || *byte == b'\\' || is_blank(*byte);
+    let start = value.iter().take_while(|byte| is_wrap(byte)).count();
+    let end = value.iter().rev().take_while(|byte| is_wrap(byte)).count();
+    value.get(start..value.len() - end).unwrap_or_default()
+}
+
+/// The bracket that closes the one at `open`, or the end of the line. Brackets
+/// in strings do not count.
+fn group_end(text: &Text<'_>, open: usize) -> usize {
+    let limit = text.line_end(open);
+    let mut depth = 0_usize;
+    let mut in_string = 0;
+    let end = text.run(open, limit, |_| true);
+    for at in open..end {
+        let byte = text.at(at);
+        if in_string != 0 {
+            if byte == in_string && text.before(at) != b'\\' {
+                in_string = 0;
+            }
+            continue;
+        }
+        match byte {
+            b'"' | b'\'' if text.before(at) != b'\\' => in_string = byte,
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => {
+                depth -= 1;
+                if depth == 0 {
+                    return at;
+                }
+            }
+            _ => {}
+        }
+    }
+    end
+}
+
+fn take_bare(
+    scan: &mut Scan<'_, '_>,
+    name: &Name,
+    secret: SecretName,
+    delimiter: Delimiter,
+    at: usize,
+) {
+    let text = &scan.text;
+    if delimiter == Delimiter::Comma {
+        return;
+    }
+    if secret.rule == Kind::Authorization && delimiter != Delimiter::Blank {
+        let end = text.line_end(at);
+        let end = text.run(at, end, |byte| byte != b'"' || text.before(at) == b'=');
+        return header::take_credentials(scan, at..end, secret.trust == Trust::Strong);
+    }
+    if secret.rule == Kind::Cookie {
+        let end = text.run(at, text.line_end(at), |byte| byte != b'"');
+        return header::take_cookies(scan, name, at..end);
+    }
+    let end = bare_end(text, name, delimiter, at);
+    let word = text.slice(at..end);
+    if is_bare_secret(text, name, secret, delimiter, at..end) {
+        let end = tail_end(text, name, secret, delimiter, end);
+        scan.redact(at..end, secret.rule);
+    } else if is_harmless(word) {
+        scan.taken = scan.taken.max(end);
+    }
+}
+
+/// Where a value without quotes ends.
+fn bare_end(text: &Text<'_>, name: &Name, delimiter: Delimiter, at: usize) -> usize {
+    if delimiter == Delimiter::Tag {
+        return text.run(at, text.line_end(at), |byte| byte != b'<');
+    }
+    if let Some(end) = placeholder_end(text, at) {
+        return end;
+    }
+    let in_query = matches!(text.before(name.range.start), b'?' | b'&' | b'#');
+    let run = text.run(at, text.len(), |byte| {
+        !byte.is_ascii_whitespace() && !matches!(byte, b'"' | b'`')
+    });
+    let run = connection_end(text, name, delimiter, at, run).unwrap_or(run);
+    let end = separator_end(text, at, run, in_query);
+    let end = text.run_back(end, at, |byte| byte == b'\\' && end < text.len());
+    trim_closers(text, at, end)
+}
+
+/// `<your token>`, `{{ token }}` and `${X:-y z}` hold blanks.
+fn placeholder_end(text: &Text<'_>, at: usize) -> Option<usize> {
+    let close = match text.at(at) {
+        b'<' => b'>',
+        b'{' => b'}',
+        b'$' if text.at(at + 1) == b'{' => b'}',
+        _ => return None,
+    };
+    let end = text.run(at, at + 64, |byte| byte != close && byte != b'\n');
+    let end = text.run(end, end + 2, |byte| byte == close);
+    is_harmless(text.slice(at..end)).then_some(end)
+}
+
+/// In `Server=db;Password=two words;Encrypt=true` blanks are part of the value.
+fn connection_end(
+    text: &Text<'_>,
+    name: &Name,
+    delimiter: Delimiter,
+    at: usize,
+    run: usize,
+) -> Option<usize> {
+    if delimiter != Delimiter::Equals || text.slice(at..run).contains(&b';') {
+        return None;
+    }
+    let before = text.run_back(name.range.start, name.range.start.saturating_sub(8), is_blank);
+    let inside = text.before(before) == b';';
+    let end = text.run(run, run + 128, |byte| !matches!(byte, b';' | b'"' | b'\n' | b'='));
+    match text.at(end) {
+        b';' if inside || pair_at(text, text.skip_blanks(end + 1, 4)) => Some(end),
+        b'"' if inside => Some(end),
+        _ => None,
+    }
+}
+
+/// Cuts the run where the next pair starts.
+fn separator_end(text: &Text<'_>, at: usize, run: usize, in_query: bool) -> usize {
+    let mut end = at;
+    while end < run {
+        end = text.run(end, run, |byte| {
+            !matches!(byte, b'&' | b';' | b',' | b'|' | b'%' | b'\\' | b'\'' | b'#')
+        });
+        if end >= run {
+            break;
+        }
+        if separates(text, end, run, in_query) {
+            return end;
+        }
+        end += 1;
+    }
+    run
+}
+
+fn separates(text: &Text<'_>, at: usize, run: usize, in_query: bool) -> bool {
+    let next = at + 1;
+    match text.at(at) {
+        b'&' if text.has(at, "&amp;") => in_query || pair_at(text, at + 5),
+        b'&' => in_query || next == run || pair_at(text, next),
+        b'#' => in_query,
+        b'%' if text.has(at, "%26") => encoded_pair_at(text, at + 3),
+        b'%' if text.has(at, "%2526") => encoded_pair_at(text, at + 5),
+        b'%' => ["%22", "%27", "%2C%22"].iter().any(|end| text.has(at, end)),
+        b'\\' => ends_at_escape(text, at),
+        b'\'' => next == run || !text.at(next).is_ascii_alphanumeric(),
+        b';' | b',' | b'|' => next >= run || pair_at(text, next),
+        _ => false,
+    }
+}
+
+fn encoded_pair_at(text: &Text<'_>, at: usize) -> bool {
+    let end = text.run(at, at + 64, is_name_byte);
+    end > at && (text.at(end) == b'%' || text.at(end) == b'=')
+}
+
+/// An escaped line break or tab, at the end or before a pair.
+fn ends_at_escape(text: &Text<'_>, at: usize) -> bool {
+    let letter = text.run(at, at + 16, |byte| byte == b'\\');
+    if !matches!(text.at(letter), b'n' | b'r' | b't') {
+        return is_quote(text.at(letter));
+    }
+    let next = text.skip_blanks(letter + 1, 8);
+    let last = next >= text.len() || !is_name_byte(text.at(next));
+    last || pair_at(text, next) || text.run(next, next + 2, |b| b == b'-') > next
+}
+
+/// Brackets that close something before the value, and punctuation after it.
+fn trim_closers(text: &Text<'_>, at: usize, end: usize) -> usize {
+    let mut end = end;
+    while end > at {
+        let value = text.slice(at..end);
+        let count = |wanted: u8| value.iter().filter(|&&byte| byte == wanted).count();
+        let drop = match text.before(end) {
+            b',' | b';' | b'.' | b':' => true,
+            b')' => count(b')') > count(b'('),
+            b']' => count(b']') > count(b'['),
+            b'}' => count(b'}') > count(b'{'),
+            b'>' => count(b'>') > count(b'<'),
+            b'\'' => true,
+            _ => false,
+        };
+        if !drop || end - at > 4096 {
+            break;
+        }
+        end -= 1;
+    }
+    end
+}
+
+fn is_bare_secret(
+    text: &Text<'_>,
+    name: &Name,
+    secret: SecretName,
+    delimiter: Delimiter,
+    at: Range<usize>,
+) -> bool {
+    let value = text.slice(at.clone());
+    if is_harmless(value) || is_directory(text, name, value) || is_count(secret.trust, value) {
+        return false;
+    }
+    if secret.trust == Trust::Digits {
+        return is_short_number(value);
+    }
+    let running_text = matches!(delimiter, Delimiter::ColonBlank | Delimiter::Blank);
+    if is_status(value) && !name.is_option || (running_text && is_told(text, at.clone())) {
+        return false;
+    }
+    if secret.trust == Trust::Strong {
+        return true;
+    }
+    let shaped = !running_text || is_token_like(value);
+    shaped && !is_debug_dump(text, at) && !after_parser_word(text, name)
+}
+
+/// `password: user must change it`: the second word tells something.
+fn is_told(text: &Text<'_>, at: Range<usize>) -> bool {
+    let value = text.slice(at.clone());
+    if !value.iter().all(u8::is_ascii_alphabetic) {
+        return false;
+    }
+    let next = text.skip_blanks(at.end, 2);
+    let end = text.run(next, next + 16, |byte| byte.is_ascii_alphabetic());
+    end > next && is_status(text.slice(next..end))
+}
+
+/// In running text a token has digits or is long; a word has neither.
+fn is_token_like(value: &[u8]) -> bool {
+    value.len() >= 16 && !value.contains(&b' ')
+        || (value.len() >= 6 && value.iter().any(u8::is_ascii_digit))
+}
+
+/// `Token{a64f992 …}`, `android.os.BinderProxy@3a1b`, `Token(..)`: a dump.
+fn is_debug_dump(text: &Text<'_>, at: Range<usize>) -> bool {
+    let word = text.run(at.start, at.end, |byte| {
+        byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'$' | b':')
+    });
+    let starts_like_type = text.at(at.start).is_ascii_alphabetic();
+    match text.at(word) {
+        b'{' | b'(' | b'[' | b'<' => starts_like_type && word > at.start,
+        b'@' => text.slice(at.start..word).contains(&b'.') && starts_like_type,
+        _ => false,
+    }
+}
+
+/// A shell's `PWD=/srv` and `OLDPWD=~`.
+fn is_directory(text: &Text<'_>, name: &Name, value: &[u8]) -> bool {
+    let name = text.slice(name.range.clone());
+    (name == b"PWD" || name == b"OLDPWD" || name == b"pwd")
+        && matches!(value.first(), Some(b'/' | b'~'))
+}
+
+/// Numbers under `pass` and `tokens` count something.
+fn is_count(trust: Trust, value: &[u8]) -> bool {
+    trust == Trust::Counted
+        && value.len() < 6
+        && value.iter().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b',' | b'%' | b'/'))
+}
+
+fn is_short_number(value: &[u8]) -> bool {
+    let digits = value.iter().filter(|byte| byte.is_ascii_digit()).count();
+    let separators = value.iter().filter(|byte| matches!(byte, b' ' | b'-')).count();
+    (3..=12).contains(&digits) && digits + separators == value.len()
+}
+
+/// At least three words, two of which tell about secrets: a message to the user.
+fn is_sentence(value: &[u8]) -> bool {
+    if value.len() > 256 || !value.contains(&b' ') {
+        return false;
+    }
+    let words = || value.split(|byte| !byte.is_ascii_alphabetic()).filter(|w| !w.is_empty());
+    let plain = value.iter().all(|byte| byte.is_ascii_alphanumeric() || b" ,.'!?-:".contains(byte));
+    plain && words().count() >= 3 && words().filter(|word| is_status(word)).count() >= 2
+}
+
+/// `unexpected token: "}"`, `invalid token 'x'`: a parser speaks.
+fn after_parser_word(text: &Text<'_>, name: &Name) -> bool {
+    const WORDS: [&str; 6] = ["unexpected", "invalid", "illegal", "expected", "unknown", "next"];
+    let end = text.run_back(name.range.start, name.range.start.saturating_sub(2), is_blank);
+    end < name.range.start && WORDS.iter().any(|word| text.ends_with(end, word))
+}
+
+/// A line of its own (`password: correct horse battery`) is the value to its end.
+fn tail_end(
+    text: &Text<'_>,
+    name: &Name,
+    secret: SecretName,
+    delimiter: Delimiter,
+    end: usize,
+) -> usize {
+    let floor = name.range.start.saturating_sub(64);
+    let line = text.run_back(name.range.start, floor, |byte| {
+        is_blank(byte) || matches!(byte, b'-')
+    });
+    let own_line = matches!(text.before(line), b'\n' | 0);
+    if !own_line || delimiter != Delimiter::ColonBlank || secret.trust != Trust::Strong {
+        return end;
+    }
+    let limit = text.line_end(end);
+    let mut last = end;
+    while last < limit && is_blank(text.at(last)) {
+        let word = text.skip_blanks(last, 64);
+        if pair_at(text, word) || !starts_word(text.at(word)) {
+            break;
+        }
+        last = text.run(word, limit, |byte| !is_blank(byte) && byte != b'"');
+    }
+    last
+}
+
+fn starts_word(byte: u8) -> bool {
+    !matches!(byte, b'(' | b'|' | b'"' | b'[' | b'{' | 0) && !byte.is_ascii_whitespace()
+}

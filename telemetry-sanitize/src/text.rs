@@ -1,0 +1,134 @@
+//! A text under search, and the steps that were taken over it.
+
+use std::cell::Cell;
+use std::ops::Range;
+
+/// The text under search. Every loop over its bytes goes through
+/// [`run`](Text::run) and [`run_back`](Text::run_back), so that
+/// [`steps`](Text::steps) shows whether a search is linear.
+pub(crate) struct Text<'t> {
+    text: &'t str,
+    steps: Cell<usize>,
+}
+
+impl<'t> Text<'t> {
+    pub(crate) fn new(text: &'t str) -> Self {
+        Self {
+            text,
+            steps: Cell::new(0),
+        }
+    }
+
+    pub(crate) fn as_str(&self) -> &'t str {
+        self.text
+    }
+
+    pub(crate) fn bytes(&self) -> &'t [u8] {
+        self.text.as_bytes()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.text.len()
+    }
+
+    /// The byte at `at`, or 0 outside of the text.
+    pub(crate) fn at(&self, at: usize) -> u8 {
+        self.bytes().get(at).copied().unwrap_or(0)
+    }
+
+    /// The byte before `at`, or 0 at the start.
+    pub(crate) fn before(&self, at: usize) -> u8 {
+        at.checked_sub(1).map_or(0, |at| self.at(at))
+    }
+
+    pub(crate) fn slice(&self, range: Range<usize>) -> &'t [u8] {
+        &self.bytes()[range]
+    }
+
+    /// The rest of the text starts with `word` there, in any case of letters.
+    pub(crate) fn has(&self, at: usize, word: &str) -> bool {
+        self.bytes()
+            .get(at..at + word.len())
+            .is_some_and(|found| found.eq_ignore_ascii_case(word.as_bytes()))
+    }
+
+    /// The text before `at` ends with `word`, in any case of letters.
+    pub(crate) fn ends_with(&self, at: usize, word: &str) -> bool {
+        at >= word.len() && self.has(at - word.len(), word)
+    }
+
+    /// Where the run of bytes that `belongs` accepts ends, starting at `from`
+    /// and going no further than `limit`.
+    pub(crate) fn run(&self, from: usize, limit: usize, belongs: impl Fn(u8) -> bool) -> usize {
+        let limit = limit.min(self.len());
+        if from >= limit {
+            return from;
+        }
+        let length = self.bytes()[from..limit]
+            .iter()
+            .position(|&byte| !belongs(byte))
+            .unwrap_or(limit - from);
+        self.count(length);
+        from + length
+    }
+
+    /// Where the run of bytes that ends at `to` starts, going no further back
+    /// than `floor`.
+    pub(crate) fn run_back(
+        &self,
+        to: usize,
+        floor: usize,
+        belongs: impl Fn(u8) -> bool,
+    ) -> usize {
+        if floor >= to {
+            return to;
+        }
+        let length = self.bytes()[floor..to]
+            .iter()
+            .rev()
+            .position(|&byte| !belongs(byte))
+            .unwrap_or(to - floor);
+        self.count(length);
+        to - length
+    }
+
+    /// The end of the line that `from` lies in.
+    pub(crate) fn line_end(&self, from: usize) -> usize {
+        self.run(from, self.len(), |byte| byte != b'\n' && byte != b'\r')
+    }
+
+    /// Past the blanks (spaces and tabs) at `from`, at most `most` of them.
+    pub(crate) fn skip_blanks(&self, from: usize, most: usize) -> usize {
+        self.run(from, from.saturating_add(most), is_blank)
+    }
+
+    /// How many bytes the search has looked at so far, besides the one pass
+    /// for triggers.
+    pub(crate) fn steps(&self) -> usize {
+        self.steps.get()
+    }
+
+    fn count(&self, length: usize) {
+        self.steps.set(self.steps.get() + length + 1);
+    }
+}
+
+/// A space or a tab.
+pub(crate) fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t')
+}
+
+/// A double quote, a single quote or a backtick.
+pub(crate) fn is_quote(byte: u8) -> bool {
+    matches!(byte, b'"' | b'\'' | b'`')
+}
+
+/// A byte of a name such as `db.password`, `api-key` or `API_KEY`.
+pub(crate) fn is_name_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')
+}
+
+/// A byte of base64 in either alphabet, with padding.
+pub(crate) fn is_base64(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_' | b'=')
+}

@@ -1,0 +1,211 @@
+//! Tokens that show by their prefix who issued them.
+//!
+//! Checksums that some tokens end in are never asked for: a token that was
+//! cut or mistyped is a secret too.
+
+/// Tokens of one shape that one vendor issues.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Vendor {
+    /// The stable name of the rule.
+    pub(crate) rule: &'static str,
+    /// Who issues them, for the documentation.
+    pub(crate) issuer: &'static str,
+    /// What they start with; case matters.
+    pub(crate) prefixes: &'static [&'static str],
+    /// What follows.
+    pub(crate) body: Body,
+    /// At least so many characters follow.
+    pub(crate) min: usize,
+    /// What stands before the prefix.
+    pub(crate) left: Left,
+}
+
+/// The characters of a token after its prefix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Body {
+    /// Letters and digits.
+    Alnum,
+    /// Capitals and digits.
+    Upper,
+    /// Hexadecimal digits.
+    Hex,
+    /// Digits.
+    Digits,
+    /// Letters, digits, `_` and `-`.
+    Url,
+    /// Letters, digits, `_`, `-` and `.`.
+    Dotted,
+    /// Base64 of either alphabet, and `.`, `~`, `:`, `%`.
+    Wide,
+}
+
+impl Body {
+    pub(crate) fn has(self, byte: u8) -> bool {
+        match self {
+            Self::Alnum => byte.is_ascii_alphanumeric(),
+            Self::Upper => byte.is_ascii_uppercase() || byte.is_ascii_digit(),
+            Self::Hex => byte.is_ascii_hexdigit(),
+            Self::Digits => byte.is_ascii_digit(),
+            Self::Url => byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'),
+            Self::Dotted => byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'),
+            Self::Wide => {
+                byte.is_ascii_alphanumeric()
+                    || matches!(byte, b'_' | b'-' | b'.' | b'+' | b'/' | b'=' | b'~' | b'%' | b':')
+            }
+        }
+    }
+}
+
+/// What stands before the prefix of a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Left {
+    /// No letter or digit: the token starts with the prefix.
+    Edge,
+    /// Anything, and the prefix stays: only what follows is secret.
+    Stays,
+    /// So many characters at least, which belong to the token.
+    Part(Body, usize),
+}
+
+const fn vendor(
+    rule: &'static str,
+    issuer: &'static str,
+    prefixes: &'static [&'static str],
+    body: Body,
+    min: usize,
+) -> Vendor {
+    Vendor {
+        rule,
+        issuer,
+        prefixes,
+        body,
+        min,
+        left: Left::Edge,
+    }
+}
+
+const fn after(left: Left, vendor: Vendor) -> Vendor {
+    Vendor { left, ..vendor }
+}
+
+use Body::{Alnum, Digits, Dotted, Hex, Upper, Url, Wide};
+
+/// All vendors, in the order of the documentation.
+#[rustfmt::skip] // A table: one line a vendor.
+pub(crate) const VENDORS: &[Vendor] = &[
+    vendor("adobe_token", "Adobe", &["p8e-"], Alnum, 32),
+    vendor("age_key", "age", &["AGE-SECRET-KEY-1", "AGE-PLUGIN-"], Upper, 40),
+    vendor("airtable_token", "Airtable", &["pat"], Dotted, 70),
+    vendor("alibaba_key", "Alibaba Cloud", &["LTAI"], Alnum, 12),
+    vendor("anthropic_key", "Anthropic", &["sk-ant-"], Url, 20),
+    vendor("artifactory_key", "JFrog", &["AKCp", "cmVmdGtuOj"], Alnum, 40),
+    vendor("atlassian_token", "Atlassian", &["ATATT3x", "ATCTT3x", "ATBB"], Wide, 24),
+    vendor("aws_access_key", "AWS", &["AKIA", "ASIA", "ABIA", "ACCA"], Upper, 16),
+    vendor("aws_bedrock_key", "AWS Bedrock", &["ABSKQmVkcm9ja0FQSUtleS"], Wide, 40),
+    after(Left::Part(Alnum, 3), vendor("azure_client_secret", "Azure", &["8Q~", "7Q~"], Wide, 28)),
+    vendor("buildkite_token", "Buildkite", &["bkua_"], Alnum, 32),
+    vendor("cargo_token", "crates.io", &["cio"], Alnum, 32),
+    vendor("circleci_token", "CircleCI", &["CCIPAT_", "CCIPRJ_"], Wide, 30),
+    vendor("clojars_token", "Clojars", &["CLOJARS_"], Alnum, 40),
+    vendor("contentful_token", "Contentful", &["CFPAT-"], Url, 40),
+    vendor("databricks_token", "Databricks", &["dapi", "dkea", "dose"], Hex, 30),
+    vendor("digitalocean_token", "DigitalOcean", &["dop_v1_", "doo_v1_", "dor_v1_"], Hex, 40),
+    after(Left::Stays, vendor("discord_webhook", "Discord", &["discord.com/api/webhooks/", "discordapp.com/api/webhooks/"], Wide, 40)),
+    vendor("docker_token", "Docker Hub", &["dckr_pat_", "dckr_oat_"], Url, 20),
+    vendor("doppler_token", "Doppler", &["dp.pt.", "dp.st.", "dp.ct.", "dp.sa.", "dp.scim.", "dp.audit."], Dotted, 30),
+    vendor("dropbox_token", "Dropbox", &["sl.u.", "sl.B", "sl.A"], Url, 60),
+    vendor("duffel_token", "Duffel", &["duffel_live_", "duffel_test_"], Url, 40),
+    vendor("dynatrace_token", "Dynatrace", &["dt0c01.", "dt0s16.", "dt0s01."], Dotted, 60),
+    vendor("easypost_key", "EasyPost", &["EZAK", "EZTK"], Alnum, 50),
+    vendor("facebook_token", "Facebook", &["EAA"], Alnum, 60),
+    vendor("figma_token", "Figma", &["figd_", "figu_"], Url, 30),
+    vendor("flutterwave_key", "Flutterwave", &["FLWSECK-", "FLWSECK_TEST-", "FLWSECK_TEST"], Url, 12),
+    vendor("fly_token", "Fly.io", &["fo1_", "fm1_", "fm1a_", "fm2_", "fm1r_"], Wide, 40),
+    vendor("frameio_token", "Frame.io", &["fio-u-"], Url, 40),
+    vendor("github_token", "GitHub", &["ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"], Url, 20),
+    vendor("gitlab_token", "GitLab", &["glpat-", "gldt-", "glptt-", "glrt-", "glrtr-", "glcbt-", "glft-", "glffct-", "glsoat-", "glimt-", "glagent-", "gloas-", "GR1348941"], Dotted, 20),
+    vendor("google_api_key", "Google", &["AIza"], Url, 30),
+    vendor("google_client_secret", "Google", &["GOCSPX-"], Url, 20),
+    vendor("google_oauth_token", "Google", &["ya29.", "1//0"], Dotted, 20),
+    vendor("grafana_token", "Grafana", &["glsa_", "glc_"], Wide, 30),
+    vendor("groq_key", "Groq", &["gsk_"], Alnum, 40),
+    vendor("heroku_key", "Heroku", &["HRKU-"], Url, 30),
+    vendor("hubspot_token", "HubSpot", &["pat-na1-", "pat-na2-", "pat-eu1-"], Url, 32),
+    vendor("huggingface_token", "Hugging Face", &["hf_", "api_org_"], Alnum, 30),
+    vendor("infracost_key", "Infracost", &["ico-"], Alnum, 30),
+    vendor("intra42_secret", "Intra42", &["s-s4t2ud-", "s-s4t2af-"], Hex, 60),
+    vendor("langsmith_key", "LangSmith", &["lsv2_pt_", "lsv2_sk_", "ls__"], Url, 30),
+    vendor("linear_key", "Linear", &["lin_api_", "lin_oauth_"], Alnum, 32),
+    after(Left::Part(Hex, 32), vendor("mailchimp_key", "Mailchimp", &["-us"], Digits, 1)),
+    vendor("mailersend_token", "MailerSend", &["mlsn."], Alnum, 40),
+    vendor("mailgun_key", "Mailgun", &["key-", "pubkey-"], Alnum, 32),
+    vendor("mapbox_token", "Mapbox", &["sk.eyJ"], Dotted, 40),
+    vendor("neon_key", "Neon", &["napi_"], Alnum, 40),
+    vendor("netlify_token", "Netlify", &["nfp_", "nfc_", "nfo_", "nfu_"], Alnum, 30),
+    vendor("newrelic_key", "New Relic", &["NRAK-", "NRAL-", "NRII-", "NRIQ-", "NRRA-", "NRSP-", "NRJS-"], Url, 18),
+    vendor("notion_token", "Notion", &["ntn_", "secret_"], Alnum, 40),
+    vendor("npm_token", "npm", &["npm_"], Alnum, 30),
+    vendor("nuget_key", "NuGet", &["oy2"], Alnum, 43),
+    vendor("octopus_key", "Octopus Deploy", &["API-"], Upper, 25),
+    vendor("onepassword_token", "1Password", &["ops_eyJ", "A3-"], Wide, 30),
+    vendor("openai_key", "OpenAI and those that follow its shape", &["sk-", "sess-"], Url, 20),
+    vendor("openshift_token", "OpenShift", &["sha256~"], Url, 40),
+    vendor("openvsx_token", "Open VSX", &["ovsxat_", "ovsxp_"], Url, 30),
+    vendor("paypal_token", "PayPal and Braintree", &["access_token$production$", "access_token$sandbox$"], Wide, 30),
+    vendor("perplexity_key", "Perplexity", &["pplx-"], Alnum, 40),
+    vendor("pinecone_key", "Pinecone", &["pcsk_"], Url, 40),
+    vendor("plaid_token", "Plaid", &["access-sandbox-", "access-development-", "access-production-"], Url, 32),
+    vendor("planetscale_token", "PlanetScale", &["pscale_tkn_", "pscale_pw_", "pscale_oauth_"], Dotted, 30),
+    vendor("posthog_key", "PostHog", &["phx_"], Alnum, 40),
+    vendor("postman_key", "Postman", &["PMAK-"], Url, 40),
+    vendor("prefect_key", "Prefect", &["pnu_", "pnb_"], Alnum, 30),
+    vendor("pulumi_token", "Pulumi", &["pul-"], Hex, 36),
+    vendor("pypi_token", "PyPI", &["pypi-"], Url, 50),
+    vendor("razorpay_key", "Razorpay", &["rzp_live_", "rzp_test_"], Alnum, 14),
+    vendor("readme_key", "ReadMe", &["rdme_"], Alnum, 50),
+    vendor("render_key", "Render", &["rnd_"], Alnum, 24),
+    vendor("replicate_token", "Replicate", &["r8_"], Alnum, 30),
+    vendor("resend_key", "Resend", &["re_"], Url, 30),
+    vendor("rubygems_key", "RubyGems", &["rubygems_"], Hex, 40),
+    vendor("scalingo_token", "Scalingo", &["tk-us-"], Url, 40),
+    vendor("sendgrid_key", "SendGrid", &["SG."], Dotted, 40),
+    vendor("sendinblue_key", "Brevo", &["xkeysib-", "xsmtpsib-"], Url, 60),
+    vendor("sentry_token", "Sentry", &["sntrys_", "sntryu_", "sntrya_"], Wide, 30),
+    vendor("shippo_token", "Shippo", &["shippo_live_", "shippo_test_"], Hex, 36),
+    vendor("shopify_token", "Shopify", &["shpat_", "shpca_", "shppa_", "shpss_", "shptka_"], Hex, 30),
+    vendor("slack_token", "Slack", &["xoxb-", "xoxa-", "xoxp-", "xoxr-", "xoxs-", "xoxe-", "xoxo-", "xoxc-", "xoxd-", "xapp-", "xoxe.xoxb-", "xoxe.xoxp-", "xwfp-"], Wide, 16),
+    after(Left::Stays, vendor("slack_webhook", "Slack", &["hooks.slack.com/services/", "hooks.slack.com/workflows/", "hooks.slack.com/triggers/"], Wide, 20)),
+    vendor("sonar_token", "SonarQube", &["squ_", "sqp_", "sqa_"], Hex, 36),
+    vendor("sourcegraph_token", "Sourcegraph", &["sgp_", "slk_"], Url, 36),
+    vendor("square_token", "Square", &["sq0atp-", "sq0csp-", "sq0idp-", "EAAA"], Url, 22),
+    vendor("stripe_key", "Stripe", &["sk_live_", "sk_test_", "rk_live_", "rk_test_", "rk_prod_", "sk_prod_", "whsec_", "sk_org_"], Alnum, 14),
+    vendor("supabase_key", "Supabase", &["sbp_", "sb_secret_"], Url, 24),
+    vendor("tailscale_key", "Tailscale", &["tskey-"], Url, 20),
+    vendor("tavily_key", "Tavily", &["tvly-"], Url, 28),
+    after(Left::Stays, vendor("teams_webhook", "Microsoft Teams", &[".webhook.office.com/webhookb2/"], Wide, 60)),
+    after(Left::Part(Digits, 8), vendor("telegram_token", "Telegram", &[":AA"], Url, 30)),
+    vendor("tencent_key", "Tencent Cloud", &["AKID"], Alnum, 30),
+    after(Left::Part(Alnum, 14), vendor("terraform_token", "Terraform Cloud", &[".atlasv1."], Url, 50)),
+    vendor("twilio_key", "Twilio", &["SK"], Hex, 32),
+    vendor("twitter_token", "X", &["AAAAAAAAAAAAAAAAAAAAA"], Wide, 50),
+    vendor("typeform_token", "Typeform", &["tfp_"], Dotted, 40),
+    vendor("vault_token", "HashiCorp Vault", &["hvs.", "hvb.", "hvr."], Url, 20),
+    vendor("vercel_token", "Vercel", &["vcp_", "vci_", "vck_", "vca_"], Alnum, 24),
+    vendor("xai_key", "xAI", &["xai-"], Alnum, 50),
+    vendor("yandex_key", "Yandex", &["AQVN", "y0_", "t1.9"], Dotted, 35),
+    vendor("elevenlabs_key", "ElevenLabs", &["sk_"], Hex, 40),
+];
+
+/// True for characters that look drawn at random: a long run of letters and
+/// digits with a digit or both cases in it. `sk-learn-style-name` is none.
+pub(crate) fn looks_random(body: &[u8]) -> bool {
+    body.split(|byte| !byte.is_ascii_alphanumeric())
+        .filter(|run| run.len() >= 8 || run.len() == body.len())
+        .any(|run| {
+            let has = |class: fn(&u8) -> bool| run.iter().any(class);
+            let digit = has(u8::is_ascii_digit);
+            let upper = has(u8::is_ascii_uppercase);
+            let lower = has(u8::is_ascii_lowercase);
+            (digit && (upper || lower || run.len() >= 16)) || (upper && lower)
+        })
+}
