@@ -161,7 +161,7 @@ where
             return;
         }
         let mut scratch = Scratch::take();
-        let bridged = event.is_log();
+        let bridged = is_bridged(event);
         if visit(|| event.record(&mut Visitor::of_event(&mut scratch.values, bridged))) {
             let values = &scratch.values;
             let head = Head {
@@ -268,6 +268,12 @@ fn snapshot<'a, R: LookupSpan<'a>>(span: &SpanRef<'a, R>) -> Option<Arc<Span>> {
     );
     live.newest = Arc::new(newest);
     Some(Arc::clone(&live.newest))
+}
+
+/// True for a record of the `log` crate. Nearly every event is told by its
+/// target, without a look at the callsite.
+fn is_bridged(event: &Event<'_>) -> bool {
+    event.metadata().target() == "log" && event.is_log()
 }
 
 fn is_shut_out(meta: &Metadata<'_>) -> bool {

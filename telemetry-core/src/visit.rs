@@ -99,8 +99,9 @@ impl Values {
 /// Collects the values of an event or a span.
 pub(crate) struct Visitor<'a> {
     values: &'a mut Values,
-    is_event: bool,
     bridged: bool,
+    /// The first field called `message` is the message of an event. A span has
+    /// none, and counts as having it already.
     has_message: bool,
 }
 
@@ -109,7 +110,6 @@ impl<'a> Visitor<'a> {
     pub(crate) fn of_event(values: &'a mut Values, bridged: bool) -> Self {
         Self {
             values,
-            is_event: true,
             bridged,
             has_message: false,
         }
@@ -119,18 +119,17 @@ impl<'a> Visitor<'a> {
     pub(crate) fn of_span(values: &'a mut Values) -> Self {
         Self {
             values,
-            is_event: false,
             bridged: false,
-            has_message: false,
+            has_message: true,
         }
     }
 
     #[inline]
-    fn number(&mut self, name: &Name, kind: Kind, bits: u64, as_text: fmt::Arguments<'_>) {
+    fn number(&mut self, name: &Name, kind: Kind, bits: u64, value: &dyn fmt::Debug) {
         let field = self.field(name, kind, bits);
         if field.is_message() {
             // The message is text, whatever the callsite gave.
-            self.append(&field, |out| out.write_fmt(as_text));
+            self.append(&field, |out| write!(out, "{value:?}"));
         } else {
             self.values.fields.push(field);
         }
@@ -150,24 +149,23 @@ impl<'a> Visitor<'a> {
 
     #[inline]
     fn field(&mut self, name: &Name, kind: Kind, bits: u64) -> Field {
+        let text = name.name();
         Field {
-            name: name.name(),
+            name: text,
             kind,
-            role: self.role(name),
+            role: self.role(text),
             // Nobody names 65,536 fields; the last index would stand for the rest.
-            index: u16::try_from(name.index()).unwrap_or(u16::MAX),
+            index: name.index().min(usize::from(u16::MAX)) as u16,
             len: 0,
             bits,
         }
     }
 
     #[inline]
-    fn role(&mut self, name: &Name) -> Role {
-        if !self.is_event {
-            Role::Plain
-        } else if name.name() == "message" && !std::mem::replace(&mut self.has_message, true) {
+    fn role(&mut self, name: &str) -> Role {
+        if name == "message" && !std::mem::replace(&mut self.has_message, true) {
             Role::Message
-        } else if self.bridged && name.name().starts_with("log.") {
+        } else if self.bridged && name.starts_with("log.") {
             Role::Bridged
         } else {
             Role::Plain
@@ -183,16 +181,16 @@ impl Visit for Visitor<'_> {
         self.text(name, |out| out.write_str(value));
     }
     fn record_i64(&mut self, name: &Name, value: i64) {
-        self.number(name, Kind::I64, value as u64, format_args!("{value}"));
+        self.number(name, Kind::I64, value as u64, &value);
     }
     fn record_u64(&mut self, name: &Name, value: u64) {
-        self.number(name, Kind::U64, value, format_args!("{value}"));
+        self.number(name, Kind::U64, value, &value);
     }
     fn record_f64(&mut self, name: &Name, value: f64) {
-        self.number(name, Kind::F64, value.to_bits(), format_args!("{value}"));
+        self.number(name, Kind::F64, value.to_bits(), &value);
     }
     fn record_bool(&mut self, name: &Name, value: bool) {
-        self.number(name, Kind::Bool, value.into(), format_args!("{value}"));
+        self.number(name, Kind::Bool, value.into(), &value);
     }
     fn record_i128(&mut self, name: &Name, value: i128) {
         self.text(name, |out| write!(out, "{value}"));

@@ -6,8 +6,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use telemetry_core::{Health, LossReason, SinkStats, complain};
+use telemetry_core::{Health, LossReason, SinkStats};
 use tracing::Level;
+
+use crate::surroundings::Complain;
 
 /// Name of the sink in statistics and errors.
 pub(crate) const SINK_NAME: &str = "file";
@@ -56,13 +58,13 @@ impl Trouble {
 }
 
 /// The books of one sink.
-#[derive(Debug)]
 pub(crate) struct Accounts {
     path: PathBuf,
+    complain: Complain,
     books: Mutex<Books>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Books {
     stats: SinkStats,
     troubles: [Option<String>; Trouble::ALL.len()],
@@ -71,9 +73,10 @@ struct Books {
 }
 
 impl Accounts {
-    pub(crate) fn new(path: &Path) -> Self {
+    pub(crate) fn new(path: &Path, complain: Complain) -> Self {
         Self {
             path: path.to_owned(),
+            complain,
             books: Mutex::default(),
         }
     }
@@ -114,7 +117,7 @@ impl Accounts {
             books.dropped_before = dropped;
         }
         drop(books);
-        complain(&trouble.begins(&self.path, reason));
+        (self.complain)(&trouble.begins(&self.path, reason));
     }
 
     /// It works; said on stderr if it did not before.
@@ -129,7 +132,7 @@ impl Accounts {
         if trouble == Trouble::Write {
             message.push_str(&format!("; {lost} records were lost meanwhile"));
         }
-        complain(&message);
+        (self.complain)(&message);
     }
 
     /// Why records are being lost, if they are.
@@ -161,10 +164,10 @@ impl Accounts {
                 Some(trouble.begins(&self.path, reason))
             })
             .collect();
-        match reasons.is_empty() {
-            true => Health::Good,
-            false => Health::Degraded(reasons.join("; ")),
+        if reasons.is_empty() {
+            return Health::Good;
         }
+        Health::Degraded(reasons.join("; "))
     }
 
     fn books(&self) -> MutexGuard<'_, Books> {

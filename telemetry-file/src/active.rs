@@ -101,11 +101,7 @@ impl ActiveFile {
     /// that the file stays readable; where that fails too, it is closed when
     /// the file is opened again.
     pub(crate) fn append(&mut self, lines: &[u8], append: &Append) -> Result<(), Cut> {
-        if self.torn {
-            write_all(&self.file, b"\n", append).map_err(|cut| Cut { written: 0, ..cut })?;
-            self.size += 1;
-            self.torn = false;
-        }
+        self.close_torn_line(append)?;
         match write_all(&self.file, lines, append) {
             Ok(()) => {
                 self.size += lines.len() as u64;
@@ -120,6 +116,23 @@ impl ActiveFile {
                 })
             }
         }
+    }
+
+    /// Ends a line that was cut, if it is still there: somebody may have
+    /// truncated the file since. Done before the first record, and before the
+    /// file is set aside, since archives are read one after the other.
+    pub(crate) fn close_torn_line(&mut self, append: &Append) -> Result<(), Cut> {
+        if !self.torn {
+            return Ok(());
+        }
+        let nothing_written = |error| Cut { written: 0, error };
+        self.size = self.file.metadata().map_err(nothing_written)?.len();
+        if is_torn(&self.file, self.size).map_err(nothing_written)? {
+            write_all(&self.file, b"\n", append).map_err(|cut| nothing_written(cut.error))?;
+            self.size += 1;
+        }
+        self.torn = false;
+        Ok(())
     }
 
     /// Removes `excess` bytes from the end, unless somebody else has changed

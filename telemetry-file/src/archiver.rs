@@ -45,7 +45,7 @@ impl Archiver {
     /// Starts the thread, which begins with what was left by the last process.
     pub(crate) fn start(keeper: Keeper) -> Result<Self, FileError> {
         let desk = Arc::clone(&keeper.desk);
-        desk.state().wanted = true;
+        desk.state().new_archive = true;
         thread::Builder::new()
             .name(THREAD_NAME.to_owned())
             .spawn(move || keeper.work())
@@ -56,9 +56,16 @@ impl Archiver {
         Ok(Self { desk })
     }
 
-    /// There is a new archive, or no room left.
-    pub(crate) fn wake(&self) {
-        self.desk.state().wanted = true;
+    /// There is a new archive.
+    pub(crate) fn take_archive(&self) {
+        self.desk.state().new_archive = true;
+        self.desk.changed.notify_all();
+    }
+
+    /// The disk is full. Removes what the limits allow, and compresses nothing:
+    /// this is called again and again until there is room.
+    pub(crate) fn make_room(&self) {
+        self.desk.state().no_room = true;
         self.desk.changed.notify_all();
     }
 
@@ -93,7 +100,8 @@ pub(crate) struct Desk {
 
 #[derive(Default)]
 struct State {
-    wanted: bool,
+    new_archive: bool,
+    no_room: bool,
     ended: bool,
 }
 
@@ -106,17 +114,17 @@ impl Desk {
         self.stop.load(Ordering::Relaxed)
     }
 
-    /// True when somebody wants archives compressed, false when only time has
-    /// passed.
+    /// Waits for work; true when there is a new archive.
     fn wait(&self) -> bool {
         let state = self.state();
         let (mut state, _) = self
             .changed
             .wait_timeout_while(state, PRUNE_INTERVAL, |state| {
-                !state.wanted && !self.is_stopped()
+                !state.new_archive && !state.no_room && !self.is_stopped()
             })
             .unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut state.wanted)
+        state.no_room = false;
+        std::mem::take(&mut state.new_archive)
     }
 }
 
@@ -136,15 +144,17 @@ impl Keeper {
         platform::lower_priority_of_this_thread();
         self.note(self.sweep());
         while !self.desk.is_stopped() {
-            let wanted = self.desk.wait();
+            let has_new_archive = self.desk.wait();
             if self.desk.is_stopped() {
                 break;
             }
-            let done = match wanted {
-                true => self.tidy(),
-                false => self.prune(&self.limits),
+            let done = if has_new_archive {
+                self.tidy()
+            } else {
+                self.prune(&self.limits)
             };
-            if done.is_err() || wanted && !self.desk.is_stopped() {
+            // Pruning alone, or half the work, does not end a trouble.
+            if done.is_err() || has_new_archive && !self.desk.is_stopped() {
                 self.note(done);
             }
         }

@@ -54,9 +54,12 @@
 //! `STEM-YYYY-MM-DD[THH][±ZZZZ].N.log[.xz]` beside the file, where `daemon` is
 //! the stem of `daemon.log`: the day (or hour) whose records it holds, with its
 //! offset from UTC if that is local time, and a number from 0 in the order of
-//! time. `ls -v` sorts them. A file begins with the period of its first record,
-//! and goes on with it after a restart; it is set aside when the first record of
-//! a later period arrives, not by a timer. With [`Frequency::Never`] the day is
+//! time. `ls -v` sorts them. A file belongs to the period of its first record,
+//! after a restart too: the timestamp of the first line tells (of a line that is
+//! not ours, the time of the last write). It is set aside when the first record
+//! of a later period arrives, not by a timer, and records count by their own
+//! timestamps. A clock that goes back rotates nothing and takes no name twice.
+//! With [`Frequency::Never`] the day is
 //! that of the first record.
 //!
 //! # Rotation from outside
@@ -87,6 +90,8 @@ mod clock;
 mod platform;
 mod surroundings;
 
+#[cfg(test)]
+mod model;
 #[cfg(test)]
 mod stories;
 

@@ -101,11 +101,11 @@ pub(crate) fn create_directories(path: &Path, mode: u32) -> io::Result<()> {
         create_directories(parent, mode)?;
     }
     match create_directory(path, mode) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => match path.is_dir() {
-            // Somebody else was faster.
-            true => Ok(()),
-            false => Err(io::ErrorKind::NotADirectory.into()),
-        },
+        // Somebody else was faster.
+        Err(_) if path.is_dir() => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            Err(io::ErrorKind::NotADirectory.into())
+        }
         other => other,
     }
 }

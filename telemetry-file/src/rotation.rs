@@ -98,9 +98,11 @@ impl Rules {
             return Step::Adopt;
         };
         if at >= period.end {
-            return match size {
-                0 => Step::Adopt,
-                _ => Step::Rotate(self.reason()),
+            let is_empty = size == 0;
+            return if is_empty {
+                Step::Adopt
+            } else {
+                Step::Rotate(self.reason())
             };
         }
         if !period.tolerates(at) {

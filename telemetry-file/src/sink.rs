@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use jiff::tz::TimeZone;
 use telemetry_core::{Record, Sink, SinkError, SinkStats};
 use tracing::Level;
 
@@ -38,9 +39,15 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// # Threads
 /// `write` copies the line into a buffer; the thread that calls `batch_end`, or
 /// that fills 64 KiB, writes it to the file. Renaming at a rotation happens
-/// there too; compressing and removing archives never does, and neither does
-/// the sync of [`FileSync::Interval`](crate::FileSync::Interval). A disk that
-/// hangs holds the writing thread: put a queue in front where that matters.
+/// there too. Archives are compressed and removed by the thread `log-archiver`,
+/// with the lowest priority where the system allows that for one thread; the
+/// thread `log-sync` forces data to the disk for
+/// [`FileSync::Interval`](crate::FileSync::Interval) and for `flush`. A disk that
+/// hangs holds the writing thread, but not `stats`: put a queue in front where
+/// that matters.
+///
+/// `close` gives a compression up and leaves the plain archive, which the next
+/// start compresses.
 ///
 /// # Losses
 /// While the file cannot be opened or written, records are dropped as
@@ -98,7 +105,10 @@ impl FileSink {
             return Err(FileError::CompressionLevel { level });
         }
         metrics::describe_counter!("log_rotations_total", "Log files set aside, by reason");
-        let accounts = Arc::new(Accounts::new(&config.path));
+        let accounts = Arc::new(Accounts::new(
+            &config.path,
+            Arc::clone(&surroundings.complain),
+        ));
         let durability = Arc::new(Durability::start(config.sync, &accounts)?);
         let mut sink = Self {
             writer: Mutex::new(Writer::open(
@@ -126,7 +136,7 @@ impl FileSink {
     ) -> Result<(), FileError> {
         let rules = Rules {
             frequency: config.frequency,
-            zone: (config.timezone == Timezone::Local).then(|| surroundings.local_zone.clone()),
+            zone: zone(config.timezone, &surroundings),
             max_size: config.max_size_bytes,
         };
         let archiver = Arc::new(Archiver::start(Keeper {
@@ -186,7 +196,7 @@ impl Sink for FileSink {
     }
 
     fn flush(&self, limit: Duration) -> Result<(), SinkError> {
-        let deadline = Instant::now() + limit;
+        let deadline = deadline_after(limit);
         let mut writer = self
             .writer_until(deadline)
             .ok_or_else(|| self.timeout(limit))?;
@@ -196,14 +206,14 @@ impl Sink for FileSink {
         }
         drop(writer);
         let left = deadline.saturating_duration_since(Instant::now());
-        match self.durability.flush(left) {
-            true => Ok(()),
-            false => Err(self.timeout(limit)),
+        if !self.durability.flush(left) {
+            return Err(self.timeout(limit));
         }
+        Ok(())
     }
 
     fn close(&self, limit: Duration) -> Result<(), SinkError> {
-        let deadline = Instant::now() + limit;
+        let deadline = deadline_after(limit);
         let left = || deadline.saturating_duration_since(Instant::now());
         let closed = match self.writer_until(deadline) {
             Some(mut writer) => writer.close(),
@@ -214,10 +224,10 @@ impl Sink for FileSink {
             // A compression that is given up is done at the next start.
             archiver.stop(left());
         }
-        match synced {
-            true => closed,
-            false => closed.and(Err(self.timeout(limit))),
+        if !synced {
+            return closed.and(Err(self.timeout(limit)));
         }
+        closed
     }
 
     fn reopen(&self) {
@@ -240,7 +250,7 @@ impl Drop for FileSink {
 impl std::fmt::Debug for FileSink {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("FileSink")
-            .field("accounts", &self.accounts)
+            .field("stats", &self.accounts.snapshot())
             .finish_non_exhaustive()
     }
 }
@@ -254,6 +264,20 @@ fn directory_of(config: &FileConfig) -> Result<Directory, FileError> {
         )),
         None => Err(FileError::NoFileName { path: path.clone() }),
     }
+}
+
+fn zone(timezone: Timezone, surroundings: &Surroundings) -> Option<TimeZone> {
+    match (timezone, &surroundings.local_zone) {
+        (Timezone::Utc, _) => None,
+        (Timezone::Local, Some(zone)) => Some(zone.clone()),
+        (Timezone::Local, None) => Some(TimeZone::system()),
+    }
+}
+
+fn deadline_after(limit: Duration) -> Instant {
+    let now = Instant::now();
+    // A limit beyond what the clock can tell is none: a year stands for it.
+    now.checked_add(limit).unwrap_or(now + 365 * DAY)
 }
 
 fn limits(config: &RotationConfig) -> Limits {

@@ -16,7 +16,6 @@ use tempfile::TempDir;
 use tracing::Level;
 
 use crate::active::ActiveFile;
-use crate::archive_name::ArchiveName;
 use crate::clock::Clock;
 use crate::config::{Compression, FileConfig, FileSync, Frequency, RotationConfig, Timezone};
 use crate::directory::Directory;
@@ -33,8 +32,8 @@ const NOON: u64 = 1_795_435_200;
 
 /// Two clocks that only move when told to.
 #[derive(Default)]
-struct HandClock {
-    seconds: AtomicU64,
+pub(crate) struct HandClock {
+    pub(crate) seconds: AtomicU64,
     monotonic_millis: AtomicU64,
 }
 
@@ -48,19 +47,21 @@ impl Clock for Arc<HandClock> {
 }
 
 /// A directory, a clock and a disk that can fail.
-struct World {
+pub(crate) struct World {
     folder: TempDir,
-    clock: Arc<HandClock>,
-    disk_full: Arc<AtomicBool>,
+    pub(crate) clock: Arc<HandClock>,
+    pub(crate) disk_full: Arc<AtomicBool>,
     appends: Arc<AtomicUsize>,
     /// How often opening fails from now on.
-    failing_opens: Arc<AtomicUsize>,
+    pub(crate) failing_opens: Arc<AtomicUsize>,
     free_bytes: Arc<AtomicU64>,
-    config: FileConfig,
+    /// What would be said on stderr.
+    complaints: Arc<Mutex<Vec<String>>>,
+    pub(crate) config: FileConfig,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().expect("a directory");
         let clock = Arc::new(HandClock::default());
         clock.seconds.store(NOON, Ordering::Relaxed);
@@ -81,10 +82,11 @@ impl World {
             appends: Arc::default(),
             failing_opens: Arc::default(),
             free_bytes: Arc::new(AtomicU64::new(u64::MAX)),
+            complaints: Arc::default(),
         }
     }
 
-    fn open(&self) -> FileSink {
+    pub(crate) fn open(&self) -> FileSink {
         self.try_open().expect("a usable configuration")
     }
 
@@ -96,6 +98,7 @@ impl World {
         let (disk_full, appends) = (Arc::clone(&self.disk_full), Arc::clone(&self.appends));
         let failing_opens = Arc::clone(&self.failing_opens);
         let free_bytes = Arc::clone(&self.free_bytes);
+        let complaints = Arc::clone(&self.complaints);
         Surroundings {
             clock: Arc::new(Arc::clone(&self.clock)),
             free_space: Arc::new(move |_| Ok(free_bytes.load(Ordering::Relaxed))),
@@ -119,11 +122,14 @@ impl World {
                     Err(_) => ActiveFile::open(config),
                 }
             }),
-            local_zone: TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").expect("a zone"),
+            complain: Arc::new(move |line| {
+                complaints.lock().expect("no panic").push(line.to_owned());
+            }),
+            local_zone: TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").ok(),
         }
     }
 
-    fn pass(&self, seconds: u64) {
+    pub(crate) fn pass(&self, seconds: u64) {
         self.clock.seconds.fetch_add(seconds, Ordering::Relaxed);
         let millis = seconds * 1000;
         self.clock
@@ -132,7 +138,7 @@ impl World {
     }
 
     /// Writes a line now, as `Capture` without a queue does.
-    fn write(&self, sink: &FileSink, text: &str) -> Result<(), SinkError> {
+    pub(crate) fn write(&self, sink: &FileSink, text: &str) -> Result<(), SinkError> {
         let seconds = self.clock.seconds.load(Ordering::Relaxed);
         self.write_from(sink, seconds, text)
     }
@@ -144,15 +150,15 @@ impl World {
         written
     }
 
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.config.path
     }
 
-    fn directory(&self) -> Directory {
+    pub(crate) fn directory(&self) -> Directory {
         Directory::new(platform::directory_of(self.path()), "d")
     }
 
-    fn archive_names(&self) -> Vec<String> {
+    pub(crate) fn archive_names(&self) -> Vec<String> {
         let archives = self.directory().archives().expect("readable");
         archives
             .iter()
@@ -162,6 +168,11 @@ impl World {
 
     fn active_lines(&self) -> Vec<String> {
         split(&fs::read_to_string(self.path()).expect("readable"))
+    }
+
+    /// What was said on stderr since this was asked before.
+    fn complaints(&self) -> Vec<String> {
+        std::mem::take(&mut *self.complaints.lock().expect("no panic"))
     }
 
     /// The lines of all archives and of the active file, in order.
@@ -194,7 +205,7 @@ fn message(line: &str) -> String {
     value["message"].as_str().expect("a message").to_owned()
 }
 
-fn read_archive(path: &Path) -> String {
+pub(crate) fn read_archive(path: &Path) -> String {
     let bytes = fs::read(path).expect("readable");
     let mut text = String::new();
     if path.extension().is_some_and(|ending| ending == "xz") {
@@ -206,13 +217,13 @@ fn read_archive(path: &Path) -> String {
     text
 }
 
-fn stats(sink: &FileSink) -> SinkStats {
+pub(crate) fn stats(sink: &FileSink) -> SinkStats {
     let mut all = Vec::new();
     sink.stats(&mut all);
     all.remove(0)
 }
 
-fn assert_law(stats: &SinkStats) {
+pub(crate) fn assert_law(stats: &SinkStats) {
     let accounted = stats.delivered + stats.dropped + stats.rejected + stats.pending;
     assert_eq!(stats.accepted, accounted, "{stats:?}");
     assert_eq!(
@@ -222,7 +233,7 @@ fn assert_law(stats: &SinkStats) {
     );
 }
 
-fn until(what: &str, condition: impl Fn() -> bool) {
+pub(crate) fn until(what: &str, condition: impl Fn() -> bool) {
     let start = Instant::now();
     while !condition() {
         assert!(start.elapsed() < DEADLINE, "not in time: {what}");
@@ -238,7 +249,7 @@ fn is_degraded(sink: &FileSink) -> bool {
     matches!(stats(sink).health, Health::Degraded(_))
 }
 
-fn close(sink: &FileSink) {
+pub(crate) fn close(sink: &FileSink) {
     sink.close(DEADLINE).expect("closed in time");
 }
 
@@ -503,6 +514,25 @@ fn a_torn_last_line_is_closed_before_the_first_record() {
 }
 
 #[test]
+fn a_torn_last_line_is_closed_also_in_an_archive() {
+    let world = World::new();
+    let sink = world.open();
+    world.write(&sink, "whole").expect("written");
+    close(&sink);
+    let mut file = fs::File::options()
+        .append(true)
+        .open(world.path())
+        .expect("opened");
+    file.write_all(b"{\"timestamp\":\"20").expect("written");
+    world.pass(DAY);
+    let sink = world.open();
+    world.write(&sink, "next day").expect("written");
+    let archive = &world.directory().archives().expect("readable")[0];
+    assert!(read_archive(&archive.path).ends_with("{\"timestamp\":\"20\n"));
+    assert_eq!(world.active_lines(), ["next day"]);
+}
+
+#[test]
 fn a_file_renamed_from_outside_is_followed_within_a_second() {
     let world = World::new();
     let sink = world.open();
@@ -628,6 +658,9 @@ fn a_full_disk_loses_counts_and_heals_with_one_attempt_a_second() {
     let _ = world.write(&sink, "lost as well");
     assert_eq!(world.appends.load(Ordering::Relaxed), attempts + 2);
     assert_law(&stats(&sink));
+    let said = world.complaints();
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].starts_with("cannot write log file"), "{said:?}");
 
     world.disk_full.store(false, Ordering::Relaxed);
     world.pass(1);
@@ -635,6 +668,12 @@ fn a_full_disk_loses_counts_and_heals_with_one_attempt_a_second() {
     let stats = stats(&sink);
     assert_eq!(stats.health, Health::Good);
     assert_eq!((stats.delivered, stats.dropped, stats.pending), (2, 101, 0));
+    let said = world.complaints();
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(
+        said[0].ends_with("written again; 101 records were lost meanwhile"),
+        "{said:?}"
+    );
     assert_law(&stats);
     assert_eq!(world.active_lines(), ["before", "after"]);
 }
@@ -650,6 +689,7 @@ fn a_rotation_that_fails_keeps_the_file_and_the_records() {
     world.write(&sink, "c").expect("written to the same file");
     world.write(&sink, "d").expect("no attempt within a second");
     assert!(is_degraded(&sink));
+    assert_eq!(world.complaints().len(), 1);
     assert!(world.archive_names().is_empty(), "the name was given back");
     assert_eq!(world.active_lines(), ["a", "b", "c", "d"]);
     world.pass(1);
@@ -982,15 +1022,4 @@ fn the_law_holds_under_four_threads_rotations_and_a_failing_disk() {
         lost.iter().all(|text| kept.binary_search(text).is_err()),
         "lost means not there"
     );
-}
-
-#[test]
-fn names_read_back_to_the_archives_they_stand_for() {
-    let world = World::new();
-    let sink = world.open();
-    world.write(&sink, "a").expect("written");
-    world.pass(DAY);
-    world.write(&sink, "b").expect("written");
-    let name = &world.archive_names()[0];
-    assert!(ArchiveName::parse("d", name).is_some_and(|parsed| !parsed.packed));
 }

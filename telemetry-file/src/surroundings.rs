@@ -20,6 +20,9 @@ pub(crate) type Append = Arc<dyn Fn(&File, &[u8]) -> io::Result<usize> + Send + 
 /// Opens or creates the active file.
 pub(crate) type Open = Arc<dyn Fn(&FileConfig) -> Result<ActiveFile, FileError> + Send + Sync>;
 
+/// Says one line on stderr.
+pub(crate) type Complain = Arc<dyn Fn(&str) + Send + Sync>;
+
 /// What the sink asks of the world around it.
 #[derive(Clone)]
 pub(crate) struct Surroundings {
@@ -27,7 +30,9 @@ pub(crate) struct Surroundings {
     pub(crate) free_space: FreeSpace,
     pub(crate) append: Append,
     pub(crate) open: Open,
-    pub(crate) local_zone: jiff::tz::TimeZone,
+    pub(crate) complain: Complain,
+    /// The zone of `Timezone::Local`; `None`: the system's.
+    pub(crate) local_zone: Option<jiff::tz::TimeZone>,
 }
 
 impl Default for Surroundings {
@@ -37,7 +42,8 @@ impl Default for Surroundings {
             free_space: Arc::new(platform::free_space),
             append: Arc::new(|mut file, bytes| file.write(bytes)),
             open: Arc::new(ActiveFile::open),
-            local_zone: jiff::tz::TimeZone::system(),
+            complain: Arc::new(telemetry_core::complain),
+            local_zone: None,
         }
     }
 }

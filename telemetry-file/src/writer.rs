@@ -179,10 +179,10 @@ impl Writer {
             return Err(self.failure());
         }
         self.buffer.push(line, level);
-        match self.buffer.bytes.len() >= BUFFER_BYTES {
-            true => self.write_out(),
-            false => Ok(()),
+        if self.buffer.bytes.len() < BUFFER_BYTES {
+            return Ok(());
         }
+        self.write_out()
     }
 
     /// Writes the buffer to the file.
@@ -334,7 +334,7 @@ impl Writer {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
         );
         if let (true, Some(rotation)) = (is_full, &self.rotation) {
-            rotation.archiver.wake();
+            rotation.archiver.make_room();
         }
     }
 
@@ -361,14 +361,9 @@ impl Writer {
     /// there.
     fn rotate(&mut self, at: u64, length: u64) {
         let now = self.surroundings.clock.monotonic();
-        if self
-            .rotation
-            .as_ref()
-            .is_none_or(|rotation| now < rotation.next_attempt)
-        {
-            return;
-        }
-        if self.write_out().is_err() {
+        let rotation = self.rotation.as_ref();
+        let is_too_soon = rotation.is_none_or(|rotation| now < rotation.next_attempt);
+        if is_too_soon || self.write_out().is_err() {
             return;
         }
         self.look();
@@ -391,7 +386,7 @@ impl Writer {
         if let Some(rotation) = &self.rotation {
             self.period = Some(rotation.rules.following(self.period, at));
             rotation.count(reason);
-            rotation.archiver.wake();
+            rotation.archiver.take_archive();
         }
         self.durability.hurry();
         self.accounts.end(Trouble::Rotate);
@@ -400,9 +395,14 @@ impl Writer {
     /// Renames the file and opens the next one; if that cannot be opened the
     /// name is given back, so that a failed rotation loses nothing.
     fn set_aside(&mut self) -> Result<(), String> {
-        let (Some(rotation), Some(period)) = (&mut self.rotation, &self.period) else {
+        let (Some(rotation), Some(period), Some(active)) =
+            (&mut self.rotation, &self.period, &mut self.active)
+        else {
             return Ok(());
         };
+        active
+            .close_torn_line(&self.surroundings.append)
+            .map_err(|cut| cut.error.to_string())?;
         let path = &self.config.path;
         let archive = rotation
             .set_aside(path, period.label)

@@ -361,7 +361,10 @@ mod tests {
             PasswordSource::File(path.clone()),
         ]);
         let reason = source.find().unwrap_err();
-        assert!(reason.contains("TELEMETRY_POCKETBASE_TEST_UNSET"), "{reason}");
+        assert!(
+            reason.contains("TELEMETRY_POCKETBASE_TEST_UNSET"),
+            "{reason}"
+        );
         std::fs::write(&path, "word\n").unwrap();
         assert_eq!(source.find().unwrap().expose(), "word");
         std::fs::write(&path, "\n").unwrap();

@@ -66,7 +66,9 @@ pub enum SanitizeError {
         source: Box<regex::Error>,
     },
     /// A pattern matches the empty string.
-    #[error("pattern `{name}` matches the empty string, so it would match everywhere; use `+` in place of `*`")]
+    #[error(
+        "pattern `{name}` matches the empty string, so it would match everywhere; use `+` in place of `*`"
+    )]
     MatchesEmpty {
         /// Name of the pattern.
         name: String,

@@ -1,1 +1,72 @@
-//! Placeholder.
+//! Removes secrets and home directories from log records, and leaves everything
+//! else as it is.
+//!
+//! Finds secrets by the names before them (`password=…`, JSON and debug dumps in
+//! strings, headers, command-line options), and by their shape (tokens of known
+//! vendors, JSON web tokens, key blocks, passwords in URLs). Replaces each with
+//! `[REDACTED:rule]`, so that one can see why, and home directories with `~`.
+//! One pass over a text decides whether there is anything to look at; a text of
+//! any length takes linear time; sanitizing twice is the same as once.
+//!
+//! What has neither a telling name nor a telling shape is not found: a password
+//! in a sentence, or a bare hexadecimal string (it may be a hash). Names and
+//! e-mail addresses of persons are not looked for. Sinks before this step get
+//! the secrets.
+//!
+//! # Example
+//! ```
+//! use telemetry_sanitize::{SanitizeConfig, Sanitizer};
+//!
+//! let sanitizer = Sanitizer::new(SanitizeConfig {
+//!     deny_fields: vec!["employee_id".into()],
+//!     ..SanitizeConfig::default()
+//! })?;
+//!
+//! let text = "login user=bob password=hunter2 employee_id=7 home=/home/bob/x";
+//! assert_eq!(
+//!     sanitizer.sanitize_text(text),
+//!     "login user=bob password=[REDACTED:password] \
+//!      employee_id=[REDACTED:denied_field] home=~/x",
+//! );
+//! # Ok::<(), telemetry_sanitize::SanitizeError>(())
+//! ```
+//!
+//! In a pipeline, [`Sanitized`] stands before the sinks that must not see
+//! secrets:
+//! ```
+//! use telemetry_core::MemorySink;
+//! use telemetry_sanitize::{SanitizeConfig, Sanitized, Sanitizer};
+//!
+//! let sanitizer = Sanitizer::new(SanitizeConfig::default())?;
+//! let pipeline = Sanitized::new(sanitizer, MemorySink::new());
+//! # drop(pipeline);
+//! # Ok::<(), telemetry_sanitize::SanitizeError>(())
+//! ```
+//!
+#![doc = include_str!("../RULES.md")]
+
+mod config; // what a user may set
+mod sanitizer; // the rules at work on one text
+mod sink; // the step in a pipeline
+
+mod names; // which names stand before a secret
+mod rules; // the rules with their examples
+mod vendors; // tokens by prefix
+
+mod scan; // the search
+
+mod callsites; // verdicts kept per callsite
+#[cfg(test)]
+mod examples; // templates of secrets for the tests
+
+mod counts; // how often each rule replaced something
+mod glob; // the user's globs over names
+mod mask; // values that are no secrets
+mod spans; // spans sanitized once
+mod text; // a text under search
+
+pub use config::{Pattern, SanitizeConfig, SanitizeError};
+pub use names::{SecretName, Verdict};
+pub use rules::Rule;
+pub use sanitizer::Sanitizer;
+pub use sink::Sanitized;

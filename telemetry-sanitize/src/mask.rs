@@ -23,25 +23,38 @@ pub(crate) fn is_status(word: &[u8]) -> bool {
 }
 
 /// Sorted.
+#[rustfmt::skip] // A list of words, not one a line.
 const STATUS: &[&[u8]] = &[
     b"absent", b"accepted", b"added", b"and", b"are", b"authenticated", b"authentication", b"bad",
-    b"basic", b"bearer", b"cannot", b"changed", b"checked", b"complete", b"completed", b"correct", b"created",
-    b"default", b"deleted", b"denied", b"digest", b"disabled", b"does", b"enabled", b"encrypted", b"error",
-    b"exists", b"expected", b"expired", b"fail", b"failed", b"failure", b"for", b"found",
-    b"generated", b"given", b"granted", b"has", b"hidden", b"ignored", b"incorrect", b"invalid",
-    b"is", b"issued", b"loaded", b"locked", b"malformed", b"may", b"mismatch", b"missing",
-    b"must", b"needed", b"needs", b"new", b"not", b"ok", b"passed", b"present", b"provided",
-    b"read", b"refreshed", b"refused", b"rejected", b"removed", b"renewed", b"required",
-    b"reset", b"revoked", b"rotated", b"saved", b"sent", b"set", b"should", b"skipped", b"stored",
-    b"success", b"succeeded", b"the", b"too", b"unauthorized", b"unavailable", b"unchanged",
-    b"unexpected", b"unknown", b"unset", b"unused", b"updated", b"used", b"using", b"valid",
-    b"validated", b"verified", b"was", b"weak", b"will", b"with", b"wrong",
+    b"basic", b"bearer", b"cannot", b"changed", b"checked", b"complete", b"completed", b"correct",
+    b"created", b"default", b"deleted", b"denied", b"digest", b"disabled", b"does", b"enabled",
+    b"encrypted", b"error", b"exists", b"expected", b"expired", b"fail", b"failed", b"failure",
+    b"for", b"found", b"generated", b"given", b"granted", b"has", b"hidden", b"ignored",
+    b"incorrect", b"invalid", b"is", b"issued", b"loaded", b"locked", b"malformed", b"may",
+    b"mismatch", b"missing", b"must", b"needed", b"needs", b"new", b"not", b"ok", b"passed",
+    b"present", b"provided", b"read", b"refreshed", b"refused", b"rejected", b"removed", b"renewed",
+    b"required", b"reset", b"revoked", b"rotated", b"saved", b"sent", b"set", b"should", b"skipped",
+    b"stored", b"succeeded", b"success", b"the", b"too", b"unauthorized", b"unavailable",
+    b"unchanged", b"unexpected", b"unknown", b"unset", b"unused", b"updated", b"used", b"using",
+    b"valid", b"validated", b"verified", b"was", b"weak", b"will", b"with", b"wrong",
 ];
 
 fn is_nothing(value: &[u8]) -> bool {
     const NOTHING: [&[u8]; 14] = [
-        b"none", b"null", b"nil", b"undefined", b"true", b"false", b"yes", b"no", b"empty",
-        b"<none>", b"<null>", b"(null)", b"()", b"n/a",
+        b"none",
+        b"null",
+        b"nil",
+        b"undefined",
+        b"true",
+        b"false",
+        b"yes",
+        b"no",
+        b"empty",
+        b"<none>",
+        b"<null>",
+        b"(null)",
+        b"()",
+        b"n/a",
     ];
     NOTHING.iter().any(|word| value.eq_ignore_ascii_case(word))
 }
@@ -59,8 +72,17 @@ fn is_filler(value: &[u8]) -> bool {
 /// `[REDACTED]`, `[FILTERED:x]`, `***MASKED***`, `<redacted>`, `REDACTED`.
 fn is_mark(value: &[u8]) -> bool {
     const MARKS: [&str; 11] = [
-        "redacted", "filtered", "masked", "hidden", "removed", "sensitive", "protected",
-        "scrubbed", "secret", "omitted", "sanitized",
+        "redacted",
+        "filtered",
+        "masked",
+        "hidden",
+        "removed",
+        "sensitive",
+        "protected",
+        "scrubbed",
+        "secret",
+        "omitted",
+        "sanitized",
     ];
     let inner = value
         .trim_ascii_start()
@@ -94,7 +116,10 @@ fn is_placeholder(value: &[u8]) -> bool {
     if let Some(name) = strip_both(value, b'%', b'%') {
         return is_upper_variable(name);
     }
-    if let Some(name) = value.strip_prefix(b"{{").and_then(|v| v.strip_suffix(b"}}")) {
+    if let Some(name) = value
+        .strip_prefix(b"{{")
+        .and_then(|v| v.strip_suffix(b"}}"))
+    {
         return is_words(name);
     }
     strip_both(value, b'<', b'>').is_some_and(is_words)
@@ -149,10 +174,28 @@ mod tests {
     #[test]
     fn masks_and_placeholders_stay() {
         for value in [
-            "", "None", "null", "NIL", "true", "****", "xxxx", "••••", "[REDACTED]",
-            "[REDACTED:password]", "[Filtered]", "***MASKED***", "<redacted>", "REDACTED",
-            "${VAR}", "${db.password:default}", "$DB_PASSWORD", "%PASSWORD%", "{{ password }}",
-            "<TOKEN>", "<your token>", "(null)",
+            "",
+            "None",
+            "null",
+            "NIL",
+            "true",
+            "****",
+            "xxxx",
+            "••••",
+            "[REDACTED]",
+            "[REDACTED:password]",
+            "[Filtered]",
+            "***MASKED***",
+            "<redacted>",
+            "REDACTED",
+            "${VAR}",
+            "${db.password:default}",
+            "$DB_PASSWORD",
+            "%PASSWORD%",
+            "{{ password }}",
+            "<TOKEN>",
+            "<your token>",
+            "(null)",
         ] {
             assert!(is_harmless(value.as_bytes()), "{value}");
         }
@@ -161,8 +204,15 @@ mod tests {
     #[test]
     fn secrets_that_resemble_masks_do_not_stay() {
         for value in [
-            "hunter2", "hunt****", "$2b$12$abcdefghijklmnopqrstuv", "[hunter2]", "secret",
-            "*secret!", "<a1b2c3>", "$ecret", "redacted2",
+            "hunter2",
+            "hunt****",
+            "$2b$12$abcdefghijklmnopqrstuv",
+            "[hunter2]",
+            "secret",
+            "*secret!",
+            "<a1b2c3>",
+            "$ecret",
+            "redacted2",
         ] {
             assert!(!is_harmless(value.as_bytes()), "{value}");
         }

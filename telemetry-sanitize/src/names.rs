@@ -197,91 +197,77 @@ fn strong(word: &[u8]) -> Option<Kind> {
     is_secret.then_some(Kind::Secret)
 }
 
+#[rustfmt::skip] // A list of words, not one a line.
 const CODE_OF: [&[u8]; 16] = [
-    b"2fa",
-    b"access",
-    b"auth",
-    b"authorization",
-    b"backup",
-    b"confirmation",
-    b"login",
-    b"mfa",
-    b"otp",
-    b"pass",
-    b"pin",
-    b"recovery",
-    b"security",
-    b"sms",
-    b"totp",
-    b"verification",
+    b"2fa", b"access", b"auth", b"authorization", b"backup", b"confirmation", b"login", b"mfa",
+    b"otp", b"pass", b"pin", b"recovery", b"security", b"sms", b"totp", b"verification",
 ];
 
 const SEED_OF: [&[u8]; 5] = [b"backup", b"mnemonic", b"pass", b"recovery", b"seed"];
 
+#[rustfmt::skip] // A list of words, not one a line.
 const PRIVATE_KEYS: [&[u8]; 8] = [
-    b"priv",
-    b"private",
-    b"preshared",
-    b"shared",
-    b"ssh",
-    b"symmetric",
-    b"tls",
-    b"ssl",
+    b"priv", b"private", b"preshared", b"shared", b"ssh", b"symmetric", b"tls", b"ssl",
 ];
 
+#[rustfmt::skip] // A list of words, not one a line.
 const KEY_OF: [&[u8]; 59] = [
     b"access", b"account", b"admin", b"aes", b"age", b"anon", b"api", b"app", b"application",
-    b"auth", b"azure", b"client", b"consumer", b"cookie", b"crypto", b"datadog", b"dd",
-    b"decrypt", b"decryption", b"deploy", b"enc", b"encrypt", b"encryption", b"fernet", b"functions",
-    b"google", b"gpg", b"hmac", b"integration", b"jwt", b"license", b"licence", b"mailgun",
-    b"master", b"merchant", b"newrelic", b"openai", b"pgp", b"rails", b"recovery",
-    b"root", b"rsa", b"secret", b"sendgrid", b"server", b"service", b"session", b"shared",
-    b"sharedaccess", b"sign", b"signing", b"storage", b"stripe", b"subscription", b"unseal",
-    b"vault", b"webhook", b"accountaccess", b"bearer",
+    b"auth", b"azure", b"client", b"consumer", b"cookie", b"crypto", b"datadog", b"dd", b"decrypt",
+    b"decryption", b"deploy", b"enc", b"encrypt", b"encryption", b"fernet", b"functions", b"google",
+    b"gpg", b"hmac", b"integration", b"jwt", b"license", b"licence", b"mailgun", b"master",
+    b"merchant", b"newrelic", b"openai", b"pgp", b"rails", b"recovery", b"root", b"rsa", b"secret",
+    b"sendgrid", b"server", b"service", b"session", b"shared", b"sharedaccess", b"sign", b"signing",
+    b"storage", b"stripe", b"subscription", b"unseal", b"vault", b"webhook", b"accountaccess",
+    b"bearer",
 ];
 
+#[rustfmt::skip] // A list of words, not one a line.
 const PASS_OF: [&[u8]; 72] = [
     b"account", b"admin", b"api", b"app", b"archive", b"auth", b"backup", b"basic", b"bind",
     b"borg", b"cert", b"client", b"current", b"database", b"db", b"docker", b"email", b"enc",
-    b"encryption", b"ftp", b"git", b"gpg", b"host", b"http", b"https", b"imap", b"jenkins",
-    b"jira", b"kafka", b"key", b"keystore", b"ldap", b"login", b"mail", b"master", b"mongo",
-    b"mq", b"mqtt", b"my", b"mysql", b"new", b"nexus", b"old", b"p12", b"pfx", b"pg", b"postgres",
-    b"proxy", b"rabbitmq", b"redis", b"registry", b"remote", b"repo", b"restic", b"root",
-    b"sasl", b"server", b"service", b"sftp", b"smb", b"smtp", b"sonar", b"ssh", b"ssl", b"sudo",
-    b"svn", b"truststore", b"user", b"usr", b"vault", b"vnc", b"wifi",
+    b"encryption", b"ftp", b"git", b"gpg", b"host", b"http", b"https", b"imap", b"jenkins", b"jira",
+    b"kafka", b"key", b"keystore", b"ldap", b"login", b"mail", b"master", b"mongo", b"mq", b"mqtt",
+    b"my", b"mysql", b"new", b"nexus", b"old", b"p12", b"pfx", b"pg", b"postgres", b"proxy",
+    b"rabbitmq", b"redis", b"registry", b"remote", b"repo", b"restic", b"root", b"sasl", b"server",
+    b"service", b"sftp", b"smb", b"smtp", b"sonar", b"ssh", b"ssl", b"sudo", b"svn", b"truststore",
+    b"user", b"usr", b"vault", b"vnc", b"wifi",
 ];
 
 /// Last words that say the value is about a secret, not the secret. Sorted.
+#[rustfmt::skip] // A list of words, not one a line.
 const HARMLESS_HEADS: &[&[u8]] = &[
-    b"age", b"alg", b"algo", b"algorithm", b"arn", b"at", b"attempt", b"attempts", b"authentication",
-    b"backend", b"bits", b"broker", b"bytes", b"change", b"changed", b"charset", b"check",
-    b"class", b"column", b"complexity", b"count", b"counts", b"created", b"date", b"days",
+    b"age", b"alg", b"algo", b"algorithm", b"arn", b"at", b"attempt", b"attempts",
+    b"authentication", b"backend", b"bits", b"broker", b"bytes", b"change", b"changed", b"charset",
+    b"check", b"class", b"column", b"complexity", b"count", b"counts", b"created", b"date", b"days",
     b"dialog", b"dir", b"directory", b"disabled", b"enabled", b"encryptor", b"endpoint", b"engine",
     b"entropy", b"error", b"errors", b"exists", b"expiration", b"expired", b"expires", b"expiry",
     b"fail", b"failed", b"failures", b"field", b"file", b"filename", b"flag", b"form", b"format",
-    b"generator", b"handler", b"hint", b"history", b"id", b"identifier", b"ids", b"index",
-    b"input", b"interval", b"key", b"kind", b"label", b"len", b"length", b"lifetime", b"limit",
-    b"link", b"loaded", b"location", b"manager", b"max", b"message", b"method", b"min", b"mode",
-    b"module", b"name", b"names", b"offset", b"ok", b"page", b"path", b"paths", b"placeholder",
-    b"plugin", b"policy", b"present", b"prompt", b"protected", b"provider", b"quality", b"ref",
-    b"regex", b"required", b"reset", b"resets", b"retries", b"rotated", b"rotation", b"rounds",
-    b"rules", b"scheme", b"score", b"scope", b"seconds", b"secs", b"service", b"set", b"size",
-    b"source", b"state", b"status", b"store", b"strength", b"time", b"timeout", b"timestamp",
-    b"title", b"ttl", b"type", b"types", b"updated", b"uri", b"url", b"usage", b"uuid", b"valid",
-    b"validation", b"validator", b"version", b"versions", b"visible",
+    b"generator", b"handler", b"hint", b"history", b"id", b"identifier", b"ids", b"index", b"input",
+    b"interval", b"key", b"kind", b"label", b"len", b"length", b"lifetime", b"limit", b"link",
+    b"loaded", b"location", b"manager", b"max", b"message", b"method", b"min", b"mode", b"module",
+    b"name", b"names", b"offset", b"ok", b"page", b"path", b"paths", b"placeholder", b"plugin",
+    b"policy", b"present", b"prompt", b"protected", b"provider", b"quality", b"ref", b"regex",
+    b"required", b"reset", b"resets", b"retries", b"rotated", b"rotation", b"rounds", b"rules",
+    b"scheme", b"scope", b"score", b"seconds", b"secs", b"service", b"set", b"size", b"source",
+    b"state", b"status", b"store", b"strength", b"time", b"timeout", b"timestamp", b"title", b"ttl",
+    b"type", b"types", b"updated", b"uri", b"url", b"usage", b"uuid", b"valid", b"validation",
+    b"validator", b"version", b"versions", b"visible",
 ];
 
-/// Last words that leave the meaning of the ones before as it is.
+/// Last words that leave the meaning of the ones before as it is. Sorted.
+#[rustfmt::skip] // A list of words, not one a line.
+const ADDITIONS: &[&[u8]] = &[
+    b"again", b"b64", b"base", b"base64", b"clear", b"cleartext", b"confirm", b"confirmation",
+    b"confirmed", b"current", b"data", b"dev", b"digest", b"encoded", b"encrypted", b"env", b"hash",
+    b"hashed", b"hex", b"live", b"local", b"md5", b"new", b"old", b"plain", b"plaintext",
+    b"primary", b"prod", b"production", b"raw", b"repeat", b"secondary", b"sha1", b"sha256",
+    b"staging", b"str", b"string", b"test", b"text", b"val", b"value",
+];
+
 fn is_addition(word: &[u8]) -> bool {
-    matches!(
-        word,
-        b"again" | b"b64" | b"base" | b"base64" | b"clear" | b"cleartext" | b"confirm"
-            | b"confirmation" | b"confirmed" | b"current" | b"data" | b"dev" | b"digest"
-            | b"encoded" | b"encrypted" | b"hash" | b"hashed" | b"hex" | b"live" | b"local"
-            | b"md5" | b"new" | b"old" | b"plain" | b"plaintext" | b"primary" | b"prod"
-            | b"production" | b"raw" | b"repeat" | b"secondary" | b"sha1" | b"sha256"
-            | b"staging" | b"str" | b"string" | b"test" | b"text" | b"val" | b"value" | b"env"
-    ) || word.iter().all(u8::is_ascii_digit)
+    ADDITIONS.binary_search(&word).is_ok()
+        || word.iter().all(u8::is_ascii_digit)
         || (word.len() == 2 && word[0] == b'v' && word[1].is_ascii_digit())
 }
 
@@ -371,32 +357,74 @@ mod tests {
     }
 
     #[test]
-    fn harmless_heads_are_sorted_so_that_they_are_found() {
+    fn word_lists_are_sorted_so_that_they_are_found() {
         assert!(HARMLESS_HEADS.is_sorted());
+        assert!(ADDITIONS.is_sorted());
     }
 
     #[test]
     fn secret_names_are_found_in_every_spelling() {
         for name in [
-            "password", "PASSWORD", "passwd", "pwd", "dbPassword", "DB_PASSWORD", "db-password",
-            "db.password", "PGPASSWORD", "userpwd", "password2", "new_password", "passwordHash",
-            "password_confirmation", "PASSWORD_MYSQL", "db_pass", "dbpass", "keystore_pw",
+            "password",
+            "PASSWORD",
+            "passwd",
+            "pwd",
+            "dbPassword",
+            "DB_PASSWORD",
+            "db-password",
+            "db.password",
+            "PGPASSWORD",
+            "userpwd",
+            "password2",
+            "new_password",
+            "passwordHash",
+            "password_confirmation",
+            "PASSWORD_MYSQL",
+            "db_pass",
+            "dbpass",
+            "keystore_pw",
         ] {
             assert_eq!(rule(name), Some("password"), "{name}");
         }
-        for name in ["secret", "client_secret", "clientSecret", "appsecret", "SECRETS_PROD"] {
+        for name in [
+            "secret",
+            "client_secret",
+            "clientSecret",
+            "appsecret",
+            "SECRETS_PROD",
+        ] {
             assert_eq!(rule(name), Some("secret"), "{name}");
         }
         for name in [
-            "token", "access_token", "refreshToken", "HTTPToken", "authtoken", "X-Auth-Token",
-            "csrfmiddlewaretoken", "tokens",
+            "token",
+            "access_token",
+            "refreshToken",
+            "HTTPToken",
+            "authtoken",
+            "X-Auth-Token",
+            "csrfmiddlewaretoken",
+            "tokens",
         ] {
             assert_eq!(rule(name), Some("token"), "{name}");
         }
-        for name in ["api_key", "apiKey", "x-api-key", "APIKEY", "AccountKey", "aws_access_key", "SECRET_KEY_BASE"] {
+        for name in [
+            "api_key",
+            "apiKey",
+            "x-api-key",
+            "APIKEY",
+            "AccountKey",
+            "aws_access_key",
+            "SECRET_KEY_BASE",
+        ] {
             assert_eq!(rule(name), Some("api_key"), "{name}");
         }
-        for name in ["private_key", "privateKey", "PrivateKey", "PresharedKey", "wg_psk"] {
+        for name in [
+            "private_key",
+            "privateKey",
+            "PrivateKey",
+            "PresharedKey",
+            "wg_psk",
+        ] {
             assert_eq!(rule(name), Some("private_key"), "{name}");
         }
         assert_eq!(rule("authorization"), Some("authorization"));
@@ -410,12 +438,43 @@ mod tests {
     #[test]
     fn names_about_secrets_survive() {
         for name in [
-            "max_tokens_count", "author", "postcode", "tokenizer", "keyboard", "passport", "secretary",
-            "password_length", "password_changed_at", "token_type", "token_count", "token_id",
-            "secret_name", "key", "cache_key", "primary_key", "public_key", "PublicKeyToken",
-            "monkey", "bypass", "compass", "first_pass", "authority", "oauth_type", "pinned",
-            "spinning", "mapping", "status_code", "exit_code", "password_file", "session_id",
-            "access_key_id", "design", "tokens_per_second", "keycode", "keyguardActive", "signal",
+            "max_tokens_count",
+            "author",
+            "postcode",
+            "tokenizer",
+            "keyboard",
+            "passport",
+            "secretary",
+            "password_length",
+            "password_changed_at",
+            "token_type",
+            "token_count",
+            "token_id",
+            "secret_name",
+            "key",
+            "cache_key",
+            "primary_key",
+            "public_key",
+            "PublicKeyToken",
+            "monkey",
+            "bypass",
+            "compass",
+            "first_pass",
+            "authority",
+            "oauth_type",
+            "pinned",
+            "spinning",
+            "mapping",
+            "status_code",
+            "exit_code",
+            "password_file",
+            "session_id",
+            "access_key_id",
+            "design",
+            "tokens_per_second",
+            "keycode",
+            "keyguardActive",
+            "signal",
         ] {
             assert_eq!(judge(name), Verdict::Plain, "{name}");
         }

@@ -82,6 +82,8 @@ pub(crate) const RULES: [Rule; 23] = [
             "body=password%3D«{alnum:10}»%26user%3Dbob",
             "machine example.com login bob password «{alnum:10}»",
             r#"{"name":"DB_PASSWORD","value":"«{alnum:10}»"}"#,
+            "ALTER ROLE bob WITH PASSWORD '«{alnum:10}»'",
+            "SET PASSWORD FOR bob = PASSWORD('«{alnum:10}»')",
         ],
         survive: &[
             "password changed for user bob",
@@ -110,7 +112,11 @@ pub(crate) const RULES: [Rule; 23] = [
             r#"{"clientSecret": "«{alnum:24}»"}"#,
             "SECRET: «{alnum:24}»",
         ],
-        survive: &["secret_name=db/prod", "the secret was rotated", "secretary=alice"],
+        survive: &[
+            "secret_name=db/prod",
+            "the secret was rotated",
+            "secretary=alice",
+        ],
     },
     Rule {
         name: "token",
@@ -166,7 +172,10 @@ pub(crate) const RULES: [Rule; 23] = [
             "PrivateKey = «{alnum:43}=»",
             r#"{"private_key":"«{alnum:64}»"}"#,
         ],
-        survive: &["PublicKey = {alnum:43}=", "private_key_path=/etc/ssl/key.pem"],
+        survive: &[
+            "PublicKey = {alnum:43}=",
+            "private_key_path=/etc/ssl/key.pem",
+        ],
     },
     Rule {
         name: "credential",
@@ -212,13 +221,26 @@ pub(crate) const RULES: [Rule; 23] = [
     Rule {
         name: "pin",
         finds: "one-time codes and PINs by name, numbers too",
-        vanish: &["otp=«{digit:6}»", "pin: «{digit:4}»", "sms_code=«{digit:6}»"],
-        survive: &["pinned=3", "ping=12", "status_code=404", "pin=PA5", "spin=1234"],
+        vanish: &[
+            "otp=«{digit:6}»",
+            "pin: «{digit:4}»",
+            "sms_code=«{digit:6}»",
+        ],
+        survive: &[
+            "pinned=3",
+            "ping=12",
+            "status_code=404",
+            "pin=PA5",
+            "spin=1234",
+        ],
     },
     Rule {
         name: "card",
         finds: "payment card numbers with a known prefix and a valid check digit, and `cvv`",
-        vanish: &["paid with «4111{card}1111 1111 1111»", "cvv=«{digit:3}»"],
+        vanish: &[
+            "paid with «4111{gap}1111{gap}1111{gap}1111»",
+            "cvv=«{digit:3}»",
+        ],
         survive: &[
             "blk_-1608999687919862906 terminating",
             "at 1700000000000000000",
@@ -240,12 +262,19 @@ pub(crate) const RULES: [Rule; 23] = [
             "sent bearer «{alnum:32}» to host",
             r#"[("authorization", "Bearer «{alnum:32}»")]"#,
         ],
-        survive: &["the bearer of bad news", "token_type=Bearer", "Bearer authentication failed"],
+        survive: &[
+            "the bearer of bad news",
+            "token_type=Bearer",
+            "Bearer authentication failed",
+        ],
     },
     Rule {
         name: "basic_auth",
         finds: "what follows the word `Basic`, if it decodes to `user:password`",
-        vanish: &["Authorization: Basic «Ym9iOm{alnum:12}»", "got Basic «Ym9iOm{alnum:12}»"],
+        vanish: &[
+            "Authorization: Basic «{b64:bob:correct-horse}»",
+            "got Basic «{b64:bob:correct-horse}»",
+        ],
         survive: &["Basic authentication is disabled", "Basic realm=\"x\""],
     },
     Rule {
@@ -290,10 +319,12 @@ pub(crate) const RULES: [Rule; 23] = [
         finds: "passwords in SQL statements about users",
         vanish: &[
             "CREATE USER bob IDENTIFIED BY '«{alnum:10}»'",
-            "ALTER ROLE bob WITH PASSWORD '«{alnum:10}»'",
-            "SET PASSWORD FOR bob = PASSWORD('«{alnum:10}»')",
+            "CREATE USER bob IDENTIFIED WITH sha256_password BY '«{alnum:10}»'",
         ],
-        survive: &["IDENTIFIED BY RANDOM PASSWORD", "ALTER TABLE t ADD COLUMN c text"],
+        survive: &[
+            "IDENTIFIED BY RANDOM PASSWORD",
+            "ALTER TABLE t ADD COLUMN c text",
+        ],
     },
     Rule {
         name: "jwt",
@@ -305,9 +336,9 @@ pub(crate) const RULES: [Rule; 23] = [
         name: "pem_key",
         finds: "private keys as PEM blocks: whole, cut off, escaped or on one line",
         vanish: &[
-            "«-----BEGIN {word}PRIVATE KEY-----\n{alnum:64}\n{alnum:20}==\n-----END {word}PRIVATE KEY-----»\nrest",
-            r"key «-----BEGIN {word}PRIVATE KEY-----\n{alnum:64}\n-----END {word}PRIVATE KEY-----»\n rest",
-            "«-----BEGIN {word}PRIVATE KEY----- {alnum:64} {alnum:64}» and more",
+            "«-----BEGIN {pem}PRIVATE KEY-----\n{alnum:64}\n{alnum:20}==\n-----END {pem}PRIVATE KEY-----»\nrest",
+            r"key «-----BEGIN {pem}PRIVATE KEY-----\n{alnum:64}\n-----END {pem}PRIVATE KEY-----»\n rest",
+            "«-----BEGIN {pem}PRIVATE KEY----- {alnum:64} {alnum:64}» and more",
         ],
         survive: &["-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----"],
     },
@@ -330,7 +361,7 @@ pub(crate) const RULES: [Rule; 23] = [
             r"share «\\files\Users\{word}»\x",
             "path=«/home/{word}»",
             r"«C:\Users\Jane Doe»\x",
-            "/mnt«/c/Users/{word}»/x",
+            "«/mnt/c/Users/{word}»/x",
         ],
         survive: &[
             "GET https://example.com/home/alice/x",

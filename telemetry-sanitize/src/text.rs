@@ -74,12 +74,7 @@ impl<'t> Text<'t> {
 
     /// Where the run of bytes that ends at `to` starts, going no further back
     /// than `floor`.
-    pub(crate) fn run_back(
-        &self,
-        to: usize,
-        floor: usize,
-        belongs: impl Fn(u8) -> bool,
-    ) -> usize {
+    pub(crate) fn run_back(&self, to: usize, floor: usize, belongs: impl Fn(u8) -> bool) -> usize {
         if floor >= to {
             return to;
         }

@@ -50,7 +50,10 @@ impl Body {
             Self::Dotted => byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'),
             Self::Wide => {
                 byte.is_ascii_alphanumeric()
-                    || matches!(byte, b'_' | b'-' | b'.' | b'+' | b'/' | b'=' | b'~' | b'%' | b':')
+                    || matches!(
+                        byte,
+                        b'_' | b'-' | b'.' | b'+' | b'/' | b'=' | b'~' | b'%' | b':'
+                    )
             }
         }
     }

@@ -8,8 +8,10 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use super::{EXIT_FAILED, EXIT_OK, EXIT_USAGE, Global};
-use crate::config::{Config, Environment, LOCAL_CONFIG_FILE, LoadOptions, Loaded, Metrics, Search};
+use super::output::{print, say};
+use super::settings::{load, load_file, nothing_found};
+use super::{EXIT_FAILED, EXIT_OK, Global};
+use crate::config::{Config, LOCAL_CONFIG_FILE, Loaded, Metrics};
 
 /// Arguments of `config`.
 #[derive(Debug, Args)]
@@ -91,53 +93,30 @@ fn write_new(path: &Path, force: bool) -> io::Result<()> {
 }
 
 fn check(global: &Global) -> u8 {
-    let (search, loaded) = load(global);
-    if search.files.is_empty() {
-        say(&format!(
-            "{}; `sync-daemon config init` writes one",
-            nothing_found(&search)
-        ));
-        return EXIT_USAGE;
-    }
-    match loaded {
-        Some(loaded) => print(&summary(&loaded)),
-        None => EXIT_USAGE,
+    match load_file(global) {
+        Ok(loaded) => print(&summary(&loaded)),
+        Err(code) => code,
     }
 }
 
 fn show(origin: bool, global: &Global) -> u8 {
-    let (search, loaded) = load(global);
-    let Some(loaded) = loaded else {
-        return EXIT_USAGE;
+    let found = match load(global) {
+        Ok(found) => found,
+        Err(code) => return code,
     };
-    if search.files.is_empty() {
+    if found.search.files.is_empty() {
         say(&format!(
             "{}; these are the defaults",
-            nothing_found(&search)
+            nothing_found(&found.search)
         ));
     }
+    let Loaded {
+        config, origins, ..
+    } = &found.loaded;
     print(&match origin {
-        true => loaded.config.to_toml_with_origins(&loaded.origins),
-        false => loaded.config.to_toml(),
+        true => config.to_toml_with_origins(origins),
+        false => config.to_toml(),
     })
-}
-
-/// Loads as `start` would, and says what is wrong.
-fn load(global: &Global) -> (Search, Option<Loaded>) {
-    let environment = Environment::of_process();
-    let search = Search::new(&global.config, &environment);
-    let loaded = Config::load(&LoadOptions::new(search.files.clone(), environment));
-    let loaded = loaded.map_err(|errors| say(&errors.to_string())).ok();
-    (search, loaded)
-}
-
-fn nothing_found(search: &Search) -> String {
-    let places: Vec<_> = search
-        .looked_for
-        .iter()
-        .map(|path| path.display().to_string())
-        .collect();
-    format!("no configuration file; looked for {}", places.join(", "))
 }
 
 /// One line: what was read, the jobs, and what will listen or upload.
@@ -170,30 +149,11 @@ fn jobs(config: &Config) -> String {
     }
 }
 
-/// Prints data. A reader that has read enough is no failure.
-fn print(text: &str) -> u8 {
-    let mut stdout = io::stdout().lock();
-    let written = stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush());
-    match written {
-        Ok(()) => EXIT_OK,
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => EXIT_OK,
-        Err(error) => {
-            say(&format!("cannot write to standard output: {error}"));
-            EXIT_FAILED
-        }
-    }
-}
-
-/// Tells a person. Without stderr there is nobody to tell.
-fn say(text: &str) {
-    let _ = writeln!(io::stderr(), "{text}");
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::EXIT_USAGE;
     use super::*;
+    use crate::config::{Environment, LoadOptions};
 
     fn global(config: &Path) -> Global {
         Global {

@@ -287,6 +287,10 @@ fn write_summary(out: &mut impl Write, dry_run: bool, report: &Report) -> io::Re
     };
     let seconds = report.duration.as_secs_f64();
     writeln!(out, "{headline} ({seconds:.2} s)")?;
+    if report.status == Status::Failed && report.files_processed() + report.unchanged == 0 {
+        // Refused: the reason has been told, and there is nothing to count.
+        return Ok(());
+    }
     let tense = |operation: Operation| match dry_run {
         true => format!("to {}", operation.as_str()),
         false => operation.done_str().to_owned(),
@@ -367,17 +371,16 @@ mod tests {
 
     #[test]
     fn summary_names_exceptions_only_when_there_are_some() {
-        let mut report = Report::refused(
-            "x".into(),
-            crate::error_type::ErrorType::SourceMissing,
-            "gone".into(),
-        );
+        let missing = crate::error_type::ErrorType::SourceMissing;
+        let mut report = Report::refused("x".into(), missing, "gone".into());
         let text = |report: &Report| {
             let mut out = Vec::new();
             write_summary(&mut out, false, report).expect("a vector takes everything");
             String::from_utf8(out).expect("text")
         };
         assert!(text(&report).starts_with("Failed"));
+        assert!(!text(&report).contains("unchanged"));
+        report.unchanged = 1;
         assert!(!text(&report).contains("vanished"));
         report.vanished = 1234;
         assert!(text(&report).contains("1,234"));

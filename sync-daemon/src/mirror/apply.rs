@@ -3,7 +3,7 @@
 //! One thread leads: it walks the plan with the handles of the way open, makes directories, and
 //! hands out what is in them to workers. The order is:
 //!
-//! 1. remove directories where a file is to be;
+//! 1. sweep what a crash left behind, and remove directories where a file is to be;
 //! 2. make directories, copy files and links;
 //! 3. delete, so that what was renamed in the source is never missing from the destination;
 //! 4. copy again what did not fit before the deletions made room;
@@ -33,8 +33,8 @@ use crate::error_type::ErrorType;
 const OWNER_ALL: u32 = 0o700;
 const QUEUED_JOBS: usize = 64;
 
-/// How much one job takes, so that many small files cost few hand-overs, and a few large ones are
-/// still spread over the workers.
+/// How much one job takes: so much that workers seldom meet in one directory, where they would wait
+/// for each other, and so little that a few large files are still spread over them.
 #[derive(Debug, Clone, Copy)]
 struct JobSize {
     steps: usize,
@@ -42,8 +42,8 @@ struct JobSize {
 }
 
 const JOB_SIZE: JobSize = JobSize {
-    steps: 32,
-    bytes: 4 * 1024 * 1024,
+    steps: 128,
+    bytes: 8 * 1024 * 1024,
 };
 /// With [`Durability::Batch`] each job is a batch, and flushing is dear.
 const BATCH_SIZE: JobSize = JobSize {
@@ -110,13 +110,18 @@ struct Job {
 /// Which of the steps are meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Task {
+    Sweep,
     Copy { may_postpone: bool },
     Remove,
 }
 
 impl Task {
     fn includes(self, step: &Step) -> bool {
-        step.action.removes() == (self == Self::Remove)
+        match step.action {
+            Action::Sweep => self == Self::Sweep,
+            Action::Delete => self == Self::Remove,
+            _ => matches!(self, Self::Copy { .. }),
+        }
     }
 }
 
@@ -142,6 +147,7 @@ struct Lead<'a> {
 
 impl<'a> Lead<'a> {
     fn run(mut self) {
+        self.sweep();
         self.remove(|side| side == Side::DestinationOnly { in_the_way: true });
         self.build();
         self.shared.jobs.wait_until_idle();
@@ -171,6 +177,14 @@ impl<'a> Lead<'a> {
     fn fail(&self, number: u32, failure: Failure) {
         let path = self.shared.plan.path_of(number);
         self.shared.run.tally.failed(&path, failure);
+    }
+
+    /// Removes unfinished files first of all: they take room.
+    fn sweep(&mut self) {
+        for number in self.numbers() {
+            let directory = self.directory(number);
+            self.hand_out(number, 0..directory.steps.len(), Task::Sweep);
+        }
     }
 
     /// Makes the directories of the source, and hands out what is to be copied into them.
@@ -261,7 +275,7 @@ impl<'a> Lead<'a> {
             }
         };
         let source = match task {
-            Task::Remove => None,
+            Task::Sweep | Task::Remove => None,
             Task::Copy { .. } => match self.source.open(number) {
                 Ok(handle) => Some(handle),
                 Err(errno) => {

@@ -13,7 +13,7 @@ use rustix::io::Errno;
 
 use super::dirs;
 use super::failure::Failure;
-use super::metadata::{Kind, Metadata, Mtime, mode_of};
+use super::metadata::{Kind, Metadata, Mtime, Preserved, mode_of};
 use super::options::Durability;
 use super::run::Run;
 use super::temporary;
@@ -110,7 +110,7 @@ impl<'r> Copier<'r> {
         let source = open_source(place)?;
         let first = regular_file(&source)?;
         wait_until_settled(first.mtime);
-        let create_mode = self.create_mode(&first);
+        let create_mode = mode_of(self.run.preserved.create_mode(&first));
         let (temporary, handle) = Temporary::file(place.destination, create_mode)?;
         let mut bytes = self.copy_content(&source, &handle, &first)?;
         let mut before = first;
@@ -217,16 +217,6 @@ impl<'r> Copier<'r> {
             .map_err(|errno| Failure::writing("change the time", errno))
     }
 
-    fn create_mode(&self, source: &Metadata) -> Mode {
-        if self.run.preserved.permissions {
-            // Nobody else reads it before it has its own mode.
-            Mode::RUSR | Mode::WUSR
-        } else {
-            // The kernel takes the umask off.
-            mode_of(source.mode & 0o777)
-        }
-    }
-
     fn finish_file(
         &self,
         place: Place<'_>,
@@ -236,13 +226,7 @@ impl<'r> Copier<'r> {
     ) -> Result<(), Failure> {
         let preserved = &self.run.preserved;
         if preserved.permissions {
-            let owner = preserved.owner(source).map(Uid::from_raw);
-            let group = preserved.group(source).map(Gid::from_raw);
-            if owner.is_some() || group.is_some() {
-                rustix::fs::fchown(copy, owner, group)
-                    .map_err(|errno| Failure::writing("change the owner", errno))?;
-            }
-            change_open_mode(copy, source.mode)?;
+            set_permissions(preserved, copy, source)?;
         } else if let Ok(replaced) = dirs::stat(place.destination, place.name)
             && replaced.kind == Kind::File
         {
@@ -439,6 +423,29 @@ fn wait_until_settled(mtime: Mtime) {
     {
         std::thread::sleep(CLOCK_TICK - age);
     }
+}
+
+/// Gives an open copy its owner and mode, as far as they are not right already: looking costs much
+/// less than writing the same again.
+fn set_permissions(
+    preserved: &Preserved,
+    copy: &OwnedFd,
+    source: &Metadata,
+) -> Result<(), Failure> {
+    let created =
+        dirs::stat_open(copy).map_err(|errno| Failure::writing("look at the copy", errno))?;
+    let same_owner = preserved.same_owner(source, &created);
+    if !same_owner {
+        let owner = preserved.owner(source).map(Uid::from_raw);
+        let group = preserved.group(source).map(Gid::from_raw);
+        rustix::fs::fchown(copy, owner, group)
+            .map_err(|errno| Failure::writing("change the owner", errno))?;
+    }
+    // Changing the owner may clear bits of the mode.
+    if !same_owner || created.mode != source.mode {
+        change_open_mode(copy, source.mode)?;
+    }
+    Ok(())
 }
 
 fn change_open_mode(handle: &OwnedFd, mode: u32) -> Result<(), Failure> {

@@ -114,6 +114,8 @@ pub(super) struct Preserved {
     pub(super) permissions: bool,
     pub(super) timestamps: bool,
     pub(super) is_root: bool,
+    user: u32,
+    group: u32,
     /// The groups that an ordinary user may give a file to.
     groups: Vec<u32>,
 }
@@ -126,11 +128,15 @@ impl Preserved {
             .into_iter()
             .map(rustix::fs::Gid::as_raw)
             .collect();
-        groups.push(process::getegid().as_raw());
+        let user = process::geteuid();
+        let group = process::getegid().as_raw();
+        groups.push(group);
         Self {
             permissions: options.preserve_permissions,
             timestamps: options.preserve_timestamps,
-            is_root: process::geteuid().is_root(),
+            is_root: user.is_root(),
+            user: user.as_raw(),
+            group,
             groups,
         }
     }
@@ -144,6 +150,20 @@ impl Preserved {
     pub(super) fn group(&self, source: &Metadata) -> Option<u32> {
         let may = self.is_root || self.groups.contains(&source.gid);
         (self.permissions && may).then_some(source.gid)
+    }
+
+    /// The mode in which a file is created that is to become a copy of `source`.
+    ///
+    /// If it will be ours anyway, it can have its mode from the start, which saves changing it.
+    /// Otherwise nobody else reads it before it has its owner. Without `permissions` the mode less
+    /// the umask, which the kernel takes off, is the final one.
+    pub(super) fn create_mode(&self, source: &Metadata) -> u32 {
+        let will_be_ours = source.uid == self.user && source.gid == self.group;
+        if !self.permissions || will_be_ours {
+            source.mode & 0o777
+        } else {
+            0o600
+        }
     }
 
     /// Whether owner and group are as they should be.

@@ -120,11 +120,6 @@ impl Action {
             Self::Sweep => None,
         }
     }
-
-    /// Whether it is done in the last stage, after everything was copied.
-    pub(super) fn removes(self) -> bool {
-        matches!(self, Self::Delete | Self::Sweep)
-    }
 }
 
 impl Directory {

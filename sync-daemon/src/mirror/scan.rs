@@ -7,6 +7,7 @@
 use std::ffi::OsStr;
 use std::iter::Peekable;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -443,7 +444,6 @@ impl Merge<'_> {
     }
 
     fn is_excluded(&self, name: &OsStr, kind: Kind) -> bool {
-        use std::os::unix::ffi::OsStrExt;
         let options = self.walk.run.options;
         if options.ignore_hidden && name.as_bytes().starts_with(b".") {
             return true;
@@ -454,6 +454,11 @@ impl Merge<'_> {
                 .excludes(&self.visit.path.join(name), kind == Kind::Directory)
     }
 
+    /// Whether the filters keep an entry of the destination from being removed.
+    fn is_protected(&self, name: &OsStr, kind: Kind) -> bool {
+        !self.walk.run.options.delete_excluded && self.is_excluded(name, kind)
+    }
+
     /// A name that is not, or not to be, in the source.
     fn only_in_destination(&mut self, name: &OsStr, kind: Kind) {
         let options = self.walk.run.options;
@@ -461,8 +466,7 @@ impl Merge<'_> {
             self.step(name, Action::Sweep, 0);
             return;
         }
-        let is_protected = !options.delete_excluded && self.is_excluded(name, kind);
-        if is_protected || !options.delete {
+        if !options.delete || self.is_protected(name, kind) {
             self.found.keeps_something = true;
         } else if kind == Kind::Directory {
             let in_the_way = matches!(self.visit.side, Side::DestinationOnly { in_the_way: true });
@@ -515,6 +519,12 @@ impl Merge<'_> {
         }
         let (side, change) = match destination {
             Some(Kind::Directory) => (Side::Both, Change::None),
+            Some(kind) if self.is_protected(name, kind) => {
+                let message = "a directory is to take the place of an excluded file; \
+                               remove the file, or exclude the directory too";
+                self.fail(name, Failure::new(ErrorType::Write, message));
+                return;
+            }
             Some(_) => (Side::SourceOnly, Change::Replace),
             None => (Side::SourceOnly, Change::Create),
         };
@@ -581,9 +591,7 @@ impl Merge<'_> {
     /// A directory stands where a file or a link is to be. Without `delete` only an empty one is
     /// removed, when the file is ready.
     fn make_way(&mut self, name: &OsStr) {
-        let options = self.walk.run.options;
-        let is_protected = !options.delete_excluded && self.is_excluded(name, Kind::Directory);
-        if options.delete && !is_protected {
+        if self.walk.run.options.delete && !self.is_protected(name, Kind::Directory) {
             let side = Side::DestinationOnly { in_the_way: true };
             self.child(name, side, Change::None, None);
         }

@@ -62,7 +62,7 @@ impl Tally {
         if tracing::enabled!(tracing::Level::DEBUG) {
             let path = escape_path(&path());
             let operation = operation.done_str();
-            tracing::debug!(%path, operation, bytes, "{operation}");
+            tracing::debug!(%path, operation, bytes, "entry synced");
         }
     }
 
@@ -86,7 +86,7 @@ impl Tally {
             bytes = 0_u64,
             error_type = failure.error_type.as_str(),
             error = failure.message,
-            "failed"
+            "entry failed"
         );
         self.note(path, failure);
     }
@@ -109,7 +109,7 @@ impl Tally {
     pub(super) fn vanished(&self, path: &Path) {
         self.vanished.fetch_add(1, Ordering::Relaxed);
         if tracing::enabled!(tracing::Level::DEBUG) {
-            tracing::debug!(path = %escape_path(path), operation = "vanished", bytes = 0_u64, "vanished");
+            tracing::debug!(path = %escape_path(path), operation = "vanished", bytes = 0_u64, "entry vanished");
         }
     }
 

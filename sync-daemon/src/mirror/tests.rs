@@ -797,3 +797,150 @@ fn special_files_are_skipped_and_counted() {
     assert_eq!((report.status, report.skipped), (Status::Success, 1));
     assert!(!fixture.destination.join("fifo").exists());
 }
+
+#[test]
+fn excluded_file_in_the_place_of_a_directory_stays_and_is_reported() {
+    let fixture = Fixture::new();
+    fs::create_dir(fixture.source.join("a")).expect("mkdir");
+    write(&fixture.destination.join("a"), "precious");
+    let options = Options {
+        filter: Filter::parse(["a", "!a/"]).expect("valid"),
+        ..deleting()
+    };
+    let report = fixture.run(&options);
+    assert_eq!((report.status, report.failed), (Status::Partial, 1));
+    assert_eq!(read(&fixture.destination.join("a")), "precious");
+}
+
+/// Appends to a file while it is copied, so many times.
+struct Appending<'a> {
+    file: &'a Path,
+    times: Mutex<u32>,
+}
+
+impl Observer for Appending<'_> {
+    fn bytes_written(&self, _: u64) {
+        let mut times = self.times.lock().expect("lock");
+        if *times > 0 {
+            *times -= 1;
+            let mut file = fs::File::options()
+                .append(true)
+                .open(self.file)
+                .expect("open");
+            std::io::Write::write_all(&mut file, b"more").expect("append");
+        }
+    }
+}
+
+#[test]
+fn file_that_changes_once_while_it_is_copied_is_copied_again() {
+    let fixture = Fixture::new();
+    let file = fixture.source.join("log");
+    write(&file, &"x".repeat(1 << 20));
+    let times = Mutex::new(1);
+    let append = Appending { file: &file, times };
+    let report = fixture.run_observed(&deleting(), &append);
+    assert_eq!((report.status, report.created), (Status::Success, 1));
+    assert_eq!(snapshot(&fixture.source), snapshot(&fixture.destination));
+}
+
+#[test]
+fn file_that_keeps_changing_is_reported_and_repaired_by_the_next_run() {
+    let fixture = Fixture::new();
+    let file = fixture.source.join("log");
+    write(&file, &"x".repeat(1 << 20));
+    let times = Mutex::new(u32::MAX);
+    let append = Appending { file: &file, times };
+    let report = fixture.run_observed(&deleting(), &append);
+    assert_eq!((report.status, report.failed), (Status::Partial, 1));
+    assert_eq!(report.error_type(), Some(ErrorType::Changed));
+    let mtime = |path: &Path| fs::metadata(path).expect("stat").modified().expect("mtime");
+    assert!(mtime(&fixture.destination.join("log")) < mtime(&file));
+    assert_eq!(fixture.run(&deleting()).updated, 1);
+    assert_eq!(snapshot(&fixture.source), snapshot(&fixture.destination));
+}
+
+#[test]
+fn nothing_is_deleted_below_a_source_directory_that_cannot_be_listed() {
+    if rustix::process::geteuid().is_root() {
+        // Root can list every directory.
+        return;
+    }
+    let fixture = Fixture::new();
+    for root in [&fixture.source, &fixture.destination] {
+        fs::create_dir(root.join("closed")).expect("mkdir");
+    }
+    write(&fixture.destination.join("closed/keep"), "1");
+    write(&fixture.destination.join("extra"), "1");
+    set_mode(&fixture.source.join("closed"), 0o300);
+    let report = fixture.run(&deleting());
+    assert_eq!((report.status, report.deleted), (Status::Partial, 1));
+    assert_eq!(report.error_type(), Some(ErrorType::SourceUnreadable));
+    set_mode(&fixture.source.join("closed"), 0o700);
+    set_mode(&fixture.destination.join("closed"), 0o700);
+    assert!(fixture.destination.join("closed/keep").exists());
+}
+
+/// Collects events as `span: message path operation`.
+#[derive(Clone, Default)]
+struct Log(std::sync::Arc<Mutex<Vec<String>>>);
+
+impl<S> tracing_subscriber::Layer<S> for Log
+where
+    S: tracing::Subscriber + for<'l> tracing_subscriber::registry::LookupSpan<'l>,
+{
+    fn on_event(
+        &self,
+        event: &tracing::Event<'_>,
+        context: tracing_subscriber::layer::Context<'_, S>,
+    ) {
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        let spans = context.event_scope(event).into_iter().flatten();
+        let names: Vec<_> = spans.map(|span| span.name()).collect();
+        let line = format!(
+            "{} {} {}",
+            names.join("<"),
+            event.metadata().level(),
+            fields.0
+        );
+        self.0.lock().expect("lock").push(line);
+    }
+}
+
+#[derive(Default)]
+struct Fields(String);
+
+impl tracing::field::Visit for Fields {
+    fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+        self.0.push_str(&format!("{}={value:?};", field.name()));
+    }
+}
+
+#[test]
+fn each_entry_is_one_debug_event_inside_the_span_of_the_job() {
+    use tracing_subscriber::layer::SubscriberExt;
+    let fixture = Fixture::new();
+    write(&fixture.source.join("new\nline"), "12");
+    write(&fixture.destination.join("old"), "1");
+    let log = Log::default();
+    // While there is only one subscriber, tracing asks that of the current thread whether a
+    // callsite is of interest; a test beside this one has none, and would switch it off for all.
+    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
+    let subscriber = tracing_subscriber::registry().with(log.clone());
+    tracing::subscriber::with_default(subscriber, || {
+        let job = tracing::info_span!("job");
+        job.in_scope(|| fixture.run(&deleting()));
+    });
+    let lines = log.0.lock().expect("lock").clone();
+    let debug: Vec<_> = lines.iter().filter(|line| line.contains("DEBUG")).collect();
+    assert_eq!(debug.len(), 2, "{lines:#?}");
+    let created =
+        "apply<job DEBUG message=entry synced;path=new\\nline;operation=\"created\";bytes=2;";
+    let deleted = "apply<job DEBUG message=entry synced;path=old;operation=\"deleted\";bytes=0;";
+    assert_eq!(debug, [created, deleted]);
+    let looked_at = lines
+        .iter()
+        .filter(|line| line.starts_with("scan<job TRACE"));
+    assert_eq!(looked_at.count(), 1);
+}

@@ -18,11 +18,6 @@ pub(super) fn open(settings: &config::Telemetry) -> Result<Box<dyn Sink>, FileEr
 fn file_config(settings: &config::Telemetry) -> FileConfig {
     FileConfig {
         path: settings.log_file_path.clone(),
-        format: if settings.json_logging {
-            telemetry_file::Format::Json
-        } else {
-            telemetry_file::Format::Pretty
-        },
         rotation: rotation(&settings.log_rotation),
         sync: match settings.file_sync {
             config::FileSync::Never => telemetry_file::FileSync::Never,

@@ -142,6 +142,11 @@ impl Telemetry {
             metrics::show_accounts(recorder, Arc::clone(&pipeline));
         }
         install(setup, Arc::clone(&pipeline))?;
+        tracing::debug!(
+            sinks = names(&*pipeline).join(", "),
+            queue_capacity = settings.queue_capacity,
+            "telemetry pipeline started"
+        );
         for note in &notes {
             tracing::warn!("{note}");
         }
@@ -212,6 +217,14 @@ impl Accounts {
         }
         stats
     }
+}
+
+/// The sinks of a pipeline by name, in its order.
+fn names(pipeline: &dyn Sink) -> Vec<String> {
+    let mut stats = Vec::new();
+    pipeline.stats(&mut stats);
+    let names = stats.into_iter().map(|stats| stats.name.into_owned());
+    names.collect()
 }
 
 fn install(setup: &Setup<'_>, pipeline: Arc<Queue>) -> Result<(), TelemetryError> {

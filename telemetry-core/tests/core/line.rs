@@ -13,8 +13,18 @@ fn keys_come_in_the_order_of_the_contract() {
     let outside = raw_line_of(|| tracing::info!(a = 1, "text"));
     let inside = raw_line_of(|| tracing::info_span!("s").in_scope(|| tracing::info!("text")));
     let mut expected = vec![
-        "timestamp", "level", "target", "message", "fields", "spans", "module_path", "file",
-        "line", "daemon_id", "session_id", "seq",
+        "timestamp",
+        "level",
+        "target",
+        "message",
+        "fields",
+        "spans",
+        "module_path",
+        "file",
+        "line",
+        "daemon_id",
+        "session_id",
+        "seq",
     ];
     assert_eq!(keys_in_order(&inside), expected);
     expected.retain(|key| *key != "spans");
@@ -45,7 +55,12 @@ fn a_line_says_who_what_and_where() {
 
 #[test]
 fn the_time_is_utc_in_microseconds_and_now() {
-    let micros = || SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_micros();
+    let micros = || {
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .expect("after 1970")
+            .as_micros()
+    };
     let before = micros();
     let line = line_of(|| tracing::info!("now"));
     let after = micros();
@@ -114,7 +129,8 @@ fn names_are_escaped_like_text() {
 
 #[test]
 fn hostile_text_stays_text() {
-    let hostile = "\" , \"level\":\"FAKE\" \\ \u{0}\u{1}\u{7f}\u{9b}\r\n\t\x1b[31mred\u{2028}\u{fffd}";
+    let hostile =
+        "\" , \"level\":\"FAKE\" \\ \u{0}\u{1}\u{7f}\u{9b}\r\n\t\x1b[31mred\u{2028}\u{fffd}";
     let line = line_of(|| {
         tracing::info_span!("s", hostile).in_scope(|| tracing::info!(hostile, "{hostile}"));
     });

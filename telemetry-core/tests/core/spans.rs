@@ -91,7 +91,10 @@ fn a_field_recorded_on_a_parent_reaches_the_children_that_live() {
 #[test]
 fn a_span_entered_again_between_others_is_told_apart() {
     let lines = lines_of(|| {
-        let (a, b) = (tracing::info_span!("s", n = 1), tracing::info_span!("s", n = 2));
+        let (a, b) = (
+            tracing::info_span!("s", n = 1),
+            tracing::info_span!("s", n = 2),
+        );
         for span in [&a, &b, &a] {
             span.in_scope(|| tracing::info!("here"));
         }
@@ -128,7 +131,10 @@ fn a_span_is_followed_to_another_thread() {
             });
         });
     });
-    assert_eq!(line["spans"], json!([{"name": "moved", "fields": {"n": 1}}]));
+    assert_eq!(
+        line["spans"],
+        json!([{"name": "moved", "fields": {"n": 1}}])
+    );
 }
 
 #[test]
@@ -136,7 +142,13 @@ fn all_text_of_a_span_stays_within_the_limit() {
     let long = "z".repeat(60_000);
     let line = line_of(|| {
         let span = tracing::info_span!(
-            "s", a = Empty, b = Empty, c = Empty, d = Empty, e = Empty, f = Empty
+            "s",
+            a = Empty,
+            b = Empty,
+            c = Empty,
+            d = Empty,
+            e = Empty,
+            f = Empty
         );
         for name in ["a", "b", "c", "d", "e", "f", "a"] {
             span.record(name, &long);
@@ -144,7 +156,21 @@ fn all_text_of_a_span_stays_within_the_limit() {
         span.in_scope(|| tracing::info!("x"));
     });
     let fields = line["spans"][0]["fields"].as_object().expect("an object");
-    let bytes: usize = fields.values().filter_map(Value::as_str).map(str::len).sum();
+    let bytes: usize = fields
+        .values()
+        .filter_map(Value::as_str)
+        .map(str::len)
+        .sum();
     assert!(bytes < MAX_TEXT_BYTES + 1_000, "{bytes} bytes");
     assert_eq!(fields["f"], "…[cut, 60000 bytes in all]");
+}
+
+#[test]
+fn a_field_called_message_is_an_ordinary_field_of_a_span() {
+    let line = line_of(|| {
+        tracing::info_span!("s", message = "own", n = 1).in_scope(|| tracing::info!("text"));
+    });
+    let expected = json!([{"name": "s", "fields": {"message": "own", "n": 1}}]);
+    assert_eq!(line["spans"], expected);
+    assert_eq!(line["message"], "text");
 }

@@ -7,53 +7,52 @@ use std::time::{Duration, Instant};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 use telemetry_core::{
-    Capture, Identity, LossReason, Losses, MemorySink, Numbered, Record, Sink, SinkError,
-    SinkStats,
+    Capture, Identity, LossReason, Losses, MemorySink, Numbered, Record, Sink, SinkError, SinkStats,
 };
 use tracing::Dispatch;
 use tracing_subscriber::layer::SubscriberExt as _;
 
 /// Long enough for a busy machine; reached only by a test that fails.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A subscriber that captures everything for `sink`.
-pub fn dispatch_to(sink: impl Sink + 'static) -> Dispatch {
+pub(crate) fn dispatch_to(sink: impl Sink + 'static) -> Dispatch {
     let identity = Identity::new(uuid::Uuid::new_v4());
     Dispatch::new(tracing_subscriber::registry().with(Capture::new(identity, sink)))
 }
 
 /// Runs `emit` with its events captured for `sink`.
-pub fn captured_by(sink: impl Sink + 'static, emit: impl FnOnce()) {
+pub(crate) fn captured_by(sink: impl Sink + 'static, emit: impl FnOnce()) {
     tracing::dispatcher::with_default(&dispatch_to(sink), emit);
 }
 
 /// The lines of what `emit` emits.
-pub fn raw_lines_of(emit: impl FnOnce()) -> Vec<String> {
+pub(crate) fn raw_lines_of(emit: impl FnOnce()) -> Vec<String> {
     let memory = MemorySink::new();
     captured_by(Numbered::new(memory.clone()), emit);
     memory.lines()
 }
 
 /// The only line of what `emit` emits.
-pub fn raw_line_of(emit: impl FnOnce()) -> String {
+pub(crate) fn raw_line_of(emit: impl FnOnce()) -> String {
     let mut lines = raw_lines_of(emit);
     assert_eq!(lines.len(), 1, "one event is one line: {lines:?}");
     lines.remove(0)
 }
 
 /// The same, parsed strictly.
-pub fn line_of(emit: impl FnOnce()) -> Value {
+pub(crate) fn line_of(emit: impl FnOnce()) -> Value {
     parse(&raw_line_of(emit))
 }
 
 /// The same, all of them.
-pub fn lines_of(emit: impl FnOnce()) -> Vec<Value> {
+pub(crate) fn lines_of(emit: impl FnOnce()) -> Vec<Value> {
     raw_lines_of(emit).iter().map(|line| parse(line)).collect()
 }
 
 /// Parses a line: one object, no key twice in any object, no line break.
 #[track_caller]
-pub fn parse(line: &str) -> Value {
+pub(crate) fn parse(line: &str) -> Value {
     assert!(!line.contains(['\n', '\r']), "a line break in {line:?}");
     let node: Strict = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
     assert!(node.0.is_object(), "not an object: {line}");
@@ -61,7 +60,7 @@ pub fn parse(line: &str) -> Value {
 }
 
 /// The keys of the line in their order.
-pub fn keys_in_order(line: &str) -> Vec<String> {
+pub(crate) fn keys_in_order(line: &str) -> Vec<String> {
     struct Keys(Vec<String>);
     impl<'de> Deserialize<'de> for Keys {
         fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
@@ -134,7 +133,7 @@ impl<'de> Deserialize<'de> for Strict {
 
 /// Polls until `condition` holds.
 #[track_caller]
-pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !condition() {
         assert!(Instant::now() < deadline, "waited in vain: {what}");
@@ -143,12 +142,12 @@ pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
 }
 
 /// The accounts of a sink itself, without those behind it.
-pub fn stats_of(sink: &dyn Sink) -> SinkStats {
+pub(crate) fn stats_of(sink: &dyn Sink) -> SinkStats {
     all_stats_of(sink).remove(0)
 }
 
 /// The accounts of a sink and of those behind it.
-pub fn all_stats_of(sink: &dyn Sink) -> Vec<SinkStats> {
+pub(crate) fn all_stats_of(sink: &dyn Sink) -> Vec<SinkStats> {
     let mut stats = Vec::new();
     sink.stats(&mut stats);
     stats
@@ -156,19 +155,19 @@ pub fn all_stats_of(sink: &dyn Sink) -> Vec<SinkStats> {
 
 /// Asserts the law of the contract, and that the losses add up.
 #[track_caller]
-pub fn assert_law(stats: &SinkStats) {
+pub(crate) fn assert_law(stats: &SinkStats) {
     let outcomes = stats.delivered + stats.dropped + stats.rejected + stats.pending;
     assert_eq!(stats.accepted, outcomes, "the law: {stats:?}");
     assert_eq!(stats.lost.total(), stats.dropped + stats.rejected);
 }
 
-pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A sink that hangs in `write` until it is opened; a clone is another handle.
 #[derive(Clone, Default)]
-pub struct Gate(Arc<GateInner>);
+pub(crate) struct Gate(Arc<GateInner>);
 
 #[derive(Default)]
 struct GateInner {
@@ -184,17 +183,17 @@ struct GateState {
 }
 
 impl Gate {
-    pub fn closed() -> Self {
+    pub(crate) fn closed() -> Self {
         Self::default()
     }
 
-    pub fn open(&self) {
+    pub(crate) fn open(&self) {
         lock(&self.0.state).is_open = true;
         self.0.changed.notify_all();
     }
 
     /// Waits until the sink hangs in its first `write`.
-    pub fn wait_until_entered(&self) {
+    pub(crate) fn wait_until_entered(&self) {
         let state = lock(&self.0.state);
         let waited = self
             .0
@@ -205,7 +204,7 @@ impl Gate {
         drop(state);
     }
 
-    pub fn lines(&self) -> Vec<Value> {
+    pub(crate) fn lines(&self) -> Vec<Value> {
         let state = lock(&self.0.state);
         state.lines.iter().map(|line| parse(line)).collect()
     }
@@ -237,7 +236,7 @@ impl Sink for Gate {
 
 /// A sink that panics on every seventh record and fails on every third.
 #[derive(Default)]
-pub struct Moody(Mutex<Moods>);
+pub(crate) struct Moody(Mutex<Moods>);
 
 #[derive(Default)]
 struct Moods {
@@ -279,7 +278,7 @@ impl Sink for Moody {
 }
 
 /// The sum of losses of one reason over all levels.
-pub fn lost_for(lost: &Losses, reason: LossReason) -> u64 {
+pub(crate) fn lost_for(lost: &Losses, reason: LossReason) -> u64 {
     lost.iter()
         .filter(|&(why, _, _)| why == reason)
         .map(|(_, _, count)| count)

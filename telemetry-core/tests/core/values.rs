@@ -19,8 +19,7 @@ fn integers_keep_sign_and_range() {
             zero = 0
         );
     });
-    let expected =
-        json!({"low": i64::MIN, "high": u64::MAX, "small": -1, "size": 7, "zero": 0});
+    let expected = json!({"low": i64::MIN, "high": u64::MAX, "small": -1, "size": 7, "zero": 0});
     assert_eq!(line["fields"], expected);
 }
 
@@ -48,7 +47,11 @@ fn floats_are_numbers_and_non_finite_ones_are_text() {
     assert_eq!(fields["half"], 0.5);
     assert!(fields["whole"].is_f64(), "a whole float stays a float");
     assert_eq!(fields["tiny"], f64::MIN_POSITIVE);
-    assert!(fields["minus_zero"].as_f64().is_some_and(f64::is_sign_negative));
+    assert!(
+        fields["minus_zero"]
+            .as_f64()
+            .is_some_and(f64::is_sign_negative)
+    );
     assert_eq!(fields["nan"], "NaN");
     assert_eq!(fields["up"], "inf");
     assert_eq!(fields["down"], "-inf");
@@ -167,7 +170,14 @@ fn many_long_values_share_the_limit_of_the_event() {
     let long = "y".repeat(MAX_VALUE_BYTES);
     let line = raw_line_of(|| {
         tracing::info!(
-            a = long, b = long, c = long, d = long, e = long, f = long, g = 1, "short"
+            a = long,
+            b = long,
+            c = long,
+            d = long,
+            e = long,
+            f = long,
+            g = 1,
+            "short"
         );
     });
     assert!(line.len() < MAX_TEXT_BYTES + 1_000, "{} bytes", line.len());

@@ -30,10 +30,7 @@ pub(crate) enum Message {
     /// Answer when everything before is as durable as it gets.
     Flush(Sender<()>),
     /// Deliver until then, stop, and answer.
-    Close {
-        until: Instant,
-        done: Sender<()>,
-    },
+    Close { until: Instant, done: Sender<()> },
 }
 
 /// Some records.

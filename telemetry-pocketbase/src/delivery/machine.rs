@@ -496,13 +496,7 @@ impl Machine {
         }
     }
 
-    fn split(
-        &mut self,
-        now: Time,
-        rest: Piece,
-        at_most: Option<usize>,
-        actions: &mut Vec<Action>,
-    ) {
+    fn split(&mut self, now: Time, rest: Piece, at_most: Option<usize>, actions: &mut Vec<Action>) {
         if rest.len() == 1 {
             self.pieces.push_front(rest);
             let reason = "the destination finds one record too many".to_owned();
@@ -584,13 +578,7 @@ impl Machine {
         self.give_up_draining(actions);
     }
 
-    fn opened(
-        &mut self,
-        now: Time,
-        open_for: Duration,
-        reason: String,
-        actions: &mut Vec<Action>,
-    ) {
+    fn opened(&mut self, now: Time, open_for: Duration, reason: String, actions: &mut Vec<Action>) {
         self.rest(now + open_for);
         actions.push(Action::RememberBreaker(true));
         let notice = Notice::BreakerOpened {
@@ -680,9 +668,7 @@ impl Machine {
         };
         match self.phase {
             Phase::Finished => false,
-            Phase::Idle => {
-                now >= until || (self.holdings.is_empty() && !self.holdings_are_stale)
-            }
+            Phase::Idle => now >= until || (self.holdings.is_empty() && !self.holdings_are_stale),
             // An open breaker or a long backoff would outlast the deadline.
             Phase::Resting { until: awake } => {
                 now >= until || awake >= until || self.pieces.is_empty()

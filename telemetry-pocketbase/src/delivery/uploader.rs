@@ -11,6 +11,7 @@ use std::time::Duration;
 use crossbeam_channel::Sender;
 use telemetry_core::{Health, LossReason, complain, level_index};
 
+use super::breaker::BreakerState;
 use super::dead_letters::DeadLetters;
 use super::destination::{Answer, Batch};
 use super::intake::{Chunk, Intake};
@@ -18,7 +19,6 @@ use super::ledger::Ledger;
 use super::machine::{Action, Event, Item, Machine, Notice, Policy, Time};
 use super::record::{Fresh, Stored};
 use super::spool::{ByLevel, Holdings, Spool, SpoolError};
-use super::breaker::BreakerState;
 
 /// What has arrived is durable after this long at the latest.
 pub(crate) const COMMIT_INTERVAL: Duration = Duration::from_millis(200);
@@ -256,10 +256,7 @@ impl Uploader {
     }
 
     /// Chunks for one transaction: at least one, at most what the spool wants.
-    fn next_part(
-        &self,
-        staged: &mut std::iter::Peekable<std::vec::IntoIter<Chunk>>,
-    ) -> Vec<Chunk> {
+    fn next_part(&self, staged: &mut std::iter::Peekable<std::vec::IntoIter<Chunk>>) -> Vec<Chunk> {
         let limit = self
             .spool
             .as_ref()
@@ -298,7 +295,9 @@ impl Uploader {
             match newest {
                 Some(key) if !spool.is_durable() => self.deliveries.push((key, done)),
                 // Nobody waiting any more is no error.
-                _ => drop(done.try_send(())),
+                _ => {
+                    let _ = done.try_send(());
+                }
             }
         }
     }
@@ -308,7 +307,7 @@ impl Uploader {
         self.deliveries.retain(|(key, done)| {
             let still_there = first.is_some_and(|first| first <= *key);
             if !still_there {
-                drop(done.try_send(()));
+                let _ = done.try_send(());
             }
             still_there
         });
@@ -385,8 +384,10 @@ impl Uploader {
     }
 
     fn send(&mut self, keys: &[u64], resent: bool) {
-        let records: Vec<Arc<Stored>> =
-            keys.iter().filter_map(|&key| self.find(key).cloned()).collect();
+        let records: Vec<Arc<Stored>> = keys
+            .iter()
+            .filter_map(|&key| self.find(key).cloned())
+            .collect();
         debug_assert_eq!(records.len(), keys.len(), "only what was loaded is sent");
         self.outgoing = Some(Batch { records, resent });
     }
@@ -399,8 +400,10 @@ impl Uploader {
         keys: &[u64],
         refused: Option<&str>,
     ) -> Result<Option<Event>, SpoolError> {
-        let records: Vec<Arc<Stored>> =
-            keys.iter().filter_map(|&key| self.find(key).cloned()).collect();
+        let records: Vec<Arc<Stored>> = keys
+            .iter()
+            .filter_map(|&key| self.find(key).cloned())
+            .collect();
         let Some(spool) = &mut self.spool else {
             // They are sent again once the spool works, and recognised.
             return Ok(None);
@@ -448,7 +451,9 @@ impl Uploader {
     fn show(&self) {
         self.ledger.set_health(self.health());
         self.gauges.buffered.set(self.ledger.pending() as f64);
-        self.gauges.dead_letters.set(self.dead_letters.count() as f64);
+        self.gauges
+            .dead_letters
+            .set(self.dead_letters.count() as f64);
         if let Some(spool) = &self.spool {
             self.gauges.spool_bytes.set(spool.file_bytes() as f64);
         }

@@ -78,7 +78,11 @@ pub(crate) const TABLE: &[Row] = &[
     },
     Row {
         name: "redirected",
-        applies: |seen| (300..400).contains(&seen.status).then_some(Class::Misconfigured),
+        applies: |seen| {
+            (300..400)
+                .contains(&seen.status)
+                .then_some(Class::Misconfigured)
+        },
     },
     Row {
         name: "authorization required",
@@ -137,7 +141,9 @@ pub(crate) const TABLE: &[Row] = &[
             let code = failed.data.get("id")?.get("code")?.as_str()?;
             DUPLICATE_CODES
                 .contains(&code)
-                .then_some(Class::AlreadyStored { index: failed.index })
+                .then_some(Class::AlreadyStored {
+                    index: failed.index,
+                })
         },
     },
     Row {

@@ -10,6 +10,6 @@ pub(crate) mod answers;
 pub(crate) mod client;
 pub(crate) mod row;
 pub(crate) mod session;
-mod upload;
+pub(crate) mod upload;
 
 pub(crate) use upload::PocketBase;

@@ -179,7 +179,9 @@ fn is_inexact(token: &[u8]) -> bool {
     if digits.len() <= EXACT_DIGITS || !digits.iter().all(u8::is_ascii_digit) {
         return false;
     }
-    let number = std::str::from_utf8(digits).ok().and_then(|d| d.parse().ok());
+    let number = std::str::from_utf8(digits)
+        .ok()
+        .and_then(|d| d.parse().ok());
     number.is_none_or(|number: u64| number > MAX_EXACT)
 }
 
@@ -259,7 +261,12 @@ mod tests {
     fn of_a_key_that_occurs_twice_the_last_value_stays() {
         let fields = r#"{"a":1,"b":{"a":2},"a":18446744073709551615}"#;
         let mut out = Vec::new();
-        write_row(&mut out, RecordId::of(Uuid::nil(), 3), &line(r#""m""#, fields)).unwrap();
+        write_row(
+            &mut out,
+            RecordId::of(Uuid::nil(), 3),
+            &line(r#""m""#, fields),
+        )
+        .unwrap();
         let text = String::from_utf8(out).unwrap();
         assert!(
             text.contains(r#""fields":{"a":"18446744073709551615","b":{"a":2}}"#),

@@ -134,8 +134,8 @@ pub(crate) fn sign_in(
     if let (200, Some(token)) = (reply.status, token_of(&reply)) {
         return Ok(token);
     }
-    let is_own = serde_json::from_str::<Value>(&reply.body)
-        .is_ok_and(|body| body.get("message").is_some());
+    let is_own =
+        serde_json::from_str::<Value>(&reply.body).is_ok_and(|body| body.get("message").is_some());
     match reply.status {
         400 if is_own => Err(SignInError::Refused(format!(
             "the server does not accept the password of {identity} in {auth_collection}"

@@ -9,6 +9,7 @@ use super::row::write_row;
 use super::session::{Pass, Session, SignInError, Verdict as TokenVerdict};
 use crate::config::PocketBaseConfig;
 use crate::delivery::{Answer, Batch, Destination, Doubt, Rest, Verdict};
+use crate::id::RecordId;
 
 /// A missing password is looked for again after this long.
 const PASSWORD_INTERVAL: Duration = Duration::from_secs(5);
@@ -115,9 +116,7 @@ impl PocketBase {
             Class::TooLarge | Class::Unreadable if count == 1 => {
                 one(0, Verdict::Refused(seen.describe(row)))
             }
-            Class::TooLarge | Class::Unreadable => {
-                Answer::undecided(Rest::Split { at_most: None })
-            }
+            Class::TooLarge | Class::Unreadable => Answer::undecided(Rest::Split { at_most: None }),
             Class::TooMany { at_most } => Answer::undecided(Rest::Split { at_most }),
             class => Answer::undecided(self.failure(&class, &seen, row, pass)),
         })
@@ -213,7 +212,8 @@ pub(crate) fn records_path(collection: &str) -> String {
 }
 
 /// The records of a batch as rows of the collection.
-struct Rows {
+#[derive(Default)]
+pub(crate) struct Rows {
     json: Vec<u8>,
     places: Vec<Range<usize>>,
 }
@@ -221,24 +221,30 @@ struct Rows {
 impl Rows {
     /// Those that are no log lines are refused.
     fn of(batch: &Batch) -> Result<Self, Vec<(usize, Verdict)>> {
-        let mut json = Vec::new();
-        let mut places = Vec::with_capacity(batch.records.len());
+        let mut rows = Self::default();
         let mut refused = Vec::new();
         for (index, record) in batch.records.iter().enumerate() {
-            let start = json.len();
-            match write_row(&mut json, record.id, &record.line) {
-                Ok(()) => places.push(start..json.len()),
-                Err(reason) => refused.push((index, Verdict::Refused(reason))),
+            if let Err(reason) = rows.push(record.id, &record.line) {
+                refused.push((index, Verdict::Refused(reason)));
             }
         }
         if refused.is_empty() {
-            Ok(Self { json, places })
+            Ok(rows)
         } else {
             Err(refused)
         }
     }
 
-    fn len(&self) -> usize {
+    /// Adds one record; the reason if it is no log line.
+    pub(crate) fn push(&mut self, id: RecordId, line: &str) -> Result<(), String> {
+        let start = self.json.len();
+        write_row(&mut self.json, id, line)?;
+        self.places.push(start..self.json.len());
+        Ok(())
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
         self.places.len()
     }
 
@@ -247,7 +253,7 @@ impl Rows {
     }
 
     /// The body of a request to `/api/batch`.
-    fn batch_body(&self, records_path: &str) -> Vec<u8> {
+    pub(crate) fn batch_body(&self, records_path: &str) -> Vec<u8> {
         let head = format!(r#"{{"method":"POST","url":"{records_path}","body":"#);
         let mut body = Vec::with_capacity(self.json.len() + self.len() * (head.len() + 2) + 16);
         body.extend_from_slice(b"{\"requests\":[");

@@ -24,7 +24,9 @@ pub(super) fn look(scan: &mut Scan<'_, '_>) {
     }
     let mut at = 0;
     loop {
-        at = scan.text.run(at, scan.text.len(), |byte| !byte.is_ascii_digit());
+        at = scan
+            .text
+            .run(at, scan.text.len(), |byte| !byte.is_ascii_digit());
         if at >= scan.text.len() {
             return;
         }
@@ -54,7 +56,8 @@ fn number_end(text: &Text<'_>, start: usize) -> usize {
 }
 
 fn is_card(text: &Text<'_>, start: usize, end: usize) -> bool {
-    let joins = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'/');
+    let joins =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'/');
     if joins(text.before(start)) || (joins(text.at(end)) && text.at(end) != b'.') {
         return false;
     }
@@ -75,7 +78,9 @@ fn is_issued(digits: &[u8]) -> bool {
     if digits.len() < SHORTEST {
         return false;
     }
-    let prefix = digits[..4].iter().fold(0, |sum, &digit| sum * 10 + u32::from(digit));
+    let prefix = digits[..4]
+        .iter()
+        .fold(0, |sum, &digit| sum * 10 + u32::from(digit));
     match digits.len() {
         13 => prefix / 1000 == 4,
         14 => matches!(prefix, 3000..=3059 | 3600..=3699 | 3800..=3999),

@@ -115,7 +115,9 @@ fn password(text: &Text<'_>, program: Program, at: usize, limit: usize) -> Optio
     let end = if is_quote(opening) && value > at + 2 {
         text.run(value, limit, |byte| byte != opening)
     } else {
-        text.run(value, limit, |byte| !is_blank(byte) && !is_quote(byte) && byte != b'\\')
+        text.run(value, limit, |byte| {
+            !is_blank(byte) && !is_quote(byte) && byte != b'\\'
+        })
     };
     let start = match divider {
         Some(divider) => text.run(value, end, |byte| byte != divider) + 1,

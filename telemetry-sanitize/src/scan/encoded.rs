@@ -28,13 +28,19 @@ pub(crate) fn is_impossible(text: &str) -> bool {
 
 /// Looks into every long run of base64 that is no finding yet.
 pub(super) fn look(scan: &mut Scan<'_, '_>) {
-    let known: Vec<Range<usize>> = scan.findings.iter().map(|found| found.range.clone()).collect();
+    let known = scan.findings.len();
+    scan.findings
+        .sort_unstable_by_key(|found| found.range.start);
+    let mut next = 0;
     let mut at = 0;
     while at < scan.text.len() {
         let start = scan.text.run(at, scan.text.len(), |byte| !is_base64(byte));
         let end = scan.text.run(start, scan.text.len(), is_base64);
         at = end.max(start + 1);
-        let is_known = known.iter().any(|range| range.start < end && start < range.end);
+        while next < known && scan.findings[next].range.end <= start {
+            next += 1;
+        }
+        let is_known = next < known && scan.findings[next].range.start < end;
         if end - start >= SHORTEST && !is_known && hides_secret(scan, start..end) {
             scan.redact(start..end, Kind::Encoded);
         }
@@ -42,13 +48,33 @@ pub(super) fn look(scan: &mut Scan<'_, '_>) {
 }
 
 fn hides_secret(scan: &Scan<'_, '_>, range: Range<usize>) -> bool {
+    let value = scan.text.slice(range);
+    if !starts_readable(value) {
+        return false;
+    }
     let mut decoded = Vec::new();
-    decode(scan.text.slice(range), &mut decoded);
+    decode(value, &mut decoded);
     let Ok(text) = std::str::from_utf8(&decoded) else {
         return false;
     };
     let readable = text.chars().all(|c| !c.is_control() || c.is_whitespace());
     readable && !scan.triggers.is_quiet(text) && finds_something(scan.names, scan.triggers, text)
+}
+
+/// A first look without decoding all of it: most runs are paths and hashes.
+fn starts_readable(value: &[u8]) -> bool {
+    let mut groups = value.chunks_exact(4).take(3);
+    groups.all(|group| {
+        let bits = group.iter().try_fold(0_u32, |bits, &byte| {
+            Some(bits << 6 | u32::from(digit(byte)?))
+        });
+        bits.is_some_and(|bits| {
+            let bytes = bits.to_be_bytes();
+            bytes[1..]
+                .iter()
+                .all(|&byte| byte >= b' ' || byte.is_ascii_whitespace())
+        })
+    })
 }
 
 fn finds_something(names: &Names, triggers: &Triggers, text: &str) -> bool {

@@ -11,7 +11,14 @@ use crate::vendors::looks_random;
 
 /// Schemes whose credentials are one word.
 const ONE_WORD: [&str; 8] = [
-    "bearer", "basic", "token", "negotiate", "ntlm", "apikey", "api-key", "splunk",
+    "bearer",
+    "basic",
+    "token",
+    "negotiate",
+    "ntlm",
+    "apikey",
+    "api-key",
+    "splunk",
 ];
 
 /// Looks at the word behind `Bearer ` or `Basic ` in running text.
@@ -41,18 +48,29 @@ fn is_credential(byte: u8) -> bool {
 /// stays. In `strong` context a short word behind a scheme is a secret too.
 pub(super) fn take_credentials(scan: &mut Scan<'_, '_>, value: Range<usize>, strong: bool) {
     let text = &scan.text;
-    let word_end = text.run(value.start, value.end, |byte| !byte.is_ascii_whitespace());
+    let word_end = text.run(value.start, value.end, is_word_byte);
     let first = text.slice(value.start..word_end);
     let next = text.skip_blanks(word_end, 8).min(value.end);
-    let second_end = text.run(next, value.end, |byte| !byte.is_ascii_whitespace());
-    let is_scheme = ONE_WORD.iter().any(|scheme| first.eq_ignore_ascii_case(scheme.as_bytes()));
+    let second_end = text.run(next, value.end, is_word_byte);
+    let is_scheme = ONE_WORD
+        .iter()
+        .any(|scheme| first.eq_ignore_ascii_case(scheme.as_bytes()));
     if is_scheme && next < second_end {
         return take_word(scan, first_rule(first), next..second_end, strong);
     }
     if is_parameter_scheme(first) && text.slice(next..value.end).contains(&b'=') {
         return scan.redact(next..value.end, Kind::Authorization);
     }
-    take_word(scan, Kind::Authorization, value.start..word_end, strong && !is_scheme);
+    take_word(
+        scan,
+        Kind::Authorization,
+        value.start..word_end,
+        strong && !is_scheme,
+    );
+}
+
+fn is_word_byte(byte: u8) -> bool {
+    !byte.is_ascii_whitespace() && byte != b'"' && byte != b'\''
 }
 
 fn first_rule(scheme: &[u8]) -> Kind {
@@ -68,15 +86,25 @@ fn first_rule(scheme: &[u8]) -> Kind {
 /// Schemes whose credentials are `name=value` parameters to the end.
 fn is_parameter_scheme(scheme: &[u8]) -> bool {
     const SCHEMES: [&str; 6] = [
-        "digest", "oauth", "hawk", "signature", "aws4-hmac-sha256", "sharedkey",
+        "digest",
+        "oauth",
+        "hawk",
+        "signature",
+        "aws4-hmac-sha256",
+        "sharedkey",
     ];
-    SCHEMES.iter().any(|known| scheme.eq_ignore_ascii_case(known.as_bytes()))
+    SCHEMES
+        .iter()
+        .any(|known| scheme.eq_ignore_ascii_case(known.as_bytes()))
 }
 
 fn take_word(scan: &mut Scan<'_, '_>, rule: Kind, word: Range<usize>, strong: bool) {
     let text = &scan.text;
     let end = text.run_back(word.end, word.start, |byte| {
-        matches!(byte, b'"' | b'\'' | b',' | b';' | b')' | b'}' | b']' | b'\\' | b'.')
+        matches!(
+            byte,
+            b'"' | b'\'' | b',' | b';' | b')' | b'}' | b']' | b'\\' | b'.'
+        )
     });
     let value = text.slice(word.start..end);
     let secret = value.len() >= 6 && (looks_random(value) || value.len() >= 16);
@@ -91,11 +119,16 @@ fn take_word(scan: &mut Scan<'_, '_>, rule: Kind, word: Range<usize>, strong: bo
 /// first: what follows are attributes.
 pub(super) fn take_cookies(scan: &mut Scan<'_, '_>, name: &Name, value: Range<usize>) {
     let text = &scan.text;
-    let is_set = text.slice(name.range.clone()).to_ascii_lowercase().starts_with(b"set");
+    let is_set = text
+        .slice(name.range.clone())
+        .to_ascii_lowercase()
+        .starts_with(b"set");
     let mut at = value.start;
     while at < value.end {
         let text = &scan.text;
-        let pair_end = text.run(at, value.end, |byte| byte != b';' && !is_blank(byte));
+        let pair_end = text.run(at, value.end, |byte| {
+            byte != b';' && byte != b'"' && !is_blank(byte)
+        });
         let equals = text.run(at, pair_end, |byte| byte != b'=');
         let content = if equals < pair_end { equals + 1 } else { at };
         let cookie = text.slice(content..pair_end);

@@ -27,6 +27,16 @@ use crate::text::Text;
 
 pub(crate) use triggers::{Trigger, Triggers};
 
+/// No card number can be in the text: it has too few digits.
+pub(crate) fn may_skip_digits(text: &str) -> bool {
+    card::is_impossible(text)
+}
+
+/// No secret can hide in base64: no run of it is long enough.
+pub(crate) fn may_skip_encoded(text: &str) -> bool {
+    encoded::is_impossible(text)
+}
+
 /// A piece of a text to replace, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Finding {

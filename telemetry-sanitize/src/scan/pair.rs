@@ -121,11 +121,7 @@ fn judge(scan: &Scan<'_, '_>, name: Name) -> Option<(Name, SecretName)> {
 }
 
 /// The delimiter behind the name, and where the value starts.
-fn delimiter_after(
-    text: &Text<'_>,
-    name: &Name,
-    secret: SecretName,
-) -> Option<(Delimiter, usize)> {
+fn delimiter_after(text: &Text<'_>, name: &Name, secret: SecretName) -> Option<(Delimiter, usize)> {
     let (at, quoted) = past_closers(text, name.range.end);
     if let Some(found) = delimiter_at(text, name, at, quoted) {
         return Some(found);
@@ -171,9 +167,7 @@ fn delimiter_at(
         }
         b':' => return colon_at(text, mark),
         b'%' if text.has(mark, "%3d") || text.has(mark, "%3a") => (Delimiter::Equals, mark + 3),
-        b'%' if text.has(mark, "%253d") || text.has(mark, "%253a") => {
-            (Delimiter::Equals, mark + 5)
-        }
+        b'%' if text.has(mark, "%253d") || text.has(mark, "%253a") => (Delimiter::Equals, mark + 5),
         b'\\' if text.has(mark, "\\u003d") => (Delimiter::Equals, mark + 6),
         b'>' if text.before(name.range.start) == b'<' => (Delimiter::Tag, mark + 1),
         b',' if quoted => return comma_at(text, name, mark),
@@ -205,9 +199,11 @@ fn comma_at(text: &Text<'_>, name: &Name, comma: usize) -> Option<(Delimiter, us
     if !is_quote(text.at(quote)) {
         return None;
     }
-    let open = text.run_back(name.range.start, name.range.start.saturating_sub(64), |byte| {
-        is_quote(byte) || byte == b'\\' || byte == b'-'
-    });
+    let open = text.run_back(
+        name.range.start,
+        name.range.start.saturating_sub(64),
+        |byte| is_quote(byte) || byte == b'\\' || byte == b'-',
+    );
     let is_pair = match text.before(open) {
         b'(' => true,
         b'[' => closes_after(text, quote),
@@ -247,6 +243,10 @@ fn spoken(
     secret: SecretName,
     at: usize,
 ) -> Option<(Delimiter, usize)> {
+    let word = text.slice(name.range.clone());
+    if text.has(at, "('") && word.eq_ignore_ascii_case(b"password") {
+        return Some((Delimiter::Blank, at + 1)); // SQL's function.
+    }
     let value = text.skip_blanks(at, 8);
     if value == at || at != name.range.end && !name.is_option {
         return None;

@@ -26,7 +26,9 @@ pub(super) fn look(scan: &mut Scan<'_, '_>, index: u8, prefix: u8, hit: Range<us
         }
     };
     let end = text.run(hit.end, text.len(), |byte| vendor.body.has(byte));
-    let end = text.run_back(end, hit.end, |byte| matches!(byte, b'.' | b':' | b'%' | b'-'));
+    let end = text.run_back(end, hit.end, |byte| {
+        matches!(byte, b'.' | b':' | b'%' | b'-')
+    });
     let body = text.slice(hit.end..end);
     if body.len() < vendor.min || !is_random(vendor.left, body) {
         return;
@@ -51,7 +53,9 @@ pub(super) fn look_jwt(scan: &mut Scan<'_, '_>, hit: Range<usize>) {
     if text.at(header) != b'.' || header - hit.start < 10 {
         return;
     }
-    let end = text.run(header, text.len(), |byte| is_part(byte) || byte == b'.' || byte == b'=');
+    let end = text.run(header, text.len(), |byte| {
+        is_part(byte) || byte == b'.' || byte == b'='
+    });
     let end = text.run_back(end, header, |byte| byte == b'.');
     if end - header > 8 {
         scan.redact(hit.start..end, Kind::Jwt);

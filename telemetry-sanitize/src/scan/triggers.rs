@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, BuildError, MatchKind};
 
+use super::What;
 use super::command::{PROGRAMS, Program};
 use crate::names::Names;
 use crate::vendors::VENDORS;
@@ -40,15 +41,16 @@ pub(crate) enum Trigger {
 pub(crate) struct Triggers {
     automaton: AhoCorasick,
     triggers: Vec<Trigger>,
+    roots: Vec<(String, What)>,
 }
 
 impl Triggers {
-    /// `home` is the process's own home directory, when it lies in an unusual
-    /// place; `roots` are the user's.
-    pub(crate) fn new<'r>(
+    /// `homes`: look for home directories. `roots` are further directories,
+    /// with what to write in their place.
+    pub(crate) fn new(
         names: &Names,
         homes: bool,
-        roots: impl Iterator<Item = &'r str>,
+        roots: Vec<(String, What)>,
     ) -> Result<Self, BuildError> {
         let mut literals: Vec<String> = Vec::new();
         let mut triggers = Vec::new();
@@ -74,7 +76,7 @@ impl Triggers {
         if homes {
             HOMES.iter().for_each(|home| add(home, Trigger::Home));
         }
-        for (index, root) in roots.enumerate() {
+        for (index, (root, _)) in roots.iter().enumerate() {
             add(root, Trigger::Root(index as u16));
         }
         let automaton = AhoCorasick::builder()
@@ -85,7 +87,17 @@ impl Triggers {
         Ok(Self {
             automaton,
             triggers,
+            roots,
         })
+    }
+
+    /// The directory with this index, as written.
+    pub(super) fn root(&self, index: u16) -> &str {
+        &self.roots[usize::from(index)].0
+    }
+
+    pub(super) fn root_replacement(&self, index: u16) -> What {
+        self.roots[usize::from(index)].1
     }
 
     /// True when there is none in the text.
@@ -121,21 +133,22 @@ fn add_denied(names: &Names, add: &mut impl FnMut(&str, Trigger)) {
 }
 
 /// Every built-in secret name contains one of these.
+#[rustfmt::skip] // A list of words, not one a line.
 const NAMES: &[&str] = &[
     "pass", "pwd", "psw", "pword", "_pw", "-pw", ".pw", "pw=", "pw:", "pw\"", "secret", "token",
     "key", "auth", "cookie", "cred", "pin", "otp", "cvv", "cvc", "jwt", "psk", "code", "csrf",
-    "xsrf", "signature", "sig=", "sig\"", "hmac", "sessid", "sessionid", "connect.sid", "kennwort",
-    "senha", "contrasena", "motdepasse", "wachtwoord", "mnemonic", "phrase", "bearer",
+    "xsrf", "signature", "sig=", "sig\"", "sig:", "hmac", "sessid", "sessionid", "connect.sid",
+    "kennwort", "senha", "contrasena", "motdepasse", "wachtwoord", "mnemonic", "phrase", "bearer",
 ];
 
 const SCHEMES: &[&str] = &["bearer ", "basic ", "bearer%20", "basic%20"];
 
 const URLS: &[&str] = &["://", "%3a%2f%2f", ":\\/\\/"];
 
+#[rustfmt::skip] // A list of words, not one a line.
 const HOMES: &[&str] = &[
     "/home/", "\\/home\\/", "%2fhome%2f", "/users/", "\\/users\\/", "%2fusers%2f", "\\users\\",
-    "\\\\users\\\\", "\\home\\", "\\homes\\", "\\profiles\\", "documents and settings\\", "/root",
-    "\\/root",
+    "\\home\\", "\\homes\\", "\\profiles\\", "documents and settings\\", "/root", "\\/root",
 ];
 
 #[cfg(test)]
@@ -144,7 +157,7 @@ mod tests {
 
     #[test]
     fn plain_text_is_quiet() {
-        let triggers = Triggers::new(&Names::default(), true, std::iter::empty()).unwrap();
+        let triggers = Triggers::new(&Names::default(), true, Vec::new()).unwrap();
         assert!(triggers.is_quiet("Backup job completed: 42 files, documents-nightly"));
         assert!(!triggers.is_quiet("Password=x"));
         assert!(!triggers.is_quiet("/home/alice"));

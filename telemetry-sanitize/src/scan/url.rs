@@ -22,7 +22,10 @@ pub(super) fn look(scan: &mut Scan<'_, '_>, hit: Range<usize>) {
     let colon = text.run(hit.end, at_sign, |byte| byte != b':');
     let password = if colon < at_sign {
         colon + 1..at_sign
-    } else if let Some(colon) = encoded.then(|| find(text, hit.end..at_sign, "%3a")).flatten() {
+    } else if let Some(colon) = encoded
+        .then(|| find(text, hit.end..at_sign, "%3a"))
+        .flatten()
+    {
         colon + 3..at_sign
     } else if is_token(text.slice(hit.end..at_sign)) {
         hit.end..at_sign
@@ -45,7 +48,9 @@ fn user_info_end(text: &Text<'_>, url: Range<usize>, encoded: bool) -> Option<us
     if encoded {
         return find(text, url, "%40");
     }
-    let authority = text.run(url.start, url.end, |byte| !matches!(byte, b'/' | b'?' | b'#'));
+    let authority = text.run(url.start, url.end, |byte| {
+        !matches!(byte, b'/' | b'?' | b'#')
+    });
     if let Some(at_sign) = last(text, url.start..authority, b'@') {
         return Some(at_sign);
     }

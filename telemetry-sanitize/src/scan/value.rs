@@ -59,8 +59,14 @@ fn past_wrapper(text: &Text<'_>, at: usize) -> usize {
 }
 
 fn past_wrapper_once(text: &Text<'_>, at: usize) -> usize {
-    let end = text.run(at, at + 48, |byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    if end > at && text.at(end) == b'(' { end + 1 } else { at }
+    let end = text.run(at, at + 48, |byte| {
+        byte.is_ascii_alphanumeric() || byte == b'_'
+    });
+    if end > at && text.at(end) == b'(' {
+        end + 1
+    } else {
+        at
+    }
 }
 
 /// The content of the string that opens with the quote at `open`, which has
@@ -125,7 +131,9 @@ fn take_quoted(scan: &mut Scan<'_, '_>, name: &Name, secret: SecretName, content
 /// A list or object: all of it, where its name says that all of it is secret.
 fn take_group(scan: &mut Scan<'_, '_>, name: &Name, secret: SecretName, at: usize) {
     let inner = scan.text.skip_blanks(at + 1, 8);
-    let first = scan.text.at(scan.text.run(inner, inner + 64, |byte| byte == b'\\'));
+    let first = scan
+        .text
+        .at(scan.text.run(inner, inner + 64, |byte| byte == b'\\'));
     let last = scan.text.before(name.range.end).to_ascii_lowercase();
     let whole = match scan.text.at(at) {
         b'[' => is_quote(first),
@@ -136,7 +144,10 @@ fn take_group(scan: &mut Scan<'_, '_>, name: &Name, secret: SecretName, at: usiz
     }
     let end = group_end(&scan.text, at);
     let content = scan.text.slice(at + 1..end);
-    let letters = content.iter().filter(|byte| byte.is_ascii_alphanumeric()).count();
+    let letters = content
+        .iter()
+        .filter(|byte| byte.is_ascii_alphanumeric())
+        .count();
     if letters > 0 && !is_harmless(trim_quotes(content)) && !is_sentence(trim_quotes(content)) {
         scan.redact(at + 1..end, secret.rule);
     }
@@ -191,12 +202,11 @@ fn take_bare(
         return;
     }
     if secret.rule == Kind::Authorization && delimiter != Delimiter::Blank {
-        let end = text.line_end(at);
-        let end = text.run(at, end, |byte| byte != b'"' || text.before(at) == b'=');
+        let end = header_end(text, name, at);
         return header::take_credentials(scan, at..end, secret.trust == Trust::Strong);
     }
     if secret.rule == Kind::Cookie {
-        let end = text.run(at, text.line_end(at), |byte| byte != b'"');
+        let end = header_end(text, name, at);
         return header::take_cookies(scan, name, at..end);
     }
     let end = bare_end(text, name, delimiter, at);
@@ -207,6 +217,17 @@ fn take_bare(
     } else if is_harmless(word) {
         scan.taken = scan.taken.max(end);
     }
+}
+
+/// A header's value goes to the end of the line, or of the string it stands in.
+fn header_end(text: &Text<'_>, name: &Name, at: usize) -> usize {
+    let limit = text.line_end(at);
+    let mark = text.before(name.range.start);
+    let end = text.run(at, limit, |byte| byte != mark);
+    if !is_quote(mark) || end == limit {
+        return limit;
+    }
+    text.run_back(end, at, |byte| byte == b'\\')
 }
 
 /// Where a value without quotes ends.
@@ -251,9 +272,15 @@ fn connection_end(
     if delimiter != Delimiter::Equals || text.slice(at..run).contains(&b';') {
         return None;
     }
-    let before = text.run_back(name.range.start, name.range.start.saturating_sub(8), is_blank);
+    let before = text.run_back(
+        name.range.start,
+        name.range.start.saturating_sub(8),
+        is_blank,
+    );
     let inside = text.before(before) == b';';
-    let end = text.run(run, run + 128, |byte| !matches!(byte, b';' | b'"' | b'\n' | b'='));
+    let end = text.run(run, run + 128, |byte| {
+        !matches!(byte, b';' | b'"' | b'\n' | b'=')
+    });
     match text.at(end) {
         b';' if inside || pair_at(text, text.skip_blanks(end + 1, 4)) => Some(end),
         b'"' if inside => Some(end),
@@ -266,7 +293,10 @@ fn separator_end(text: &Text<'_>, at: usize, run: usize, in_query: bool) -> usiz
     let mut end = at;
     while end < run {
         end = text.run(end, run, |byte| {
-            !matches!(byte, b'&' | b';' | b',' | b'|' | b'%' | b'\\' | b'\'' | b'#')
+            !matches!(
+                byte,
+                b'&' | b';' | b',' | b'|' | b'%' | b'\\' | b'\'' | b'#'
+            )
         });
         if end >= run {
             break;
@@ -400,12 +430,17 @@ fn is_directory(text: &Text<'_>, name: &Name, value: &[u8]) -> bool {
 fn is_count(trust: Trust, value: &[u8]) -> bool {
     trust == Trust::Counted
         && value.len() < 6
-        && value.iter().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b',' | b'%' | b'/'))
+        && value
+            .iter()
+            .all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b',' | b'%' | b'/'))
 }
 
 fn is_short_number(value: &[u8]) -> bool {
     let digits = value.iter().filter(|byte| byte.is_ascii_digit()).count();
-    let separators = value.iter().filter(|byte| matches!(byte, b' ' | b'-')).count();
+    let separators = value
+        .iter()
+        .filter(|byte| matches!(byte, b' ' | b'-'))
+        .count();
     (3..=12).contains(&digits) && digits + separators == value.len()
 }
 
@@ -414,15 +449,32 @@ fn is_sentence(value: &[u8]) -> bool {
     if value.len() > 256 || !value.contains(&b' ') {
         return false;
     }
-    let words = || value.split(|byte| !byte.is_ascii_alphabetic()).filter(|w| !w.is_empty());
-    let plain = value.iter().all(|byte| byte.is_ascii_alphanumeric() || b" ,.'!?-:".contains(byte));
+    let words = || {
+        value
+            .split(|byte| !byte.is_ascii_alphabetic())
+            .filter(|w| !w.is_empty())
+    };
+    let plain = value
+        .iter()
+        .all(|byte| byte.is_ascii_alphanumeric() || b" ,.'!?-:".contains(byte));
     plain && words().count() >= 3 && words().filter(|word| is_status(word)).count() >= 2
 }
 
 /// `unexpected token: "}"`, `invalid token 'x'`: a parser speaks.
 fn after_parser_word(text: &Text<'_>, name: &Name) -> bool {
-    const WORDS: [&str; 6] = ["unexpected", "invalid", "illegal", "expected", "unknown", "next"];
-    let end = text.run_back(name.range.start, name.range.start.saturating_sub(2), is_blank);
+    const WORDS: [&str; 6] = [
+        "unexpected",
+        "invalid",
+        "illegal",
+        "expected",
+        "unknown",
+        "next",
+    ];
+    let end = text.run_back(
+        name.range.start,
+        name.range.start.saturating_sub(2),
+        is_blank,
+    );
     end < name.range.start && WORDS.iter().any(|word| text.ends_with(end, word))
 }
 

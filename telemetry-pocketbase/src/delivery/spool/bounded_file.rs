@@ -40,19 +40,6 @@ impl Growth {
     }
 }
 
-/// The greatest size within `max_bytes` that a file of `redb` can have: it
-/// begins with [`FIRST_SIZE`] and doubles what is beyond its header.
-pub(super) fn greatest_size(max_bytes: u64) -> u64 {
-    let mut size = FIRST_SIZE;
-    while size * 2 <= max_bytes {
-        size *= 2;
-    }
-    size
-}
-
-/// Measured: size of a new file.
-const FIRST_SIZE: u64 = 1024 * 1024;
-
 impl BoundedFile {
     pub(super) fn open(path: &Path, max_bytes: u64) -> Result<Self, SpoolError> {
         let failed = |source| SpoolError::File {

@@ -7,12 +7,12 @@
 //! the version of the layout, the sums of sizes and the state of the breaker.
 //!
 //! # The bound on the file
-//! `redb` lets its file grow by doubling and never gives it back, so the file
-//! has one of a few sizes. The bound is kept twice. First, records are given up
-//! as soon as the estimated size of all of them exceeds what the greatest size
-//! within the bound can hold. Second, the file itself refuses to grow beyond the
-//! bound: the transaction fails with [`SpoolError::NoRoom`], nothing of it is
-//! stored, and the caller opens the spool anew, tighter.
+//! `redb` lets its file grow by doubling it, so only a file of half the bound
+//! is sure to have room: one that is greater may not be able to double. The
+//! bound is kept twice. First, records are given up as soon as the estimated
+//! size of all of them exceeds half the bound. Second, the file itself refuses
+//! to grow beyond the bound: the transaction fails with [`SpoolError::NoRoom`],
+//! nothing of it is stored, and the caller opens the spool anew, tighter.
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -154,6 +154,7 @@ impl DiskSpool {
         durability: Durability,
         work: impl FnOnce(&mut Change<'_>) -> Result<T, SpoolError>,
     ) -> Result<T, SpoolError> {
+        let is_durable = matches!(durability, Durability::Immediate);
         let database = &self.database;
         let changed = guarded(|| {
             let mut transaction = database.begin_write().map_err(redb::Error::from)?;
@@ -173,7 +174,7 @@ impl DiskSpool {
             Ok((result, sums, holdings)) => {
                 self.sums = sums;
                 self.holdings = holdings;
-                self.has_removals &= durability == Durability::None;
+                self.has_removals &= !is_durable;
                 Ok(result)
             }
             Err(_) if self.growth.was_refused() => Err(SpoolError::NoRoom),
@@ -400,7 +401,9 @@ fn load(database: &Database, records: usize, bytes: usize) -> Result<Vec<Stored>
             .filter(|stream| stream.next.is_some())
             .min_by_key(|stream| stream.next.as_ref().map(|record| record.key));
         let Some(stream) = oldest else { break };
-        let Some(record) = stream.next.take() else { break };
+        let Some(record) = stream.next.take() else {
+            break;
+        };
         size += record.line.len();
         if !loaded.is_empty() && size > bytes {
             break;
@@ -465,9 +468,9 @@ fn cost(line: usize) -> u64 {
 
 /// What the estimated cost of all records may be in a file of `max_bytes`.
 fn cost_limit(max_bytes: u64, tightness: u32) -> u64 {
-    let room = super::bounded_file::greatest_size(max_bytes);
+    let room = max_bytes / 2;
     // An eighth is for what a transaction changes, until the old pages are free.
-    let mut limit = room - room / 8 - 2 * TRANSACTION_BYTES as u64;
+    let mut limit = (room - room / 8).saturating_sub(2 * TRANSACTION_BYTES as u64);
     for _ in 0..tightness.min(16) {
         limit -= limit / 8;
     }

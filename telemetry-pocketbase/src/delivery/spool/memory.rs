@@ -96,7 +96,10 @@ impl Spool for MemorySpool {
     }
 
     fn load(&mut self, records: usize, bytes: usize) -> Result<Vec<Stored>, SpoolError> {
-        let mut oldest = self.levels.each_ref().map(|level| level.values().peekable());
+        let mut oldest = self
+            .levels
+            .each_ref()
+            .map(|level| level.values().peekable());
         let mut loaded: Vec<Stored> = Vec::new();
         let mut size = 0;
         while loaded.len() < records {

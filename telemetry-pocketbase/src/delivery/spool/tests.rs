@@ -1,0 +1,259 @@
+//! Both forms of the spool, by the same tests where they behave alike.
+
+use std::path::Path;
+
+use telemetry_core::LEVELS;
+use tracing::Level;
+use uuid::Uuid;
+
+use super::*;
+use crate::id::RecordId;
+
+const MAX_BYTES: u64 = 8 * 1024 * 1024;
+
+fn open(path: &Path) -> DiskSpool {
+    let (spool, set_aside) = DiskSpool::open(path, MAX_BYTES, 0).unwrap();
+    assert_eq!(set_aside, None);
+    spool
+}
+
+fn both(test: impl Fn(&mut dyn Spool)) {
+    let dir = tempfile::tempdir().unwrap();
+    test(&mut open(&dir.path().join("spool.redb")));
+    test(&mut MemorySpool::new(1 << 20));
+}
+
+fn id(number: u64) -> RecordId {
+    RecordId::of(Uuid::nil(), number)
+}
+
+fn put(spool: &mut dyn Spool, level: Level, number: u64, line: &str) -> Evicted {
+    let record = Fresh {
+        level,
+        id: id(number),
+        line,
+    };
+    spool.append(&[record], None).unwrap()
+}
+
+fn lines(spool: &mut dyn Spool) -> Vec<String> {
+    let records = spool.load(usize::MAX, usize::MAX).unwrap();
+    records.into_iter().map(|record| record.line).collect()
+}
+
+#[test]
+fn records_of_all_levels_come_back_in_the_order_of_their_arrival() {
+    both(|spool| {
+        let levels = LEVELS.iter().cycle().take(13);
+        for (number, level) in levels.enumerate() {
+            put(spool, *level, number as u64, &format!("line {number}"));
+        }
+        let records = spool.load(100, usize::MAX).unwrap();
+        assert_eq!(records.len(), 13);
+        for (number, record) in records.iter().enumerate() {
+            assert_eq!(record.line, format!("line {number}"));
+            assert_eq!(record.id, id(number as u64));
+            assert_eq!(record.level, LEVELS[number % 5]);
+        }
+        assert!(records.is_sorted_by_key(|record| record.key));
+    });
+}
+
+#[test]
+fn load_keeps_to_count_and_bytes_but_gives_one_at_least() {
+    both(|spool| {
+        for number in 0..10 {
+            put(spool, Level::INFO, number, "0123456789");
+        }
+        assert_eq!(spool.load(3, usize::MAX).unwrap().len(), 3);
+        assert_eq!(spool.load(100, 45).unwrap().len(), 4);
+        assert_eq!(spool.load(100, 1).unwrap().len(), 1);
+    });
+}
+
+#[test]
+fn removed_records_are_gone_and_counted_once() {
+    both(|spool| {
+        for number in 0..4 {
+            put(spool, Level::WARN, number, "abc");
+        }
+        let records = spool.load(2, usize::MAX).unwrap();
+        let both: Vec<&Stored> = records.iter().collect();
+        assert_eq!(spool.remove(&both).unwrap(), 2);
+        assert_eq!(spool.remove(&both).unwrap(), 0);
+        let holdings = spool.holdings();
+        assert_eq!((holdings.total(), holdings.bytes), (2, 6));
+        assert_eq!(holdings.records[1], 2);
+        assert_eq!(holdings.first_key, Some(records[1].key + 1));
+    });
+}
+
+#[test]
+fn disk_spool_survives_a_restart_with_keys_that_go_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("sub").join("spool.redb");
+    let mut spool = open(&path);
+    for number in 0..100 {
+        put(&mut spool, Level::INFO, number, &format!("line {number}"));
+    }
+    let first = spool.load(30, usize::MAX).unwrap();
+    spool.remove(&first.iter().collect::<Vec<_>>()).unwrap();
+    spool.sync().unwrap();
+    spool.remember_breaker(true).unwrap();
+    let before = spool.holdings();
+    drop(spool);
+
+    let mut spool = open(&path);
+    assert_eq!(spool.holdings(), before);
+    assert!(spool.breaker_was_open());
+    assert_eq!(lines(&mut spool)[0], "line 30");
+    put(&mut spool, Level::INFO, 100, "new");
+    assert_eq!(spool.holdings().last_key, before.last_key.map(|key| key + 1));
+}
+
+#[test]
+fn one_process_at_a_time_has_the_spool() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("spool.redb");
+    let _spool = open(&path);
+    let error = DiskSpool::open(&path, MAX_BYTES, 0).unwrap_err();
+    assert!(matches!(error, SpoolError::InUse), "{error}");
+}
+
+#[test]
+fn corrupt_file_is_set_aside_and_a_new_spool_begun() {
+    for garbage in [&b"this is no database"[..], &[0xff; 100_000][..]] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("spool.redb");
+        std::fs::write(&path, garbage).unwrap();
+        let (mut spool, set_aside) = DiskSpool::open(&path, MAX_BYTES, 0).unwrap();
+        assert!(set_aside.unwrap().contains("spool.redb.corrupt"));
+        assert_eq!(
+            std::fs::read(dir.path().join("spool.redb.corrupt")).unwrap(),
+            garbage
+        );
+        put(&mut spool, Level::INFO, 1, "works");
+        assert_eq!(lines(&mut spool), ["works"]);
+    }
+}
+
+#[test]
+fn file_with_damaged_pages_never_gives_torn_records() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("spool.redb");
+    let mut spool = open(&path);
+    let line = "x".repeat(1000);
+    for number in 0..200 {
+        put(&mut spool, Level::INFO, number, &line);
+    }
+    drop(spool);
+    let mut bytes = std::fs::read(&path).unwrap();
+    for byte in bytes.iter_mut().skip(8192).step_by(97) {
+        *byte ^= 0x55;
+    }
+    std::fs::write(&path, bytes).unwrap();
+    let opened = DiskSpool::open(&path, MAX_BYTES, 0);
+    let loaded = opened.and_then(|(mut spool, _)| spool.load(1000, usize::MAX));
+    if let Ok(records) = loaded {
+        assert!(records.iter().all(|record| record.line == line));
+    }
+}
+
+#[test]
+fn newer_version_is_refused_and_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("spool.redb");
+    drop(open(&path));
+    let database = redb::Database::create(&path).unwrap();
+    let change = database.begin_write().unwrap();
+    let meta = redb::TableDefinition::<&str, u64>::new("meta");
+    change.open_table(meta).unwrap().insert("version", 99).unwrap();
+    change.commit().unwrap();
+    drop(database);
+    let error = DiskSpool::open(&path, MAX_BYTES, 0).unwrap_err();
+    assert!(matches!(error, SpoolError::Version { found: 99, .. }), "{error}");
+    assert!(!dir.path().join("spool.redb.corrupt").exists());
+}
+
+/// Appends `count` records of `line`, a few hundred at a time.
+fn fill(spool: &mut dyn Spool, level: Level, count: u64, line: &str) -> Evicted {
+    let mut evicted = Evicted::default();
+    let records: Vec<Fresh<'_>> = (0..count)
+        .map(|number| Fresh {
+            level,
+            id: id(number),
+            line,
+        })
+        .collect();
+    for part in records.chunks(300) {
+        for (sum, more) in evicted.iter_mut().zip(spool.append(part, None).unwrap()) {
+            *sum += more;
+        }
+    }
+    evicted
+}
+
+#[test]
+fn full_spool_gives_up_debug_and_trace_then_info_and_never_the_newest_errors() {
+    both(|spool| {
+        let line = "x".repeat(450);
+        put(spool, Level::ERROR, 1, "the error");
+        put(spool, Level::TRACE, 2, "oldest trace");
+        put(spool, Level::INFO, 3, "oldest info");
+        let evicted = fill(spool, Level::DEBUG, 20_000, &line);
+        assert_eq!(evicted[4], 1, "the oldest of DEBUG and TRACE goes first");
+        assert!(evicted[3] > 0);
+        assert_eq!((evicted[0], evicted[1], evicted[2]), (0, 0, 0));
+
+        let evicted = fill(spool, Level::INFO, 20_000, &line);
+        assert_eq!(spool.holdings().records[3], 0, "DEBUG goes before INFO");
+        assert!(evicted[2] > 0);
+
+        let evicted = fill(spool, Level::WARN, 20_000, &line);
+        assert!(evicted[1] > 0, "at last the oldest WARN");
+        assert_eq!(spool.holdings().records[2], 0, "INFO goes before WARN");
+        assert_eq!(spool.load(1, 1).unwrap()[0].line, "the error");
+    });
+}
+
+#[test]
+fn records_in_work_are_not_given_up() {
+    both(|spool| {
+        let line = "x".repeat(450);
+        fill(spool, Level::DEBUG, 100, &line);
+        let in_work = spool.holdings().last_key;
+        let records = [Fresh {
+            level: Level::INFO,
+            id: id(1),
+            line: &line,
+        }; 300];
+        for _ in 0..60 {
+            spool.append(&records, in_work).unwrap();
+        }
+        assert_eq!(spool.holdings().records[3], 100);
+    });
+}
+
+#[test]
+fn file_stays_within_its_bound_with_lines_of_every_size() {
+    for size in [10, 450, 1300, 2100, 4090, 5000, 70_000] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("spool.redb");
+        let mut spool = open(&path);
+        let line = "x".repeat(size);
+        let count = (3 * MAX_BYTES / (size as u64 + 100)).min(60_000);
+        let mut most = 0;
+        let records = [Fresh {
+            level: Level::INFO,
+            id: id(1),
+            line: &line,
+        }; 1];
+        let part = records.repeat((spool.append_limit() / size).clamp(1, 500));
+        for _ in 0..count.div_ceil(part.len() as u64) {
+            spool.append(&part, None).unwrap();
+            most = most.max(std::fs::metadata(&path).unwrap().len());
+        }
+        assert!(most <= MAX_BYTES, "{size}: {most}");
+        assert_eq!(spool.file_bytes(), std::fs::metadata(&path).unwrap().len());
+    }
+}

@@ -1,0 +1,501 @@
+//! Makes a server ready, as a superuser.
+
+use serde_json::{Map, Value, json};
+
+use super::report::{Outcome, Report};
+use super::schema;
+use crate::config::{PocketBaseConfig, Secret};
+use crate::error::PocketBaseError;
+use crate::pocketbase::client::{Client, NoReply, Reply};
+use crate::pocketbase::session::{SignInError, sign_in};
+use crate::pocketbase::upload::records_path;
+
+/// A superuser of the server. `Debug` shows no password.
+#[derive(Debug, Clone)]
+pub struct AdminLogin {
+    /// E-mail address.
+    pub email: String,
+    /// Password.
+    pub password: Secret,
+}
+
+/// Creates or corrects what the uploader of `config` needs: the collection of
+/// the logs with its fields, rules and indexes, the auth collection, the
+/// account `config.identity` with `account_password`, the batch settings and,
+/// where rate limits are on, a rule for the logs.
+///
+/// Nothing is deleted, and greater limits stay as they are.
+///
+/// # Errors
+/// [`PocketBaseError::Unreachable`], [`PocketBaseError::Refused`] with what the
+/// server said, [`PocketBaseError::Conflict`] if a field of the same name has
+/// another type. What was done before stays done.
+pub fn prepare(
+    config: &PocketBaseConfig,
+    admin: &AdminLogin,
+    account_password: &Secret,
+) -> Result<Report, PocketBaseError> {
+    config.validate()?;
+    let server = Server::sign_in(Client::new(config, None)?, admin)?;
+    let mut report = Report::default();
+    if config.auth_collection != schema::SUPERUSERS {
+        server.accounts(config, &mut report)?;
+    }
+    server.account(config, account_password, &mut report)?;
+    server.logs(config, &mut report)?;
+    server.settings(config, &mut report)?;
+    Ok(report)
+}
+
+/// The server, with a superuser's rights.
+struct Server {
+    client: Client,
+    token: Secret,
+}
+
+impl Server {
+    fn sign_in(client: Client, admin: &AdminLogin) -> Result<Self, PocketBaseError> {
+        let token = sign_in(&client, schema::SUPERUSERS, &admin.email, &admin.password);
+        let token = token.map_err(|error| match error {
+            SignInError::Refused(why) | SignInError::NoPassword(why) => PocketBaseError::Refused {
+                what: "the superuser".to_owned(),
+                status: 400,
+                message: why,
+            },
+            SignInError::Away { reason, .. } => PocketBaseError::Unreachable {
+                url: client.base().to_owned(),
+                why: reason,
+            },
+        })?;
+        Ok(Self { client, token })
+    }
+
+    /// The auth collection.
+    fn accounts(
+        &self,
+        config: &PocketBaseConfig,
+        report: &mut Report,
+    ) -> Result<(), PocketBaseError> {
+        let name = &config.auth_collection;
+        let what = format!("auth collection {name}");
+        let outcome = match self.collection(name)? {
+            None => {
+                self.create_collection(&what, &schema::accounts(name))?;
+                Outcome::Created
+            }
+            Some(existing) if existing.get("type") == Some(&json!("auth")) => Outcome::Good,
+            Some(_) => return Err(conflict(&what, "it is no auth collection")),
+        };
+        report.add(what, outcome);
+        Ok(())
+    }
+
+    fn account(
+        &self,
+        config: &PocketBaseConfig,
+        password: &Secret,
+        report: &mut Report,
+    ) -> Result<(), PocketBaseError> {
+        let what = format!("account {}", config.identity);
+        let outcome = match self.find_account(config)? {
+            None if config.auth_collection == schema::SUPERUSERS => {
+                return Err(conflict(&what, "there is no such superuser"));
+            }
+            None => {
+                self.create_account(config, password, &what)?;
+                Outcome::Created
+            }
+            Some(id) => self.set_password(config, &id, password, &what)?,
+        };
+        report.add(what, outcome);
+        Ok(())
+    }
+
+    fn find_account(&self, config: &PocketBaseConfig) -> Result<Option<String>, PocketBaseError> {
+        let literal = config.identity.replace('\\', "\\\\").replace('\'', "\\'");
+        let filter = percent_encoded(&format!("email='{literal}'"));
+        let path = format!(
+            "{}?perPage=1&fields=id&filter={filter}",
+            records_path(&config.auth_collection)
+        );
+        let found = self.get("the search for the account", &path)?;
+        let id = found.pointer("/items/0/id").and_then(Value::as_str);
+        Ok(id.map(str::to_owned))
+    }
+
+    fn create_account(
+        &self,
+        config: &PocketBaseConfig,
+        password: &Secret,
+        what: &str,
+    ) -> Result<(), PocketBaseError> {
+        let body = json!({
+            "email": config.identity, "verified": true,
+            "password": password.expose(), "passwordConfirm": password.expose(),
+        });
+        self.post(what, &records_path(&config.auth_collection), &body)
+    }
+
+    /// An account that can sign in is left alone: setting the same password
+    /// would kill the tokens that other daemons hold.
+    fn set_password(
+        &self,
+        config: &PocketBaseConfig,
+        id: &str,
+        password: &Secret,
+        what: &str,
+    ) -> Result<Outcome, PocketBaseError> {
+        let works = sign_in(
+            &self.client,
+            &config.auth_collection,
+            &config.identity,
+            password,
+        );
+        if works.is_ok() {
+            return Ok(Outcome::Good);
+        }
+        if config.auth_collection == schema::SUPERUSERS {
+            return Err(conflict(what, "the superuser has another password"));
+        }
+        let body = json!({
+            "password": password.expose(), "passwordConfirm": password.expose(),
+        });
+        let path = format!("{}/{id}", records_path(&config.auth_collection));
+        self.patch(what, &path, &body)?;
+        Ok(Outcome::Changed(
+            "it has the configured password now".to_owned(),
+        ))
+    }
+
+    /// The collection of the logs.
+    fn logs(&self, config: &PocketBaseConfig, report: &mut Report) -> Result<(), PocketBaseError> {
+        let name = &config.collection;
+        let what = format!("collection {name}");
+        let outcome = match self.collection(name)? {
+            None => {
+                let wanted = schema::logs(name, &config.auth_collection);
+                self.create_collection(&what, &wanted)?;
+                Outcome::Created
+            }
+            Some(existing) => {
+                let (patch, changes) = corrections(&what, &existing, config)?;
+                if changes.is_empty() {
+                    Outcome::Good
+                } else {
+                    self.patch(&what, &format!("/api/collections/{name}"), &patch)?;
+                    Outcome::Changed(changes.join(", "))
+                }
+            }
+        };
+        report.add(what, outcome);
+        Ok(())
+    }
+
+    fn settings(
+        &self,
+        config: &PocketBaseConfig,
+        report: &mut Report,
+    ) -> Result<(), PocketBaseError> {
+        let settings = self.get("the settings", "/api/settings")?;
+        let batch = settings.get("batch").cloned().unwrap_or_default();
+        let wanted = wanted_batch(&batch);
+        let outcome = if wanted == batch {
+            Outcome::Good
+        } else {
+            self.patch("the settings", "/api/settings", &json!({"batch": wanted}))?;
+            Outcome::Changed("switched on, with room and time enough".to_owned())
+        };
+        report.add("batch requests", outcome);
+        self.rate_limit(config, &settings, report)
+    }
+
+    /// Where rate limits are on, creates inside a batch count one by one.
+    fn rate_limit(
+        &self,
+        config: &PocketBaseConfig,
+        settings: &Value,
+        report: &mut Report,
+    ) -> Result<(), PocketBaseError> {
+        let mut limits = settings.get("rateLimits").cloned().unwrap_or_default();
+        if limits.get("enabled") != Some(&json!(true)) {
+            return Ok(());
+        }
+        let label = format!("{}:create", config.collection);
+        let what = format!("rate limit {label}");
+        let Some(rules) = limits.get_mut("rules").and_then(Value::as_array_mut) else {
+            report.add(what, Outcome::Note("the server shows no rules".to_owned()));
+            return Ok(());
+        };
+        if rules
+            .iter()
+            .any(|rule| rule.get("label") == Some(&json!(label)))
+        {
+            report.add(what, Outcome::Good);
+            return Ok(());
+        }
+        rules.push(json!({"label": label, "maxRequests": 100_000, "duration": 1, "audience": ""}));
+        let body = json!({"rateLimits": limits});
+        self.patch("the settings", "/api/settings", &body)?;
+        report.add(what, Outcome::Created);
+        Ok(())
+    }
+
+    fn collection(&self, name: &str) -> Result<Option<Value>, PocketBaseError> {
+        let path = format!("/api/collections/{name}");
+        let reply = self.reply(self.client.get(&path, Some(self.token.expose())))?;
+        if reply.status == 404 {
+            return Ok(None);
+        }
+        accepted(&format!("to show {name}"), &reply)?;
+        Ok(Some(parsed(&reply)))
+    }
+
+    fn create_collection(&self, what: &str, wanted: &Value) -> Result<(), PocketBaseError> {
+        self.post(what, "/api/collections", wanted)
+    }
+
+    fn get(&self, what: &str, path: &str) -> Result<Value, PocketBaseError> {
+        let reply = self.reply(self.client.get(path, Some(self.token.expose())))?;
+        accepted(what, &reply)?;
+        Ok(parsed(&reply))
+    }
+
+    fn post(&self, what: &str, path: &str, body: &Value) -> Result<(), PocketBaseError> {
+        let (token, body) = (Some(self.token.expose()), body.to_string());
+        let reply = self.reply(self.client.post(path, token, body.as_bytes()))?;
+        accepted(what, &reply)
+    }
+
+    fn patch(&self, what: &str, path: &str, body: &Value) -> Result<(), PocketBaseError> {
+        let (token, body) = (Some(self.token.expose()), body.to_string());
+        let reply = self.reply(self.client.patch(path, token, body.as_bytes()))?;
+        accepted(what, &reply)
+    }
+
+    fn reply(&self, reply: Result<Reply, NoReply>) -> Result<Reply, PocketBaseError> {
+        reply.map_err(|error| PocketBaseError::Unreachable {
+            url: self.client.base().to_owned(),
+            why: error.reason().to_owned(),
+        })
+    }
+}
+
+fn accepted(what: &str, reply: &Reply) -> Result<(), PocketBaseError> {
+    if (200..300).contains(&reply.status) {
+        return Ok(());
+    }
+    let body = parsed(reply);
+    let message = body.get("message").and_then(Value::as_str);
+    let data = body.get("data").filter(|data| data != &&json!({}));
+    Err(PocketBaseError::Refused {
+        what: what.to_owned(),
+        status: reply.status,
+        message: match (message, data) {
+            (Some(message), Some(data)) => format!("{message} {data}"),
+            (Some(message), None) => message.to_owned(),
+            _ => "it gave no reason".to_owned(),
+        },
+    })
+}
+
+fn parsed(reply: &Reply) -> Value {
+    serde_json::from_str(&reply.body).unwrap_or_default()
+}
+
+fn conflict(what: &str, why: &str) -> PocketBaseError {
+    PocketBaseError::Conflict {
+        what: what.to_owned(),
+        why: why.to_owned(),
+    }
+}
+
+/// What to change about an existing collection, and in words.
+fn corrections(
+    what: &str,
+    existing: &Value,
+    config: &PocketBaseConfig,
+) -> Result<(Value, Vec<String>), PocketBaseError> {
+    let mut patch = Map::new();
+    let mut changes = Vec::new();
+    let (fields, mut changed) = corrected_fields(what, existing)?;
+    if !changed.is_empty() {
+        patch.insert("fields".to_owned(), Value::Array(fields));
+        changes.append(&mut changed);
+    }
+    let (indexes, mut changed) = corrected_indexes(existing, &config.collection);
+    if !changed.is_empty() {
+        patch.insert("indexes".to_owned(), Value::Array(indexes));
+        changes.append(&mut changed);
+    }
+    let rule = schema::create_rule(&config.auth_collection);
+    if existing.get("createRule") != Some(&rule) {
+        patch.insert("createRule".to_owned(), rule);
+        changes.push("create rule".to_owned());
+    }
+    Ok((Value::Object(patch), changes))
+}
+
+/// The fields there are, with ours added and widened. A patch of the fields
+/// replaces them all, so those of others must be in it.
+fn corrected_fields(
+    what: &str,
+    existing: &Value,
+) -> Result<(Vec<Value>, Vec<String>), PocketBaseError> {
+    let mut fields = array(existing, "fields");
+    let mut changes = Vec::new();
+    for wanted in schema::fields() {
+        let name = wanted["name"].as_str().unwrap_or_default().to_owned();
+        let Some(field) = fields.iter_mut().find(|field| field["name"] == name) else {
+            changes.push(format!("field {name} added"));
+            fields.push(wanted);
+            continue;
+        };
+        if field["type"] != wanted["type"] {
+            let why = format!("its field {name} has type {}", field["type"]);
+            return Err(conflict(what, &why));
+        }
+        if widen(field, &wanted) {
+            changes.push(format!("field {name} changed"));
+        }
+    }
+    Ok((fields, changes))
+}
+
+/// Takes over what is wanted; greater limits stay. Returns whether anything is
+/// different.
+fn widen(field: &mut Value, wanted: &Value) -> bool {
+    let before = field.clone();
+    let (Some(field), Some(wanted)) = (field.as_object_mut(), wanted.as_object()) else {
+        return false;
+    };
+    for (option, value) in wanted {
+        let is_wider = match (field.get(option).and_then(Value::as_u64), value.as_u64()) {
+            (Some(has), Some(needs)) => has >= needs,
+            _ => false,
+        };
+        if !is_wider {
+            field.insert(option.clone(), value.clone());
+        }
+    }
+    before.as_object() != Some(field)
+}
+
+fn corrected_indexes(existing: &Value, collection: &str) -> (Vec<Value>, Vec<String>) {
+    let mut indexes = array(existing, "indexes");
+    let mut changes = Vec::new();
+    for (name, statement) in schema::indexes(collection) {
+        let is_there = |index: &Value| index.as_str().is_some_and(|text| text.contains(&name));
+        if !indexes.iter().any(is_there) {
+            indexes.push(Value::String(statement));
+            changes.push(format!("index {name} added"));
+        }
+    }
+    (indexes, changes)
+}
+
+fn array(object: &Value, key: &str) -> Vec<Value> {
+    object
+        .get(key)
+        .and_then(Value::as_array)
+        .cloned()
+        .unwrap_or_default()
+}
+
+/// The batch settings with at least what is needed.
+fn wanted_batch(batch: &Value) -> Value {
+    let mut wanted = batch.clone();
+    let at_least = |key: &str, least: u64| {
+        let has = batch.get(key).and_then(Value::as_u64).unwrap_or(0);
+        json!(has.max(least))
+    };
+    wanted["enabled"] = json!(true);
+    wanted["maxRequests"] = at_least("maxRequests", schema::BATCH_REQUESTS);
+    wanted["timeout"] = at_least("timeout", schema::BATCH_SECONDS);
+    wanted
+}
+
+fn percent_encoded(text: &str) -> String {
+    use std::fmt::Write;
+    let mut encoded = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::PasswordSource;
+
+    fn config() -> PocketBaseConfig {
+        let password = PasswordSource::FirstOf(Vec::new());
+        PocketBaseConfig::new("http://localhost", "a@example.com", password, "dir")
+    }
+
+    #[test]
+    fn a_collection_as_it_should_be_needs_no_correction() {
+        let existing = schema::logs("daemon_logs", "telemetry_clients");
+        let (_, changes) = corrections("it", &existing, &config()).unwrap();
+        assert!(changes.is_empty(), "{changes:?}");
+    }
+
+    #[test]
+    fn what_is_missing_or_narrow_is_corrected_and_the_rest_kept() {
+        let mut existing = schema::logs("daemon_logs", "telemetry_clients");
+        let fields = existing["fields"].as_array_mut().unwrap();
+        fields.retain(|field| field["name"] != "seq");
+        fields.push(json!({"name": "extra", "type": "bool", "id": "x"}));
+        for field in fields.iter_mut() {
+            match field["name"].as_str() {
+                Some("message") => field["max"] = json!(5000),
+                Some("target") => field["max"] = json!(1_000_000),
+                _ => {}
+            }
+        }
+        existing["indexes"].as_array_mut().unwrap().remove(0);
+        existing["createRule"] = json!("");
+        let (patch, changes) = corrections("it", &existing, &config()).unwrap();
+        let expected = [
+            "field message changed",
+            "field seq added",
+            "index idx_daemon_logs_timestamp added",
+            "create rule",
+        ];
+        assert_eq!(changes, expected);
+        let fields = patch["fields"].as_array().unwrap();
+        let max = |name: &str| fields.iter().find(|f| f["name"] == name).unwrap()["max"].clone();
+        assert_eq!(
+            (max("message"), max("target")),
+            (json!(65_600), json!(1_000_000))
+        );
+        assert!(fields.iter().any(|field| field["name"] == "extra"));
+    }
+
+    #[test]
+    fn a_field_of_another_type_is_a_conflict() {
+        let mut existing = schema::logs("daemon_logs", "telemetry_clients");
+        existing["fields"][0]["type"] = json!("text");
+        let error = corrections("collection x", &existing, &config()).unwrap_err();
+        assert!(error.to_string().contains("timestamp"), "{error}");
+    }
+
+    #[test]
+    fn batch_settings_are_raised_but_never_lowered() {
+        let small = json!({"enabled": false, "maxRequests": 50, "timeout": 3, "maxBodySize": 0});
+        let raised = json!({"enabled": true, "maxRequests": 500, "timeout": 10, "maxBodySize": 0});
+        assert_eq!(wanted_batch(&small), raised);
+        let great = json!({"enabled": true, "maxRequests": 5000, "timeout": 60, "maxBodySize": 9});
+        assert_eq!(wanted_batch(&great), great);
+    }
+
+    #[test]
+    fn filters_are_percent_encoded() {
+        assert_eq!(percent_encoded("a='b+c@d'"), "a%3D%27b%2Bc%40d%27");
+    }
+}

@@ -1,0 +1,100 @@
+//! Measures what the step costs: nanoseconds a record, for the record of the
+//! logging benchmark (five fields inside a span, nothing to find) and for one
+//! with secrets. Figures move with the machine; compare within one run.
+
+use std::hint::black_box;
+use std::io::{self, Write};
+use std::time::{Duration, Instant};
+
+use telemetry_core::{Capture, Identity, Numbered, Record, Sink, SinkError, SinkStats};
+use telemetry_sanitize::{SanitizeConfig, Sanitized, Sanitizer};
+use tracing_subscriber::layer::SubscriberExt;
+use uuid::Uuid;
+
+const ROUNDS: u32 = 200_000;
+
+/// Takes records and does nothing.
+struct Nowhere;
+
+impl Sink for Nowhere {
+    fn write(&self, record: &Record<'_>) -> Result<(), SinkError> {
+        black_box(record.text());
+        Ok(())
+    }
+    fn flush(&self, _: Duration) -> Result<(), SinkError> {
+        Ok(())
+    }
+    fn close(&self, _: Duration) -> Result<(), SinkError> {
+        Ok(())
+    }
+    fn stats(&self, _: &mut Vec<SinkStats>) {}
+}
+
+/// Writes each record many times and tells how long one took.
+struct Repeating(Sanitized<Nowhere>);
+
+impl Sink for Repeating {
+    fn write(&self, record: &Record<'_>) -> Result<(), SinkError> {
+        self.0.write(record)?;
+        let start = Instant::now();
+        for _ in 0..ROUNDS {
+            self.0.write(black_box(record))?;
+        }
+        let nanos = start.elapsed().as_nanos() / u128::from(ROUNDS);
+        let _ = writeln!(io::stdout(), "{nanos:6} ns  {}", record.message());
+        Ok(())
+    }
+    fn flush(&self, _: Duration) -> Result<(), SinkError> {
+        Ok(())
+    }
+    fn close(&self, _: Duration) -> Result<(), SinkError> {
+        Ok(())
+    }
+    fn stats(&self, _: &mut Vec<SinkStats>) {}
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let sanitizer = Sanitizer::new(SanitizeConfig::default())?;
+    let sink = Numbered::new(Repeating(Sanitized::new(sanitizer, Nowhere)));
+    let capture = Capture::new(Identity::new(Uuid::nil()), sink);
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(capture), log);
+    measure_long_lines()
+}
+
+fn log() {
+    let span = tracing::info_span!("job", job_id = 7, run_id = "nightly");
+    let _entered = span.enter();
+    tracing::info!(
+        job_name = "documents-nightly",
+        duration_ms = 1250_u64,
+        files_processed = 42_u64,
+        bytes_transferred = 1_048_576_u64,
+        success_rate = 0.97,
+        "Backup job completed"
+    );
+    tracing::info!(
+        path = "/var/lib/app/data/2024-01-01/file.bin",
+        "GET https://example.com/api/v1/items?page=2 took 12:30"
+    );
+    tracing::info!(user = "bob", password = "hunter22", "secret under a name");
+    let token = "a1B2c3D4".repeat(4);
+    tracing::info!("one secret: Authorization: Bearer {token}");
+    tracing::info!("two secrets: postgres://bob:{token}@db/app password={token} in /home/bob/x");
+}
+
+fn measure_long_lines() -> Result<(), Box<dyn std::error::Error>> {
+    let sanitizer = Sanitizer::new(SanitizeConfig::default())?;
+    for piece in [
+        "nothing to see here ",
+        "password=\"",
+        "key token /home/a ",
+        "QUJD",
+    ] {
+        let line = piece.repeat((1 << 20) / piece.len());
+        let start = Instant::now();
+        black_box(sanitizer.sanitize_text(black_box(&line)));
+        let millis = start.elapsed().as_micros() as f64 / 1000.0;
+        writeln!(io::stdout(), "{millis:6.1} ms  1 MB of {piece:?}")?;
+    }
+    Ok(())
+}

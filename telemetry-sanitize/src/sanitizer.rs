@@ -1,0 +1,700 @@
+//! The rules at work on one text.
+
+use std::borrow::Cow;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use regex::{Regex, RegexSet};
+use telemetry_core::Value;
+
+use crate::config::{Pattern, SanitizeConfig, SanitizeError};
+use crate::counts::Counts;
+use crate::mask::is_harmless;
+use crate::names::{Names, SecretName, Trust, Verdict};
+use crate::rules::{Kind, RULES, Rule};
+use crate::scan::{self, Finding, Scan, Triggers, What};
+use crate::vendors::VENDORS;
+
+/// A sanitized text is searched again, because a replacement changes what
+/// stands around other text; after so many rounds all of it goes.
+const MAX_ROUNDS: usize = 4;
+
+/// Finds secrets and home directories in texts and replaces them.
+///
+/// Shared by reference between threads; no call blocks. Building one takes some
+/// milliseconds: build it once.
+pub struct Sanitizer {
+    enabled: bool,
+    names: Names,
+    triggers: Triggers,
+    patterns: Patterns,
+    marks: Vec<String>,
+    roots: Vec<String>,
+    counts: Counts,
+    search: Search,
+}
+
+type Search = fn(&Sanitizer, &str, &mut Vec<Finding>) -> usize;
+
+impl Sanitizer {
+    /// Builds the rules. The metrics recorder must be installed before: the
+    /// counters `log_redactions_total{rule}` are registered here, at 0.
+    ///
+    /// # Errors
+    /// See [`SanitizeError`]; nothing is wrong with the default configuration.
+    pub fn new(config: SanitizeConfig) -> Result<Self, SanitizeError> {
+        Self::with_home(config, std::env::home_dir())
+    }
+
+    /// As [`new`](Self::new), for a process whose own home directory is given.
+    pub(crate) fn with_home(
+        config: SanitizeConfig,
+        home: Option<std::path::PathBuf>,
+    ) -> Result<Self, SanitizeError> {
+        check_globs("deny_fields", &config.deny_fields)?;
+        check_globs("allow_fields", &config.allow_fields)?;
+        let patterns = Patterns::new(&config.patterns)?;
+        let names = Names::new(&config.deny_fields, &config.allow_fields);
+        let own_home = home.filter(|_| config.normalize_paths);
+        let (directories, roots) = directories(&config, own_home.as_deref())?;
+        let triggers = Triggers::new(&names, config.normalize_paths, directories)
+            .map_err(|error| SanitizeError::TooLarge(Box::new(error)))?;
+        let rules = rule_names(&patterns);
+        let sanitizer = Self {
+            enabled: config.enabled,
+            names,
+            triggers,
+            patterns,
+            marks: rules
+                .iter()
+                .map(|rule| format!("[REDACTED:{rule}]"))
+                .collect(),
+            roots,
+            counts: Counts::new(rules),
+            search: Self::search_all,
+        };
+        sanitizer.check_replacements(&config)?;
+        Ok(sanitizer)
+    }
+
+    /// The built-in rules with their examples, except those for vendors'
+    /// tokens; for documentation and tests.
+    pub fn rules() -> &'static [Rule] {
+        &RULES
+    }
+
+    /// The text without secrets and home directories: borrowed, and nothing
+    /// allocated, when there are none.
+    ///
+    /// Takes time linear in the text. Never panics: should a rule fail, the
+    /// whole text becomes `[REDACTED:error]`. The result sanitized again is the
+    /// same. It is at most `len × (longest replacement)` bytes long, and in
+    /// practice close to the text.
+    pub fn sanitize_text<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        if !self.enabled || self.is_quiet(text) {
+            return Cow::Borrowed(text);
+        }
+        self.sanitize_loud(text)
+    }
+
+    /// What the name of a field says about its value.
+    pub fn verdict(&self, name: &str) -> Verdict {
+        if !self.enabled {
+            return Verdict::Plain;
+        }
+        self.names.judge(name.as_bytes())
+    }
+
+    /// What to write in the place of a field's value; `None` when the value may
+    /// stay as it is.
+    pub fn sanitize_value(&self, name: &str, value: Value<'_>) -> Option<String> {
+        self.sanitize_judged(self.verdict(name), value)
+    }
+
+    /// As [`sanitize_value`](Self::sanitize_value), with the verdict that was
+    /// made on the name before.
+    pub fn sanitize_judged(&self, verdict: Verdict, value: Value<'_>) -> Option<String> {
+        if let Verdict::Secret(secret) = verdict
+            && is_secret_value(secret, value)
+        {
+            return Some(self.replace_whole(secret.rule));
+        }
+        let Value::Text(text) = value else {
+            return None;
+        };
+        match self.sanitize_text(text) {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(changed) => Some(changed),
+        }
+    }
+
+    /// How often each rule has replaced something, for reports.
+    pub fn redactions(&self) -> Vec<(&str, u64)> {
+        self.counts.all()
+    }
+
+    /// False when it was configured to do nothing.
+    pub fn is_enabled(&self) -> bool {
+        self.enabled
+    }
+
+    /// True when no rule can find anything in the text: the first look, one
+    /// pass over its bytes.
+    pub(crate) fn is_quiet(&self, text: &str) -> bool {
+        self.triggers.is_quiet(text)
+            && scan::may_skip_digits(text)
+            && scan::may_skip_encoded(text)
+            && self.patterns.is_quiet(text)
+    }
+
+    fn replace_whole(&self, rule: Kind) -> String {
+        self.counts.add(rule as usize, 1);
+        self.marks[rule as usize].clone()
+    }
+
+    fn sanitize_loud<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let rounds = || self.rounds(text);
+        // A rule that panics has seen the text half: close, do not open.
+        match catch_unwind(AssertUnwindSafe(rounds)) {
+            Ok(Some(changed)) => Cow::Owned(changed),
+            Ok(None) => Cow::Borrowed(text),
+            Err(_) => Cow::Owned(self.replace_whole(Kind::Error)),
+        }
+    }
+
+    /// Searches until nothing is found any more.
+    fn rounds(&self, text: &str) -> Option<String> {
+        let mut findings = Vec::new();
+        let mut current = self.round(text, &mut findings)?;
+        for _ in 1..MAX_ROUNDS {
+            match self.round(&current, &mut findings) {
+                Some(changed) => current = changed,
+                None => return Some(current),
+            }
+        }
+        Some(self.replace_whole(Kind::Error))
+    }
+
+    fn round(&self, text: &str, findings: &mut Vec<Finding>) -> Option<String> {
+        findings.clear();
+        (self.search)(self, text, findings);
+        if findings.is_empty() {
+            return None;
+        }
+        self.settle(text, findings);
+        (!findings.is_empty()).then(|| self.rebuild(text, findings))
+    }
+
+    /// Finds everything; returns the steps it took.
+    fn search_all(&self, text: &str, findings: &mut Vec<Finding>) -> usize {
+        let mut scan = Scan::new(text, &self.names, &self.triggers, findings);
+        scan.run();
+        scan.run_encoded();
+        let steps = scan.text.steps();
+        self.patterns.find(text, findings);
+        steps
+    }
+
+    /// Brings findings into order, cuts out what is masked already, joins what
+    /// overlaps, and aligns them to characters.
+    fn settle(&self, text: &str, findings: &mut Vec<Finding>) {
+        let masks = self.masks(text);
+        if !masks.is_empty() {
+            *findings = without_masks(findings, &masks);
+        }
+        findings.sort_by_key(|found| (found.range.start, std::cmp::Reverse(found.range.end)));
+        let mut settled: Vec<Finding> = Vec::with_capacity(findings.len());
+        for mut found in findings.drain(..) {
+            while !text.is_char_boundary(found.range.start) {
+                found.range.start -= 1;
+            }
+            while !text.is_char_boundary(found.range.end) {
+                found.range.end += 1;
+            }
+            match settled.last_mut() {
+                Some(last) if found.range.start < last.range.end => {
+                    last.range.end = last.range.end.max(found.range.end);
+                }
+                _ => settled.push(found),
+            }
+        }
+        *findings = settled;
+    }
+
+    /// Where replacements of ours stand already. Only those of known rules: a
+    /// secret cannot hide in `[REDACTED:…]`.
+    fn masks(&self, text: &str) -> Vec<Range<usize>> {
+        const START: &str = "[REDACTED:";
+        text.match_indices(START)
+            .filter_map(|(start, _)| {
+                let rest = &text.as_bytes()[start..];
+                let length = rest.iter().take(64).position(|&byte| byte == b']')? + 1;
+                let known = self
+                    .marks
+                    .iter()
+                    .any(|mark| mark.as_bytes() == &rest[..length]);
+                known.then_some(start..start + length)
+            })
+            .collect()
+    }
+
+    fn rebuild(&self, text: &str, findings: &[Finding]) -> String {
+        let mut out = String::with_capacity(text.len() + 32 * findings.len());
+        let mut done = 0;
+        for found in findings {
+            out.push_str(&text[done..found.range.start]);
+            out.push_str(self.replacement(found.what));
+            self.counts.add(rule_index(found.what), 1);
+            done = found.range.end;
+        }
+        out.push_str(&text[done..]);
+        out
+    }
+
+    fn replacement(&self, what: What) -> &str {
+        match what {
+            What::Home => "~",
+            What::Root(index) => &self.roots[usize::from(index)],
+            _ => &self.marks[rule_index(what)],
+        }
+    }
+
+    /// A replacement in which a rule finds something would be replaced again.
+    fn check_replacements(&self, config: &SanitizeConfig) -> Result<(), SanitizeError> {
+        for (root, with) in &config.roots {
+            let mut findings = Vec::new();
+            self.search_all(&format!("{with}/x"), &mut findings);
+            if !findings.is_empty() {
+                let (root, with) = (root.clone(), with.clone());
+                return Err(SanitizeError::BadReplacement { root, with });
+            }
+        }
+        Ok(())
+    }
+
+    /// A sanitizer whose search panics.
+    #[cfg(test)]
+    pub(crate) fn that_fails() -> Self {
+        let mut sanitizer = Self::new(SanitizeConfig::default()).unwrap();
+        sanitizer.search = |_, _, _| panic!("a rule that fails");
+        sanitizer
+    }
+
+    /// How many bytes the search looks at besides the pass for triggers.
+    #[cfg(test)]
+    pub(crate) fn steps(&self, text: &str) -> usize {
+        self.search_all(text, &mut Vec::new())
+    }
+}
+
+impl std::fmt::Debug for Sanitizer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sanitizer")
+            .field("enabled", &self.enabled)
+            .field("rules", &self.marks.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Under a secret name, what may stay is what is no secret: nothing, a flag, a
+/// placeholder, a count.
+fn is_secret_value(secret: SecretName, value: Value<'_>) -> bool {
+    match value {
+        Value::Bool(_) => false,
+        Value::Text(text) => !is_harmless(text.as_bytes()),
+        Value::F64(_) => secret.trust == Trust::Strong,
+        Value::I64(_) | Value::U64(_) => secret.trust != Trust::Counted,
+    }
+}
+
+/// Cuts the masks out of the findings.
+fn without_masks(findings: &[Finding], masks: &[Range<usize>]) -> Vec<Finding> {
+    let mut pieces = Vec::with_capacity(findings.len());
+    for found in findings {
+        let first = masks.partition_point(|mask| mask.end <= found.range.start);
+        let mut start = found.range.start;
+        for mask in &masks[first..] {
+            if mask.start >= found.range.end {
+                break;
+            }
+            push_piece(&mut pieces, start..mask.start, found.what);
+            start = mask.end;
+        }
+        push_piece(&mut pieces, start..found.range.end, found.what);
+    }
+    pieces
+}
+
+fn push_piece(pieces: &mut Vec<Finding>, range: Range<usize>, what: What) {
+    if range.start < range.end {
+        pieces.push(Finding { range, what });
+    }
+}
+
+/// Place of a rule among built-in rules, vendors and patterns.
+fn rule_index(what: What) -> usize {
+    match what {
+        What::Builtin(kind) => kind as usize,
+        What::Home => Kind::HomePath as usize,
+        What::Root(_) => Kind::RootPath as usize,
+        What::Vendor(index) => RULES.len() + usize::from(index),
+        What::Pattern(index) => RULES.len() + VENDORS.len() + usize::from(index),
+    }
+}
+
+fn rule_names(patterns: &Patterns) -> Vec<String> {
+    let built_in = RULES.iter().map(|rule| rule.name);
+    let vendors = VENDORS.iter().map(|vendor| vendor.rule);
+    let own = patterns.names.iter().map(String::as_str);
+    built_in
+        .chain(vendors)
+        .chain(own)
+        .map(str::to_owned)
+        .collect()
+}
+
+fn check_globs(key: &'static str, globs: &[String]) -> Result<(), SanitizeError> {
+    match globs.iter().any(|glob| glob.trim().is_empty()) {
+        true => Err(SanitizeError::EmptyGlob { key }),
+        false => Ok(()),
+    }
+}
+
+/// Directories to look for, with what replaces them; and the replacements.
+type Directories = (Vec<(String, What)>, Vec<String>);
+
+fn directories(
+    config: &SanitizeConfig,
+    home: Option<&std::path::Path>,
+) -> Result<Directories, SanitizeError> {
+    let mut found = Vec::new();
+    let mut replacements = Vec::new();
+    for (root, with) in &config.roots {
+        let trimmed = root.trim_end_matches(['/', '\\']);
+        let is_absolute = trimmed.starts_with(['/', '\\']) || trimmed.get(1..2) == Some(":");
+        if trimmed.len() < 2 || !is_absolute {
+            return Err(SanitizeError::BadRoot { root: root.clone() });
+        }
+        found.push((trimmed.to_owned(), What::Root(replacements.len() as u16)));
+        replacements.push(with.clone());
+    }
+    // A home of `/` or `/nonexistent` names nobody.
+    let home = home.and_then(std::path::Path::to_str).unwrap_or_default();
+    let home = home.trim_end_matches(['/', '\\']);
+    if home.matches(['/', '\\']).count() > 1 {
+        found.push((home.to_owned(), What::Home));
+    }
+    Ok((found, replacements))
+}
+
+/// The user's patterns.
+struct Patterns {
+    names: Vec<String>,
+    regexes: Vec<Regex>,
+    /// All of them, to know in one pass which match.
+    set: RegexSet,
+}
+
+impl Patterns {
+    fn new(patterns: &[Pattern]) -> Result<Self, SanitizeError> {
+        let mut names: Vec<String> = Vec::new();
+        let mut regexes = Vec::new();
+        for pattern in patterns {
+            let name = pattern.name.clone();
+            check_name(&name, &names)?;
+            let regex = Regex::new(&pattern.regex).map_err(|source| SanitizeError::BadRegex {
+                name: name.clone(),
+                source: Box::new(source),
+            })?;
+            if matches_empty(&regex) {
+                return Err(SanitizeError::MatchesEmpty { name });
+            }
+            names.push(name);
+            regexes.push(regex);
+        }
+        let set = RegexSet::new(regexes.iter().map(Regex::as_str))
+            .map_err(|error| SanitizeError::TooLarge(Box::new(error)))?;
+        Ok(Self {
+            names,
+            regexes,
+            set,
+        })
+    }
+
+    fn is_quiet(&self, text: &str) -> bool {
+        self.regexes.is_empty() || !self.set.is_match(text)
+    }
+
+    fn find(&self, text: &str, findings: &mut Vec<Finding>) {
+        if self.regexes.is_empty() {
+            return;
+        }
+        for index in self.set.matches(text) {
+            let matches = self.regexes[index].find_iter(text);
+            findings.extend(
+                matches
+                    .filter(|found| !found.is_empty())
+                    .map(|found| Finding {
+                        range: found.range(),
+                        what: What::Pattern(index as u16),
+                    }),
+            );
+        }
+    }
+}
+
+/// Whether it matches nothing somewhere: in an empty text, or at the edges that
+/// `\b` and `$` stand for.
+fn matches_empty(regex: &Regex) -> bool {
+    ["", "a", " a ", "\n"]
+        .iter()
+        .any(|text| regex.find_iter(text).any(|found| found.is_empty()))
+}
+
+fn check_name(name: &str, taken: &[String]) -> Result<(), SanitizeError> {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    if name.is_empty() || name.len() > 32 || !name.bytes().all(allowed) {
+        return Err(SanitizeError::BadName { name: name.into() });
+    }
+    let built_in = RULES.iter().map(|rule| rule.name);
+    let vendors = VENDORS.iter().map(|vendor| vendor.rule);
+    let mut all = built_in
+        .chain(vendors)
+        .chain(taken.iter().map(String::as_str));
+    if all.any(|other| other == name) {
+        return Err(SanitizeError::NameTaken { name: name.into() });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    fn with(config: SanitizeConfig) -> Result<Sanitizer, SanitizeError> {
+        Sanitizer::with_home(config, None)
+    }
+
+    fn sanitizer() -> Sanitizer {
+        with(SanitizeConfig::default()).unwrap()
+    }
+
+    fn pattern(name: &str, regex: &str) -> SanitizeConfig {
+        let (name, regex) = (name.to_owned(), regex.to_owned());
+        SanitizeConfig {
+            patterns: vec![Pattern { name, regex }],
+            ..SanitizeConfig::default()
+        }
+    }
+
+    #[test]
+    fn a_users_pattern_is_a_rule_of_its_own() {
+        let sanitizer = with(pattern("ticket", "TCK-[0-9]{8}")).unwrap();
+        let found = sanitizer.sanitize_text("see TCK-12345678 please");
+        assert_eq!(found, "see [REDACTED:ticket] please");
+        assert_eq!(sanitizer.redactions().last(), Some(&("ticket", 1)));
+    }
+
+    #[test]
+    fn a_pattern_that_finds_its_own_replacement_is_applied_once() {
+        let sanitizer = with(pattern("shout", "[A-Z]{4,}")).unwrap();
+        assert_eq!(sanitizer.sanitize_text("say HELLO"), "say [REDACTED:shout]");
+    }
+
+    #[test]
+    fn unusable_patterns_are_refused() {
+        let refused = |name: &str, regex: &str| with(pattern(name, regex)).unwrap_err();
+        assert!(matches!(
+            refused("x", "(?=a)"),
+            SanitizeError::BadRegex { .. }
+        ));
+        assert!(matches!(
+            refused("x", r"(a)\1"),
+            SanitizeError::BadRegex { .. }
+        ));
+        assert!(matches!(
+            refused("x", "a*"),
+            SanitizeError::MatchesEmpty { .. }
+        ));
+        assert!(matches!(
+            refused("x", r"\b"),
+            SanitizeError::MatchesEmpty { .. }
+        ));
+        assert!(matches!(refused("A b", "a"), SanitizeError::BadName { .. }));
+        assert!(matches!(refused("", "a"), SanitizeError::BadName { .. }));
+        assert!(matches!(
+            refused("password", "a"),
+            SanitizeError::NameTaken { .. }
+        ));
+        assert!(matches!(
+            refused("github_token", "a"),
+            SanitizeError::NameTaken { .. }
+        ));
+    }
+
+    #[test]
+    fn unusable_globs_and_roots_are_refused() {
+        let deny = SanitizeConfig {
+            deny_fields: vec![" ".into()],
+            ..SanitizeConfig::default()
+        };
+        assert!(matches!(with(deny), Err(SanitizeError::EmptyGlob { .. })));
+        for root in ["", "/", "srv/data"] {
+            assert!(matches!(
+                with(roots(root, "<data>")),
+                Err(SanitizeError::BadRoot { .. })
+            ));
+        }
+        assert!(matches!(
+            with(roots("/srv/data", "/home/bob")),
+            Err(SanitizeError::BadReplacement { .. })
+        ));
+    }
+
+    fn roots(root: &str, with: &str) -> SanitizeConfig {
+        SanitizeConfig {
+            roots: [(root.to_owned(), with.to_owned())].into(),
+            ..SanitizeConfig::default()
+        }
+    }
+
+    #[test]
+    fn roots_are_replaced_where_a_path_starts_with_them() {
+        let sanitizer = with(roots("/srv/data/", "<data>")).unwrap();
+        let found = sanitizer.sanitize_text("in /srv/data/x and /srv/database and /a/srv/data/x");
+        assert_eq!(found, "in <data>/x and /srv/database and /a/srv/data/x");
+    }
+
+    #[test]
+    fn the_home_of_the_process_is_replaced_wherever_it_lies() {
+        let home = Some(PathBuf::from("/srv/people/bob"));
+        let sanitizer = Sanitizer::with_home(SanitizeConfig::default(), home).unwrap();
+        assert_eq!(
+            sanitizer.sanitize_text("open /srv/people/bob/x"),
+            "open ~/x"
+        );
+        let sanitizer =
+            Sanitizer::with_home(SanitizeConfig::default(), Some(PathBuf::from("/"))).unwrap();
+        assert_eq!(sanitizer.sanitize_text("open /srv/x"), "open /srv/x");
+    }
+
+    #[test]
+    fn paths_stay_when_they_are_not_to_be_normalized() {
+        let config = SanitizeConfig {
+            normalize_paths: false,
+            ..SanitizeConfig::default()
+        };
+        assert_eq!(
+            with(config).unwrap().sanitize_text("/home/bob/x"),
+            "/home/bob/x"
+        );
+    }
+
+    #[test]
+    fn denied_names_are_found_in_text_and_allowed_ones_stay() {
+        let config = SanitizeConfig {
+            deny_fields: vec!["employee_id".into(), "*_ssn".into(), "x?".into()],
+            allow_fields: vec!["session_token".into()],
+            ..SanitizeConfig::default()
+        };
+        let found = with(config).unwrap();
+        let found = found.sanitize_text("employee_id=7 user_ssn: 12 xy=3 session_token=abc123 z=1");
+        assert_eq!(
+            found,
+            "employee_id=[REDACTED:denied_field] user_ssn: [REDACTED:denied_field] \
+             xy=[REDACTED:denied_field] session_token=abc123 z=1"
+        );
+    }
+
+    #[test]
+    fn a_rule_that_fails_closes_and_is_counted() {
+        let sanitizer = Sanitizer::that_fails();
+        assert_eq!(
+            sanitizer.sanitize_text("password=hunter22"),
+            "[REDACTED:error]"
+        );
+        assert_eq!(
+            sanitizer.sanitize_text("nothing to find"),
+            "nothing to find"
+        );
+        assert!(sanitizer.redactions().contains(&("error", 1)));
+    }
+
+    #[test]
+    fn every_rule_is_counted_from_zero() {
+        let counts = sanitizer();
+        let counts = counts.redactions();
+        assert_eq!(counts.len(), RULES.len() + VENDORS.len());
+        assert!(counts.iter().all(|(_, count)| *count == 0));
+    }
+
+    /// Texts that make rules look far, again and again.
+    fn adversaries(size: usize) -> Vec<String> {
+        [
+            "password=",
+            "password=\"",
+            "\"password\":'",
+            "key",
+            "a",
+            "token: ",
+            "://",
+            "http://a:b@",
+            "x://a:b",
+            "-----BEGIN PRIVATE KEY-----",
+            "-----BEGIN PRIVATE KEY----- AAAA ",
+            "eyJ",
+            "/home/",
+            "/home/a ",
+            "C:\\Users\\",
+            "\\\\a\\Users\\",
+            "mysql -",
+            "curl -u ",
+            "1",
+            "4111 ",
+            "secrets: [\"",
+            "secrets={\"",
+            "\\",
+            "%22",
+            "Bearer ",
+            "IDENTIFIED BY '",
+            "password=,",
+            "password=a,b:",
+            "value",
+            "Cookie: a=b; ",
+            "authorization: ",
+            "login x password ",
+            "[REDACTED:password]",
+            "ghp_",
+            "é",
+            "A1a2",
+            "password:\\\\\\\"",
+            "api key ",
+            "/Users/A B ",
+            "password=a;",
+        ]
+        .iter()
+        .map(|piece| piece.repeat(size / piece.len()))
+        .collect()
+    }
+
+    #[test]
+    fn steps_grow_with_the_text_and_not_faster() {
+        let sanitizer = sanitizer();
+        let (short, long) = (8 << 10, 64 << 10);
+        for (small, large) in adversaries(short).iter().zip(adversaries(long)) {
+            let (few, many) = (sanitizer.steps(small), sanitizer.steps(&large));
+            let name = &small[..small.len().min(24)];
+            assert!(
+                many <= few * 10 + 100_000,
+                "{name:?}: {few} steps, then {many}"
+            );
+            assert!(
+                many <= large.len() * 40,
+                "{name:?}: {many} steps for {} bytes",
+                large.len()
+            );
+        }
+    }
+}

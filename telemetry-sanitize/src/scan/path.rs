@@ -1,0 +1,222 @@
+//! Home directories, and the user's roots.
+
+use std::ops::Range;
+
+use super::{Scan, What};
+use crate::text::{Text, is_quote};
+
+/// Looks at a place such as `/home/` or `\Users\`.
+pub(super) fn look(scan: &mut Scan<'_, '_>, hit: Range<usize>) {
+    let text = &scan.text;
+    let found = if text.ends_with(hit.end, "/root") {
+        root_home(text, &hit)
+    } else if text.slice(hit.clone()).ends_with(b"\\") {
+        windows_home(text, &hit)
+    } else {
+        posix_home(text, &hit)
+    };
+    if let Some(found) = found {
+        scan.take(found, What::Home);
+    }
+}
+
+/// Looks at one of the user's roots (or the process's own home directory).
+pub(super) fn look_root(scan: &mut Scan<'_, '_>, index: u16, hit: Range<usize>) {
+    let text = &scan.text;
+    let is_exact = text.as_str().get(hit.clone()) == Some(scan.triggers.root(index));
+    if is_exact && ends_component(text, hit.end) && path_start(text, hit.start).is_some() {
+        scan.take(hit, scan.triggers.root_replacement(index));
+    }
+}
+
+/// `/root`, alone or as the start of a path.
+fn root_home(text: &Text<'_>, hit: &Range<usize>) -> Option<Range<usize>> {
+    let starts = path_start(text, hit.start)? == hit.start;
+    let exact = text.slice(hit.end - 4..hit.end) == b"root";
+    (exact && starts && ends_component(text, hit.end)).then(|| hit.clone())
+}
+
+fn ends_component(text: &Text<'_>, at: usize) -> bool {
+    let byte = text.at(at);
+    let dot = byte == b'.' && text.at(at + 1).is_ascii_alphanumeric();
+    !(byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | 0x80..) || dot)
+}
+
+fn posix_home(text: &Text<'_>, hit: &Range<usize>) -> Option<Range<usize>> {
+    let start = path_start(text, hit.start)?;
+    let word = text.slice(hit.clone());
+    let on_windows = text.at(start + 1) == b':';
+    let exact = word.windows(4).any(|w| w == b"home") || word.windows(5).any(|w| w == b"Users");
+    if !exact && !on_windows {
+        return None;
+    }
+    let is_encoded = text.at(hit.start) == b'%';
+    let end = name_end(text, hit.end, is_encoded, b'/')?;
+    let name = text.slice(hit.end..end);
+    let is_number = word.windows(5).any(|w| w == b"Users") && name.iter().all(u8::is_ascii_digit);
+    (!is_number).then_some(start..end)
+}
+
+/// `C:\Users\NAME`, `\\server\Users\NAME`, with any number of backslashes.
+fn windows_home(text: &Text<'_>, hit: &Range<usize>) -> Option<Range<usize>> {
+    let name = text.run(hit.end, hit.end + 8, |byte| byte == b'\\');
+    let end = name_end(text, name, false, b'\\')?;
+    let slash = text.run_back(hit.start, hit.start.saturating_sub(8), |byte| byte == b'\\');
+    if text.before(slash) == b':' && text.before(slash - 1).is_ascii_alphabetic() {
+        let drive = slash - 2;
+        let prefix = text.run_back(drive, drive.saturating_sub(16), |b| {
+            matches!(b, b'\\' | b'?')
+        });
+        let start = if text.slice(prefix..drive).contains(&b'?') {
+            prefix
+        } else {
+            drive
+        };
+        return Some(start..end);
+    }
+    let start = text.run_back(slash, slash.saturating_sub(128), |byte| {
+        byte.is_ascii_alphanumeric() || matches!(byte, b'\\' | b'.' | b'-' | b'_' | b'$' | b'@')
+    });
+    let is_share = text.at(start) == b'\\' && text.at(start + 1) == b'\\';
+    let is_rooted = start == slash && slash < hit.end;
+    (is_share || is_rooted).then_some(start..end)
+}
+
+/// Where the path starts in which `/home/` (at `at`) is the place of homes, or
+/// `None` when it is something else: part of a URL or of a deeper directory.
+fn path_start(text: &Text<'_>, at: usize) -> Option<usize> {
+    let start = text.run_back(at, at.saturating_sub(256), |byte| {
+        byte.is_ascii_alphanumeric()
+            || matches!(byte, b'/' | b'.' | b'_' | b'-' | b'~' | b'+' | 0x80..)
+    });
+    let lead = text.slice(start..at);
+    if lead.is_empty() {
+        return starts_at(text, at);
+    }
+    if text.before(start) == b'\\' && matches!(lead, b"n" | b"t" | b"r") {
+        return Some(at);
+    }
+    if lead.starts_with(b"//") && text.before(start) == b':' {
+        return text.ends_with(start, "file:").then_some(at);
+    }
+    let is_flag = lead.len() == 2 && lead[0] == b'-' && lead[1].is_ascii_uppercase();
+    if is_flag {
+        return Some(at);
+    }
+    is_home_parent(lead).then_some(start)
+}
+
+/// Nothing stands before the path; but a request's path is no file.
+fn starts_at(text: &Text<'_>, at: usize) -> Option<usize> {
+    const METHODS: [&str; 7] = [
+        "GET ", "POST ", "PUT ", "HEAD ", "DELETE ", "PATCH ", "OPTIONS ",
+    ];
+    if METHODS.iter().any(|method| text.ends_with(at, method)) {
+        return None;
+    }
+    let is_drive = text.before(at) == b':'
+        && at >= 2
+        && text.at(at - 2).is_ascii_alphabetic()
+        && !text.before(at - 2).is_ascii_alphanumeric();
+    Some(if is_drive { at - 2 } else { at })
+}
+
+/// Directories that hold a `home` or `Users` of their own.
+fn is_home_parent(lead: &[u8]) -> bool {
+    let known: [&[u8]; 8] = [
+        b"/var",
+        b"/usr",
+        b"/export",
+        b"/private",
+        b"/nfs",
+        b"/c",
+        b"/System/Volumes/Data",
+        b"/host",
+    ];
+    let mounted: [&[u8]; 6] = [
+        b"/mnt/",
+        b"/media/",
+        b"/net/",
+        b"/Volumes/",
+        b"/cygdrive/",
+        b"/mount/",
+    ];
+    known.contains(&lead) || mounted.iter().any(|mount| lead.starts_with(mount))
+}
+
+/// Where the user's name ends; `None` for none, a placeholder or a shared place.
+fn name_end(text: &Text<'_>, start: usize, is_encoded: bool, separator: u8) -> Option<usize> {
+    let mut end = word_end(text, start, is_encoded);
+    while text.at(end) == b' ' {
+        let Some(next) = next_word_end(text, end, is_encoded, separator) else {
+            break;
+        };
+        end = next;
+    }
+    let closed = text.at(end) == separator || text.at(end) == b'\\';
+    let end = if closed {
+        end
+    } else {
+        text.run_back(end, start, |byte| matches!(byte, b'.' | b',' | b'!'))
+    };
+    let name = text.slice(start..end);
+    (!name.is_empty() && !is_shared(name) && !matches!(name[0], b'.' | b'*')).then_some(end)
+}
+
+fn word_end(text: &Text<'_>, start: usize, is_encoded: bool) -> usize {
+    let mut end = start;
+    loop {
+        end = text.run(end, text.len(), |byte| {
+            is_user_byte(byte) && !(is_encoded && byte == b'%')
+        });
+        let escaped_blank = text.at(end) == b'\\' && text.at(end + 1) == b' ';
+        let encoded_byte = is_encoded && text.at(end) == b'%' && !text.has(end, "%2f");
+        if !escaped_blank && !encoded_byte {
+            return end.min(text.len());
+        }
+        end += 1 + usize::from(escaped_blank);
+    }
+}
+
+fn is_user_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'_' | b'-' | b'.' | b'@' | b'+' | b'%' | b'~' | 0x80..
+        )
+}
+
+/// `Jane Doe`: a further word with a capital, in a name that a separator ends.
+fn next_word_end(text: &Text<'_>, blank: usize, is_encoded: bool, separator: u8) -> Option<usize> {
+    let word = blank + 1;
+    if !text.at(word).is_ascii_uppercase() {
+        return None;
+    }
+    let end = word_end(text, word, is_encoded);
+    let further = text.at(end) == b' ' && next_word_end_once(text, end, is_encoded, separator);
+    (text.at(end) == separator || further).then_some(end)
+}
+
+fn next_word_end_once(text: &Text<'_>, blank: usize, is_encoded: bool, separator: u8) -> bool {
+    let end = word_end(text, blank + 1, is_encoded);
+    text.at(blank + 1).is_ascii_uppercase() && text.at(end) == separator
+}
+
+/// Places that belong to nobody.
+fn is_shared(name: &[u8]) -> bool {
+    const SHARED: [&str; 9] = [
+        "Shared",
+        "Public",
+        "Default",
+        "All",
+        "Guest",
+        "linuxbrew",
+        "lost+found",
+        "runner",
+        "~",
+    ];
+    SHARED
+        .iter()
+        .any(|shared| name.eq_ignore_ascii_case(shared.as_bytes()))
+        || is_quote(name[0])
+}

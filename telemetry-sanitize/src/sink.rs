@@ -1,0 +1,154 @@
+//! The step in a pipeline that rewrites records.
+
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use telemetry_core::{Record, Rewrite, Sink, SinkError, SinkStats, Span};
+
+use crate::callsites::{Callsites, all_plain, verdict_on};
+use crate::sanitizer::Sanitizer;
+use crate::spans::Spans;
+
+/// A sink that hands records on without secrets: message, fields and the fields
+/// of spans.
+///
+/// A record in which there is nothing to change is handed on as it is, so that
+/// its JSON stays shared. Keeps no record, and so has no accounts of its own:
+/// [`stats`](Sink::stats) are those of the sink behind it.
+///
+/// # Threads
+/// Verdicts and spans are kept under one lock, which is not held while the next
+/// sink writes.
+pub struct Sanitized<S> {
+    sanitizer: Arc<Sanitizer>,
+    state: Mutex<State>,
+    next: S,
+}
+
+#[derive(Default)]
+struct State {
+    callsites: Callsites,
+    spans: Spans,
+    /// Space for a changed record; taken out while the next sink reads it.
+    space: Rewrite,
+}
+
+impl<S: Sink> Sanitized<S> {
+    /// Puts the sanitizer before `next`.
+    pub fn new(sanitizer: impl Into<Arc<Sanitizer>>, next: S) -> Self {
+        Self {
+            sanitizer: sanitizer.into(),
+            state: Mutex::default(),
+            next,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the record's own values may stay as they are.
+    fn is_clean(&self, record: &Record<'_>, state: &mut State) -> bool {
+        let verdicts = state.callsites.verdicts(&self.sanitizer, record.metadata());
+        all_plain(record, verdicts) && self.sanitizer.is_quiet(record.text())
+    }
+
+    /// Copies the record without its secrets; `None` when there were none and
+    /// its span stays too.
+    fn rewrite(
+        &self,
+        record: &Record<'_>,
+        state: &mut State,
+        mut changed: bool,
+    ) -> Option<Rewrite> {
+        let mut space = mem::take(&mut state.space);
+        space.clear();
+        let verdicts = state.callsites.verdicts(&self.sanitizer, record.metadata());
+        for (field, value) in record.values() {
+            match self
+                .sanitizer
+                .sanitize_judged(verdict_on(field, verdicts), value)
+            {
+                Some(text) => {
+                    changed = true;
+                    space.put_text(field, &text);
+                }
+                None => space.copy(field, value),
+            }
+        }
+        if !changed {
+            state.space = space;
+            return None;
+        }
+        Some(space)
+    }
+
+    /// The span without secrets, and whether it differs from the given one.
+    fn sanitize_span(&self, span: &Arc<Span>, state: &mut State) -> Option<Arc<Span>> {
+        if let Some(known) = state.spans.get(span) {
+            return known.cloned();
+        }
+        let parent = span.parent();
+        let new_parent = parent.and_then(|parent| self.sanitize_span(parent, state));
+        let verdicts = state.callsites.verdicts(&self.sanitizer, span.metadata());
+        let mut changed = new_parent.is_some();
+        let rewritten = span.rewritten(new_parent.or_else(|| parent.cloned()), |field, value| {
+            let text = self
+                .sanitizer
+                .sanitize_judged(verdict_on(field, verdicts), value);
+            changed |= text.is_some();
+            text
+        });
+        let result = changed.then(|| Arc::new(rewritten));
+        state.spans.insert(span, result.clone());
+        result
+    }
+}
+
+impl<S: Sink> Sink for Sanitized<S> {
+    fn write(&self, record: &Record<'_>) -> Result<(), SinkError> {
+        if !self.sanitizer.is_enabled() {
+            return self.next.write(record);
+        }
+        let mut state = self.lock();
+        let span = record
+            .span()
+            .and_then(|span| self.sanitize_span(span, &mut state));
+        let clean = self.is_clean(record, &mut state);
+        if clean && span.is_none() {
+            drop(state);
+            return self.next.write(record);
+        }
+        let rewritten = self.rewrite(record, &mut state, span.is_some());
+        drop(state);
+        let Some(mut space) = rewritten else {
+            return self.next.write(record);
+        };
+        let span = span.as_ref().or(record.span());
+        let result = self.next.write(&space.record(record, span));
+        space.clear();
+        self.lock().space = space;
+        result
+    }
+
+    fn batch_end(&self) {
+        self.next.batch_end();
+    }
+
+    fn flush(&self, limit: Duration) -> Result<(), SinkError> {
+        self.next.flush(limit)
+    }
+
+    fn close(&self, limit: Duration) -> Result<(), SinkError> {
+        self.next.close(limit)
+    }
+
+    fn reopen(&self) {
+        self.next.reopen();
+    }
+
+    fn stats(&self, into: &mut Vec<SinkStats>) {
+        self.next.stats(into);
+    }
+}
