@@ -35,6 +35,18 @@
 //! assert!(memory.lines()[0].contains(r#""message":"mirrored","fields":{"files":42}"#));
 //! ```
 //!
+//! For a program that needs no other layer, [`Capture::init`] is all:
+//!
+//! ```
+//! # use telemetry_core::{Capture, Console, Format, Identity, Numbered};
+//! let identity = Identity::new(uuid::Uuid::new_v4());
+//! let console = Console::new(Format::Json);
+//! Capture::new(identity, Numbered::new(console)).init().expect("no other subscriber");
+//! ```
+//!
+//! `cargo run -p telemetry-core --example pipeline` shows a whole program, with
+//! a sink of its own, the panic hook and the accounts.
+//!
 //! # The shape of a pipeline
 //!
 //! [`Capture`] is a layer of tracing-subscriber; what it writes to is a sink,
@@ -58,6 +70,7 @@ mod tee;
 mod console;
 mod json;
 mod memory;
+mod pretty;
 
 mod bridge;
 mod complain;
@@ -72,6 +85,7 @@ pub use identity::Identity;
 pub use memory::MemorySink;
 pub use numbered::Numbered;
 pub use panic::install_panic_hook;
+pub use pretty::Pretty;
 pub use queue::{
     DEFAULT_BLOCK_TIMEOUT, DEFAULT_CAPACITY, DEFAULT_MAX_BYTES, Queue, QueueConfig, WhenFull,
 };

@@ -23,6 +23,35 @@ use crate::record::Record;
 /// In each [`SinkStats`], `accepted = delivered + dropped + rejected + pending`.
 /// Every record offered to `write` counts as accepted, those answered
 /// [`SinkError::Full`] included.
+///
+/// # Writing one
+/// A sink that keeps the messages of errors for a status page:
+///
+/// ```
+/// use std::sync::Mutex;
+/// use std::time::Duration;
+/// use telemetry_core::{Record, Sink, SinkError, SinkStats};
+/// use tracing::Level;
+///
+/// #[derive(Default)]
+/// struct Errors(Mutex<Vec<String>>);
+///
+/// impl Sink for Errors {
+///     fn write(&self, record: &Record<'_>) -> Result<(), SinkError> {
+///         if record.level() == Level::ERROR {
+///             self.0.lock().unwrap().push(record.message().to_owned());
+///         }
+///         Ok(())
+///     }
+///     fn flush(&self, _limit: Duration) -> Result<(), SinkError> {
+///         Ok(()) // nothing is on its way
+///     }
+///     fn close(&self, _limit: Duration) -> Result<(), SinkError> {
+///         Ok(())
+///     }
+///     fn stats(&self, _into: &mut Vec<SinkStats>) {} // nothing can be lost
+/// }
+/// ```
 pub trait Sink: Send + Sync {
     /// Accepts one record, lent for the call: keep a copy if you need one.
     /// `Ok` means accepted, not yet durable.

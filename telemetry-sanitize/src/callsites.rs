@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use telemetry_core::{Field, Record};
+use telemetry_core::Field;
 use tracing_core::Metadata;
 
 use crate::names::Verdict;
@@ -12,29 +12,33 @@ use crate::sanitizer::Sanitizer;
 /// Verdicts by callsite. There are as many as callsites in the program.
 #[derive(Default)]
 pub(crate) struct Callsites {
-    known: HashMap<usize, Box<[Verdict]>, AddressHasher>,
+    known: HashMap<usize, Callsite, AddressHasher>,
+}
+
+/// The verdicts on the fields of a callsite, by their index.
+pub(crate) struct Callsite {
+    pub(crate) verdicts: Box<[Verdict]>,
+    pub(crate) any_secret: bool,
 }
 
 impl Callsites {
-    /// The verdicts on a callsite's fields, by their index.
-    pub(crate) fn verdicts(
+    /// The verdicts on a callsite, made at the first call.
+    pub(crate) fn get(
         &mut self,
         sanitizer: &Sanitizer,
         callsite: &'static Metadata<'static>,
-    ) -> &[Verdict] {
+    ) -> &Callsite {
         let address = std::ptr::from_ref(callsite).addr();
         self.known.entry(address).or_insert_with(|| {
             let names = callsite.fields().iter();
-            names.map(|field| sanitizer.verdict(field.name())).collect()
+            let verdicts: Box<[_]> = names.map(|field| sanitizer.verdict(field.name())).collect();
+            let is_secret = |verdict: &Verdict| matches!(verdict, Verdict::Secret(_));
+            Callsite {
+                any_secret: verdicts.iter().any(is_secret),
+                verdicts,
+            }
         })
     }
-}
-
-/// True when no name of the record is secret.
-pub(crate) fn all_plain(record: &Record<'_>, verdicts: &[Verdict]) -> bool {
-    record
-        .values()
-        .all(|(field, _)| !matches!(verdict_on(field, verdicts), Verdict::Secret(_)))
 }
 
 /// The verdict on a field. The message is text without a name.

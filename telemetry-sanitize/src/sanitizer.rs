@@ -663,6 +663,8 @@ mod tests {
             "password=a,b:",
             "value",
             "Cookie: a=b; ",
+            "password=a;b",
+            "password=x ",
             "authorization: ",
             "login x password ",
             "[REDACTED:password]",

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use telemetry_core::{Record, Rewrite, Sink, SinkError, SinkStats, Span};
 
-use crate::callsites::{Callsites, all_plain, verdict_on};
+use crate::callsites::{Callsites, verdict_on};
 use crate::sanitizer::Sanitizer;
 use crate::spans::Spans;
 
@@ -50,8 +50,8 @@ impl<S: Sink> Sanitized<S> {
 
     /// Whether the record's own values may stay as they are.
     fn is_clean(&self, record: &Record<'_>, state: &mut State) -> bool {
-        let verdicts = state.callsites.verdicts(&self.sanitizer, record.metadata());
-        all_plain(record, verdicts) && self.sanitizer.is_quiet(record.text())
+        let callsite = state.callsites.get(&self.sanitizer, record.metadata());
+        !callsite.any_secret && self.sanitizer.is_quiet(record.text())
     }
 
     /// Copies the record without its secrets; `None` when there were none and
@@ -64,7 +64,10 @@ impl<S: Sink> Sanitized<S> {
     ) -> Option<Rewrite> {
         let mut space = mem::take(&mut state.space);
         space.clear();
-        let verdicts = state.callsites.verdicts(&self.sanitizer, record.metadata());
+        let verdicts = &state
+            .callsites
+            .get(&self.sanitizer, record.metadata())
+            .verdicts;
         for (field, value) in record.values() {
             match self
                 .sanitizer
@@ -91,7 +94,10 @@ impl<S: Sink> Sanitized<S> {
         }
         let parent = span.parent();
         let new_parent = parent.and_then(|parent| self.sanitize_span(parent, state));
-        let verdicts = state.callsites.verdicts(&self.sanitizer, span.metadata());
+        let verdicts = &state
+            .callsites
+            .get(&self.sanitizer, span.metadata())
+            .verdicts;
         let mut changed = new_parent.is_some();
         let rewritten = span.rewritten(new_parent.or_else(|| parent.cloned()), |field, value| {
             let text = self

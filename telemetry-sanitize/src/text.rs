@@ -9,6 +9,8 @@ use std::ops::Range;
 pub(crate) struct Text<'t> {
     text: &'t str,
     steps: Cell<usize>,
+    /// A stretch without a line break in it, and where its line ends.
+    line: Cell<(usize, usize)>,
 }
 
 impl<'t> Text<'t> {
@@ -16,6 +18,7 @@ impl<'t> Text<'t> {
         Self {
             text,
             steps: Cell::new(0),
+            line: Cell::new((0, 0)),
         }
     }
 
@@ -87,9 +90,16 @@ impl<'t> Text<'t> {
         to - length
     }
 
-    /// The end of the line that `from` lies in.
+    /// The end of the line that `from` lies in. Remembered, so that many looks
+    /// at one long line take one pass over it.
     pub(crate) fn line_end(&self, from: usize) -> usize {
-        self.run(from, self.len(), |byte| byte != b'\n' && byte != b'\r')
+        let (start, end) = self.line.get();
+        if start <= from && from < end {
+            return end;
+        }
+        let end = self.run(from, self.len(), |byte| byte != b'\n' && byte != b'\r');
+        self.line.set((from, end));
+        end
     }
 
     /// Past the blanks (spaces and tabs) at `from`, at most `most` of them.

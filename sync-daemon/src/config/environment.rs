@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// The variable that names a configuration file.
 pub const CONFIG_VARIABLE: &str = "SYNC_DAEMON_CONFIG";
 /// The file that is looked for in the working directory, and that `config init` writes.
-pub const LOCAL_CONFIG_FILE: &str = "sync-daemon.toml";
+pub const LOCAL_CONFIG_FILE: &str = "./sync-daemon.toml";
 /// The file that is looked for on behalf of the whole machine.
 pub const SYSTEM_CONFIG_FILE: &str = "/etc/sync-daemon/config.toml";
 

@@ -13,8 +13,6 @@ use crate::sink::{Health, LossReason, Losses, SinkError, SinkStats};
 
 /// The part of the room kept for WARN and ERROR: one in so many.
 const RESERVE: usize = 16;
-/// Room for one in so many records is worth waking those who wait for it.
-const WORTH_WAKING: usize = 8;
 /// So many records are worth waking the writer before its linger is over; in a
 /// small queue half of the room is.
 const FULL_ENOUGH: usize = 1_000;
@@ -230,8 +228,7 @@ impl State {
         self.urgent || self.flush.is_ordered() || self.close.is_some()
     }
 
-    /// Books what the writer has done; true when those who wait for room should
-    /// look. Not for each bit of room: they would take turns in being woken.
+    /// Books what the writer has done; true when somebody waits for the room.
     pub(super) fn book(&mut self, progress: &Progress) -> bool {
         let accounts = &mut self.accounts;
         accounts.in_flight.records -= progress.room.records;
@@ -240,10 +237,7 @@ impl State {
         for &level in &progress.panicked {
             accounts.lose(LossReason::SinkPanicked, level);
         }
-        let in_flight = accounts.in_flight.records;
-        let free = self.all_room.records.saturating_sub(self.front.len() + in_flight);
-        let is_worth_it = in_flight == 0 || free >= self.all_room.records / WORTH_WAKING;
-        self.waiting_for_room > 0 && is_worth_it
+        self.waiting_for_room > 0
     }
 
     /// Books the record that told of a gap.

@@ -38,21 +38,31 @@ pub(super) fn look(scan: &mut Scan<'_, '_>) {
     }
 }
 
-/// Where the digits end; single blanks or dashes between groups belong to them.
+/// Where the digits end; those of a card may stand in groups, with blanks or
+/// dashes between.
 fn number_end(text: &Text<'_>, start: usize) -> usize {
-    let mut end = text.run(start, text.len(), |byte| byte.is_ascii_digit());
-    if !(4..=6).contains(&(end - start)) {
+    const GROUPINGS: [&[usize]; 3] = [&[4, 4, 4, 4], &[4, 6, 5], &[4, 6, 4]];
+    let end = text.run(start, text.len(), |byte| byte.is_ascii_digit());
+    let separator = text.at(end);
+    if end - start != 4 || !matches!(separator, b' ' | b'-') {
         return end;
     }
-    let separator = text.at(end);
-    while matches!(text.at(end), b' ' | b'-') && text.at(end) == separator {
-        let group = text.run(end + 1, text.len(), |byte| byte.is_ascii_digit());
-        if group == end + 1 || end - start > LONGEST + 4 {
-            break;
+    let grouped = GROUPINGS
+        .iter()
+        .find_map(|groups| grouped_end(text, start, groups, separator));
+    grouped.unwrap_or(end)
+}
+
+fn grouped_end(text: &Text<'_>, start: usize, groups: &[usize], separator: u8) -> Option<usize> {
+    let mut at = start;
+    for (place, &length) in groups.iter().enumerate() {
+        if place > 0 {
+            at = (text.at(at) == separator).then_some(at + 1)?;
         }
-        end = group;
+        let end = text.run(at, at + length + 1, |byte| byte.is_ascii_digit());
+        at = (end - at == length).then_some(end)?;
     }
-    end
+    Some(at)
 }
 
 fn is_card(text: &Text<'_>, start: usize, end: usize) -> bool {

@@ -60,7 +60,7 @@ pub(crate) const PROGRAMS: &[(&str, Program)] = &[
 ];
 
 /// How far from its name a program's options are looked for.
-const REACH: usize = 512;
+const REACH: usize = 256;
 
 /// Looks for the option behind the program's name at `hit`.
 pub(super) fn look(scan: &mut Scan<'_, '_>, program: Program, hit: Range<usize>) {

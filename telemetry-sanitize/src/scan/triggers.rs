@@ -83,6 +83,7 @@ impl Triggers {
             .match_kind(MatchKind::Standard)
             .kind(Some(AhoCorasickKind::DFA))
             .ascii_case_insensitive(true)
+            .prefilter(false)
             .build(&literals)?;
         Ok(Self {
             automaton,

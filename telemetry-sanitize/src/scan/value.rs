@@ -239,12 +239,9 @@ fn bare_end(text: &Text<'_>, name: &Name, delimiter: Delimiter, at: usize) -> us
         return end;
     }
     let in_query = matches!(text.before(name.range.start), b'?' | b'&' | b'#');
-    let run = text.run(at, text.len(), |byte| {
-        !byte.is_ascii_whitespace() && !matches!(byte, b'"' | b'`')
-    });
-    let run = connection_end(text, name, delimiter, at, run).unwrap_or(run);
-    let end = separator_end(text, at, run, in_query);
-    let end = text.run_back(end, at, |byte| byte == b'\\' && end < text.len());
+    let end = separator_end(text, at, in_query);
+    let end = connection_end(text, name, delimiter, end).unwrap_or(end);
+    let end = text.run_back(end, at, |byte| byte == b'\\' && is_quote(text.at(end)));
     trim_closers(text, at, end)
 }
 
@@ -262,23 +259,14 @@ fn placeholder_end(text: &Text<'_>, at: usize) -> Option<usize> {
 }
 
 /// In `Server=db;Password=two words;Encrypt=true` blanks are part of the value.
-fn connection_end(
-    text: &Text<'_>,
-    name: &Name,
-    delimiter: Delimiter,
-    at: usize,
-    run: usize,
-) -> Option<usize> {
-    if delimiter != Delimiter::Equals || text.slice(at..run).contains(&b';') {
+fn connection_end(text: &Text<'_>, name: &Name, delimiter: Delimiter, end: usize) -> Option<usize> {
+    if delimiter != Delimiter::Equals || text.at(end) != b' ' {
         return None;
     }
-    let before = text.run_back(
-        name.range.start,
-        name.range.start.saturating_sub(8),
-        is_blank,
-    );
+    let floor = name.range.start.saturating_sub(8);
+    let before = text.run_back(name.range.start, floor, is_blank);
     let inside = text.before(before) == b';';
-    let end = text.run(run, run + 128, |byte| {
+    let end = text.run(end, end + 128, |byte| {
         !matches!(byte, b';' | b'"' | b'\n' | b'=')
     });
     match text.at(end) {
@@ -288,40 +276,36 @@ fn connection_end(
     }
 }
 
-/// Cuts the run where the next pair starts.
-fn separator_end(text: &Text<'_>, at: usize, run: usize, in_query: bool) -> usize {
+/// Where a blank, a quote or the next pair ends the value.
+fn separator_end(text: &Text<'_>, at: usize, in_query: bool) -> usize {
     let mut end = at;
-    while end < run {
-        end = text.run(end, run, |byte| {
-            !matches!(
-                byte,
-                b'&' | b';' | b',' | b'|' | b'%' | b'\\' | b'\'' | b'#'
-            )
-        });
-        if end >= run {
-            break;
-        }
-        if separates(text, end, run, in_query) {
+    loop {
+        end = text.run(end, text.len(), |byte| !may_separate(byte));
+        if end >= text.len() || separates(text, end, in_query) {
             return end;
         }
         end += 1;
     }
-    run
 }
 
-fn separates(text: &Text<'_>, at: usize, run: usize, in_query: bool) -> bool {
+fn may_separate(byte: u8) -> bool {
+    byte.is_ascii_whitespace() || is_quote(byte) || b"&;,|%\\#".contains(&byte)
+}
+
+fn separates(text: &Text<'_>, at: usize, in_query: bool) -> bool {
     let next = at + 1;
+    let last = next >= text.len() || text.at(next).is_ascii_whitespace() || text.at(next) == b'"';
     match text.at(at) {
         b'&' if text.has(at, "&amp;") => in_query || pair_at(text, at + 5),
-        b'&' => in_query || next == run || pair_at(text, next),
+        b'&' => in_query || last || pair_at(text, next),
         b'#' => in_query,
         b'%' if text.has(at, "%26") => encoded_pair_at(text, at + 3),
         b'%' if text.has(at, "%2526") => encoded_pair_at(text, at + 5),
         b'%' => ["%22", "%27", "%2C%22"].iter().any(|end| text.has(at, end)),
         b'\\' => ends_at_escape(text, at),
-        b'\'' => next == run || !text.at(next).is_ascii_alphanumeric(),
-        b';' | b',' | b'|' => next >= run || pair_at(text, next),
-        _ => false,
+        b'\'' => last || !text.at(next).is_ascii_alphanumeric(),
+        b';' | b',' | b'|' => last || pair_at(text, next),
+        _ => true,
     }
 }
 
@@ -344,8 +328,11 @@ fn ends_at_escape(text: &Text<'_>, at: usize) -> bool {
 /// Brackets that close something before the value, and punctuation after it.
 fn trim_closers(text: &Text<'_>, at: usize, end: usize) -> usize {
     let mut end = end;
-    while end > at {
+    for _ in 0..8 {
         let value = text.slice(at..end);
+        if value.is_empty() || value.len() > 512 {
+            break;
+        }
         let count = |wanted: u8| value.iter().filter(|&&byte| byte == wanted).count();
         let drop = match text.before(end) {
             b',' | b';' | b'.' | b':' => true,
@@ -356,7 +343,7 @@ fn trim_closers(text: &Text<'_>, at: usize, end: usize) -> usize {
             b'\'' => true,
             _ => false,
         };
-        if !drop || end - at > 4096 {
+        if !drop {
             break;
         }
         end -= 1;

@@ -185,7 +185,7 @@ fn fill(spool: &mut dyn Spool, level: Level, count: u64, line: &str) -> Evicted 
             line,
         })
         .collect();
-    for part in records.chunks(300) {
+    for part in records.chunks(1000) {
         for (sum, more) in evicted.iter_mut().zip(spool.append(part, None).unwrap()) {
             *sum += more;
         }
@@ -200,16 +200,16 @@ fn full_spool_gives_up_debug_and_trace_then_info_and_never_the_newest_errors() {
         put(spool, Level::ERROR, 1, "the error");
         put(spool, Level::TRACE, 2, "oldest trace");
         put(spool, Level::INFO, 3, "oldest info");
-        let evicted = fill(spool, Level::DEBUG, 20_000, &line);
+        let evicted = fill(spool, Level::DEBUG, 6_000, &line);
         assert_eq!(evicted[4], 1, "the oldest of DEBUG and TRACE goes first");
         assert!(evicted[3] > 0);
         assert_eq!((evicted[0], evicted[1], evicted[2]), (0, 0, 0));
 
-        let evicted = fill(spool, Level::INFO, 20_000, &line);
+        let evicted = fill(spool, Level::INFO, 6_000, &line);
         assert_eq!(spool.holdings().records[3], 0, "DEBUG goes before INFO");
         assert!(evicted[2] > 0);
 
-        let evicted = fill(spool, Level::WARN, 20_000, &line);
+        let evicted = fill(spool, Level::WARN, 6_000, &line);
         assert!(evicted[1] > 0, "at last the oldest WARN");
         assert_eq!(spool.holdings().records[2], 0, "INFO goes before WARN");
         assert_eq!(spool.load(1, 1).unwrap()[0].line, "the error");
@@ -227,7 +227,7 @@ fn records_in_work_are_not_given_up() {
             id: id(1),
             line: &line,
         }; 300];
-        for _ in 0..60 {
+        for _ in 0..20 {
             spool.append(&records, in_work).unwrap();
         }
         assert_eq!(spool.holdings().records[3], 100);
@@ -236,24 +236,28 @@ fn records_in_work_are_not_given_up() {
 
 #[test]
 fn file_stays_within_its_bound_with_lines_of_every_size() {
-    for size in [10, 450, 1300, 2100, 4090, 5000, 70_000] {
+    for size in [450, 2100, 5000, 70_000] {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("spool.redb");
         let mut spool = open(&path);
         let line = "x".repeat(size);
-        let count = (3 * MAX_BYTES / (size as u64 + 100)).min(60_000);
+        let count = MAX_BYTES / size as u64;
         let mut most = 0;
-        let records = [Fresh {
+        let record = Fresh {
             level: Level::INFO,
             id: id(1),
             line: &line,
-        }; 1];
-        let part = records.repeat((spool.append_limit() / size).clamp(1, 500));
+        };
+        let part = [record].repeat((spool.append_limit() / size).clamp(1, 500));
         for _ in 0..count.div_ceil(part.len() as u64) {
             spool.append(&part, None).unwrap();
             most = most.max(std::fs::metadata(&path).unwrap().len());
         }
         assert!(most <= MAX_BYTES, "{size}: {most}");
+        assert!(
+            spool.holdings().bytes > MAX_BYTES / 8,
+            "the bound is used as far as it is safe"
+        );
         assert_eq!(spool.file_bytes(), std::fs::metadata(&path).unwrap().len());
     }
 }
