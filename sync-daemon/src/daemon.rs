@@ -16,7 +16,7 @@ use crate::jobs::{Job, Scheduler, Trigger};
 use crate::signals::Signal;
 use crate::state_dir::{StateDir, StateDirError, control_socket};
 use crate::systemd;
-use crate::telemetry::{Accounts, Levels, Setup, Telemetry, TelemetryError};
+use crate::telemetry::{Accounts, Levels, Outputs, Setup, Telemetry, TelemetryError};
 use crate::version;
 
 /// What a daemon is started with.
@@ -82,6 +82,7 @@ pub fn run(options: Options, signals: mpsc::Receiver<Signal>) -> Result<Ending, 
         levels: &options.levels,
         color: options.color,
         identity,
+        outputs: Outputs::All,
         state_dir: state_dir.path(),
         job_ids: &job_ids,
     })?;
@@ -145,14 +146,9 @@ async fn serve(
         "sync daemon started"
     );
     systemd::notify_ready();
-    loop {
-        match signals.recv().await {
-            Some(Signal::Reopen) => {
-                telemetry.reopen();
-                tracing::info!(target: "sync_daemon::daemon", "log file reopened");
-            }
-            Some(Signal::Stop) | None => break,
-        }
+    while let Some(Signal::Hangup) = signals.recv().await {
+        telemetry.reopen();
+        tracing::info!(target: "sync_daemon::daemon", "log file reopened");
     }
     let deadline = Instant::now() + config.daemon.shutdown_timeout;
     shared.set_phase(Phase::Draining);

@@ -10,8 +10,8 @@ use tokio::signal::unix::{SignalKind, signal};
 pub enum Signal {
     /// SIGTERM or SIGINT: end in order.
     Stop,
-    /// SIGHUP: open the log file anew.
-    Reopen,
+    /// SIGHUP: the terminal is gone, or somebody has rotated the log.
+    Hangup,
 }
 
 /// Calls `act` for each signal, on a thread of its own named `signals`, until it
@@ -40,7 +40,7 @@ pub fn watch(mut act: impl FnMut(Signal) -> bool + Send + 'static) -> io::Result
             let signal = tokio::select! {
                 Some(()) = term.recv() => Signal::Stop,
                 Some(()) = int.recv() => Signal::Stop,
-                Some(()) = hup.recv() => Signal::Reopen,
+                Some(()) = hup.recv() => Signal::Hangup,
                 else => return,
             };
             if !act(signal) {

@@ -81,6 +81,7 @@ impl<S: Sink + 'static> Capture<S> {
     #[inline]
     fn hand_on(&self, record: &Record<'_>) {
         GUARD.with(|guard| {
+            guard.in_sink.set(true);
             let _restore = Restore(&guard.in_sink, false);
             // The sink has counted what it could not take.
             let _ = self.sink.write(record);

@@ -149,7 +149,7 @@ impl ActiveFile {
     pub(crate) fn look(&mut self, path: &Path) -> Look {
         let metadata = match path.symlink_metadata() {
             Ok(metadata) => metadata,
-            Err(error) if is_absence(&error) => return Look::Moved,
+            Err(error) if platform::is_absence(&error) => return Look::Moved,
             // Not allowed to look: the open file still takes records.
             Err(_) => return Look::Same,
         };
@@ -236,13 +236,6 @@ fn lock(
         }
         Err(std::fs::TryLockError::Error(error)) => Err(unwritable(error)),
     }
-}
-
-fn is_absence(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-    )
 }
 
 fn stands_for(path: &Path, id: Option<FileId>) -> bool {

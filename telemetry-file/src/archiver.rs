@@ -11,8 +11,9 @@
 //! | `X.log` | not compressed yet | compressed |
 //! | `X.log` and `X.log.xz` | killed before the source went | compared; equal: `X.log` goes |
 //!
-//! A source that is locked belongs to a writer, which is just setting it aside
-//! or taking it back: it is left for the next time.
+//! A source that is locked belongs to somebody else: a writer that is just
+//! setting it aside or taking it back, or the archiver of a process that is
+//! ending. It is tried again soon.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
@@ -35,6 +36,13 @@ const THREAD_NAME: &str = "log-archiver";
 
 /// How often age and free space are looked at between rotations.
 const PRUNE_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Pause before an archive is tried again that somebody else had locked.
+const LOCKED_PAUSE: Duration = Duration::from_millis(200);
+
+/// Pause before trying again what failed. Long, since compressing until the disk
+/// is full again takes its time.
+const FAILED_PAUSE: Duration = Duration::from_secs(600);
 
 /// The thread that keeps archives in order.
 pub(crate) struct Archiver {
@@ -114,17 +122,55 @@ impl Desk {
         self.stop.load(Ordering::Relaxed)
     }
 
-    /// Waits for work; true when there is a new archive.
-    fn wait(&self) -> bool {
+    /// Waits for a call, but no longer than `pause`.
+    fn wait(&self, pause: Duration) -> Call {
         let state = self.state();
         let (mut state, _) = self
             .changed
-            .wait_timeout_while(state, PRUNE_INTERVAL, |state| {
+            .wait_timeout_while(state, pause, |state| {
                 !state.new_archive && !state.no_room && !self.is_stopped()
             })
             .unwrap_or_else(PoisonError::into_inner);
-        state.no_room = false;
-        std::mem::take(&mut state.new_archive)
+        let State {
+            new_archive,
+            no_room,
+            ..
+        } = &mut *state;
+        match (std::mem::take(new_archive), std::mem::take(no_room)) {
+            (true, _) => Call::NewArchive,
+            (false, true) => Call::NoRoom,
+            (false, false) => Call::Time,
+        }
+    }
+}
+
+/// Why the thread wakes up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Call {
+    NewArchive,
+    NoRoom,
+    /// Nobody called, and the pause is over.
+    Time,
+}
+
+/// What the last run left undone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Left {
+    Nothing,
+    /// Somebody else had an archive locked.
+    Locked,
+    /// Something failed, which may be over later.
+    Failed,
+}
+
+impl Left {
+    /// How long until the next run, if nobody calls.
+    fn pause(self) -> Duration {
+        match self {
+            Self::Nothing => PRUNE_INTERVAL,
+            Self::Locked => LOCKED_PAUSE,
+            Self::Failed => FAILED_PAUSE,
+        }
     }
 }
 
@@ -142,41 +188,63 @@ pub(crate) struct Keeper {
 impl Keeper {
     fn work(self) {
         platform::lower_priority_of_this_thread();
-        self.note(self.sweep());
+        let mut left = self.note(self.sweep().map(|()| Left::Nothing));
         while !self.desk.is_stopped() {
-            let has_new_archive = self.desk.wait();
+            let call = self.desk.wait(left.pause());
             if self.desk.is_stopped() {
                 break;
             }
-            let done = if has_new_archive {
-                self.tidy()
-            } else {
-                self.prune(&self.limits)
+            let removing_is_enough = match call {
+                Call::NewArchive => false,
+                Call::NoRoom => true,
+                Call::Time => left == Left::Nothing,
             };
-            // Pruning alone, or half the work, does not end a trouble.
-            if done.is_err() || has_new_archive && !self.desk.is_stopped() {
-                self.note(done);
+            if removing_is_enough {
+                if self.prune_between_rotations().is_err() {
+                    left = Left::Failed;
+                }
+            } else {
+                left = self.note(self.tidy());
             }
         }
         self.desk.state().ended = true;
         self.desk.changed.notify_all();
     }
 
-    fn note(&self, done: Result<(), String>) {
+    /// Tells what came of a run, and returns what is left to do.
+    fn note(&self, done: Result<Left, String>) -> Left {
         match done {
-            Ok(()) => self.accounts.end(Trouble::Archive),
-            Err(reason) => self.accounts.begin(Trouble::Archive, &reason),
+            Ok(left) => {
+                // Half the work does not end a trouble.
+                if !self.desk.is_stopped() {
+                    self.accounts.end(Trouble::Archive);
+                }
+                left
+            }
+            Err(reason) => {
+                self.accounts.begin(Trouble::Archive, &reason);
+                Left::Failed
+            }
         }
+    }
+
+    /// Begins a trouble, but does not end one: that takes a whole run.
+    fn prune_between_rotations(&self) -> Result<(), String> {
+        let pruned = self.prune(&self.limits);
+        if let Err(reason) = &pruned {
+            self.accounts.begin(Trouble::Archive, reason);
+        }
+        pruned
     }
 
     /// Everything once: what is too much by number or age goes first, so that
     /// it need not be compressed; sizes count after compressing.
-    fn tidy(&self) -> Result<(), String> {
+    fn tidy(&self) -> Result<Left, String> {
         let pruned = self.prune(&self.limits.without_sizes());
         let compressed = self.compress_all();
         // Whatever failed: room may be what is missing.
         let pruned_again = self.prune(&self.limits);
-        pruned.and(compressed).and(pruned_again)
+        pruned.and(pruned_again).and(compressed)
     }
 
     /// Removes what a killed compression left.
@@ -215,35 +283,46 @@ impl Keeper {
 
     /// Compresses each plain archive; one that cannot be does not keep the
     /// others from it.
-    fn compress_all(&self) -> Result<(), String> {
+    fn compress_all(&self) -> Result<Left, String> {
         let Some(level) = self.level else {
-            return Ok(());
+            return Ok(Left::Nothing);
         };
-        let mut result = Ok(());
+        let mut result = Ok(Left::Nothing);
         for archive in self.archives()? {
             if archive.name.packed || self.desk.is_stopped() {
                 continue;
             }
-            if let Err(error) = self.compress(&archive, level) {
-                result = Err(self.describe(&archive.path, &error));
+            match self.compress(&archive, level) {
+                Ok(Left::Nothing) => {}
+                Ok(left) => result = result.map(|_| left),
+                Err(error) => result = Err(self.describe(&archive.path, &error)),
             }
         }
         result
     }
 
-    fn compress(&self, archive: &Archive, level: u32) -> io::Result<()> {
+    fn compress(&self, archive: &Archive, level: u32) -> io::Result<Left> {
         let Some(source) = existing(open_to_read(&archive.path))? else {
-            return Ok(());
+            return Ok(Left::Nothing);
         };
         if let Err(TryLockError::WouldBlock) = source.try_lock() {
-            return Ok(());
+            return Ok(Left::Locked);
         }
+        let compressed = self.compress_locked(archive, &source, level);
+        // Not left to the end of the handle: a process that is being started at
+        // this moment has a copy of it for a while. Where there are no locks
+        // there is nothing to give back.
+        let _ = source.unlock();
+        compressed.map(|()| Left::Nothing)
+    }
+
+    fn compress_locked(&self, archive: &Archive, source: &File, level: u32) -> io::Result<()> {
         let target = self.directory.join(&archive.name.packed());
         if let Some(packed) = existing(open_to_read(&target))? {
-            return self.finish(archive, &source, packed);
+            return self.finish(archive, source, packed);
         }
         let temporary = PathBuf::from(format!("{}{TEMPORARY_SUFFIX}", target.display()));
-        let packed = self.write_packed(&source, &temporary, level);
+        let packed = self.write_packed(source, &temporary, level);
         if !matches!(packed, Ok(Packed::Whole)) {
             // A failed removal is made up for by the sweep of the next start.
             let _ = fs::remove_file(&temporary);
@@ -303,7 +382,7 @@ fn remove_existing(path: &Path) -> io::Result<()> {
 fn existing<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {
         Ok(found) => Ok(Some(found)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) if platform::is_absence(&error) => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -76,6 +76,14 @@ pub(crate) use system::{
     create_directory, file_id, free_space, open_directory, refuse_links, set_mode,
 };
 
+/// True when an error means that there is nothing behind a path.
+pub(crate) fn is_absence(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
+}
+
 /// The directory that a path lies in, in a form that can be opened.
 pub(crate) fn directory_of(path: &Path) -> &Path {
     match path.parent() {

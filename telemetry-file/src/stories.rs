@@ -885,6 +885,33 @@ fn an_archive_that_cannot_be_compressed_stays_and_is_tried_again() {
 }
 
 #[test]
+fn an_archive_that_somebody_has_locked_is_compressed_when_it_is_free() {
+    let mut world = World::new();
+    world.config.rotation.compression = Compression::Xz;
+    let logs = world.directory().path().to_owned();
+    fs::create_dir(&logs).expect("created");
+    let locked = logs.join("d-2026-11-21.0.log");
+    let free = logs.join("d-2026-11-22.0.log");
+    for path in [&locked, &free] {
+        fs::write(path, line(NOON - DAY, "old") + "\n").expect("written");
+    }
+    let theirs = fs::File::open(&locked).expect("opened");
+    theirs.lock().expect("locked");
+    let sink = world.open();
+    until("the other one is compressed", || !free.exists());
+    assert!(locked.exists());
+    theirs.unlock().expect("unlocked");
+    until("it is compressed, without a rotation", || !locked.exists());
+    assert_eq!(stats(&sink).health, Health::Good);
+    assert!(
+        world
+            .archive_names()
+            .iter()
+            .all(|name| name.ends_with(".xz"))
+    );
+}
+
+#[test]
 fn archives_go_oldest_first_and_never_what_is_not_ours() {
     let mut world = World::new();
     world.config.rotation.keep_files = 2;

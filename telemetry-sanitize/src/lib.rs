@@ -57,7 +57,9 @@ mod scan; // the search
 
 mod callsites; // verdicts kept per callsite
 #[cfg(test)]
-mod examples; // templates of secrets for the tests
+mod corpus;
+#[cfg(test)]
+mod examples; // templates of secrets for the tests // secrets in many surroundings, and harmless lines
 
 mod counts; // how often each rule replaced something
 mod glob; // the user's globs over names

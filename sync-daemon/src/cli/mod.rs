@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub mod config;
+mod one_shot;
 pub mod output;
 pub mod settings;
 pub mod start;

@@ -8,13 +8,15 @@ use std::time::Duration;
 
 use clap::{Args, ValueHint};
 use indicatif::{DecimalBytes, HumanCount, ProgressBar, ProgressStyle};
-use tokio::signal::unix::{SignalKind, signal};
 
+use super::one_shot::OneShot;
+use super::output::say;
 use super::{EXIT_FAILED, EXIT_OK, EXIT_PARTIAL, EXIT_USAGE, Global};
 use crate::mirror::{
     Cancel, Comparison, DEFAULT_FILE_OPERATIONS, DEFAULT_MAX_DELETE, Filter, FilterError, Observer,
     Operation, Options, Plan, Report, Status, escape, mirror,
 };
+use crate::signals;
 
 /// Arguments of `sync-daemon sync`.
 #[derive(Debug, Args)]
@@ -70,15 +72,19 @@ pub fn run(args: &SyncArgs, global: &Global) -> ExitCode {
     let options = match options_of(args) {
         Ok(options) => options,
         Err(error) => {
-            complain(&format!("error: {error}"));
+            say(&format!("error: {error}"));
             return ExitCode::from(EXIT_USAGE);
         }
     };
     let cancel = Cancel::new();
     if let Err(error) = cancel_on_signal(cancel.clone()) {
-        complain(&format!("error: cannot wait for signals: {error}"));
+        say(&format!("error: cannot wait for signals: {error}"));
         return ExitCode::from(EXIT_FAILED);
     }
+    let telemetry = match OneShot::start(global) {
+        Ok(telemetry) => telemetry,
+        Err(code) => return ExitCode::from(code),
+    };
     let shows_progress = !args.json && !global.quiet && io::stderr().is_terminal();
     let progress = Progress::new(shows_progress, args.dry_run && !args.json);
     let report = mirror(
@@ -89,11 +95,12 @@ pub fn run(args: &SyncArgs, global: &Global) -> ExitCode {
         &cancel,
     );
     progress.finish();
+    telemetry.end();
     name_errors(&report);
     if let Err(error) = print_result(args, global, &report, progress.into_lines()) {
         // Whoever reads only the first lines has what they wanted.
         if error.kind() != io::ErrorKind::BrokenPipe {
-            complain(&format!("error: cannot write the result: {error}"));
+            say(&format!("error: cannot write the result: {error}"));
             return ExitCode::from(EXIT_FAILED);
         }
     }
@@ -130,38 +137,15 @@ fn exit_code(status: Status) -> u8 {
     }
 }
 
-/// Stops the run at the first SIGINT or SIGTERM, and the process at the second.
+/// Stops the run at the first signal, and the process at the second.
 fn cancel_on_signal(cancel: Cancel) -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .build()?;
-    // Registered here, so that no signal is missed before the thread runs.
-    let (mut interrupt, mut terminate) = {
-        let _context = runtime.enter();
-        (
-            signal(SignalKind::interrupt())?,
-            signal(SignalKind::terminate())?,
-        )
-    };
-    let wait = move || {
-        runtime.block_on(async {
-            let mut next = async || {
-                tokio::select! {
-                    _ = interrupt.recv() => {}
-                    _ = terminate.recv() => {}
-                }
-            };
-            next().await;
-            cancel.cancel();
-            next().await;
+    signals::watch(move |_| {
+        if cancel.is_cancelled() {
             std::process::exit(i32::from(EXIT_FAILED));
-        });
-    };
-    // It ends with the process.
-    std::thread::Builder::new()
-        .name("sync-signals".to_owned())
-        .spawn(wait)?;
-    Ok(())
+        }
+        cancel.cancel();
+        true
+    })
 }
 
 /// Shows how far the run is, and keeps the plan of a dry run.
@@ -239,20 +223,15 @@ fn lines_of(plan: &Plan) -> Vec<String> {
     }
 }
 
-/// Writes to stderr; if that is closed, there is nobody to tell.
-fn complain(message: &str) {
-    let _ = writeln!(io::stderr(), "{message}");
-}
-
 fn name_errors(report: &Report) {
     for error in &report.errors {
-        complain(&format!(
+        say(&format!(
             "{}: {} [{}]",
             error.path, error.message, error.error_type
         ));
     }
     if report.errors_omitted > 0 {
-        complain(&format!("and {} more errors", report.errors_omitted));
+        say(&format!("and {} more errors", report.errors_omitted));
     }
 }
 

@@ -16,8 +16,11 @@ const ERRORS: &str = "sync_errors_total";
 const LAST_SUCCESS: &str = "sync_last_success_timestamp_seconds";
 const ACTIVE: &str = "active_sync_jobs";
 
+/// Reads one count of a report.
+type Count = fn(&Report) -> u64;
+
 /// The counts of a report, by their label `operation`.
-const FILE_OPERATIONS: [(&str, fn(&Report) -> u64); 7] = [
+const FILE_OPERATIONS: [(&str, Count); 7] = [
     ("created", |report| report.created),
     ("updated", |report| report.updated),
     ("deleted", |report| report.deleted),

@@ -7,6 +7,7 @@ use telemetry_metrics::{
     ServerConfig, ServerThread, SinkAccounts,
 };
 
+use super::{Outputs, Setup};
 use crate::config;
 use crate::jobs;
 
@@ -15,20 +16,18 @@ const TARGET: &str = "sync_daemon";
 
 /// Installs the recorder with every series of the contract at 0; `None` when
 /// metrics are off.
-pub(super) fn install(
-    settings: &config::Telemetry,
-    job_ids: &[String],
-) -> Result<Option<Recorder>, MetricsError> {
-    if !settings.metrics.enabled {
+pub(super) fn install(setup: &Setup<'_>) -> Result<Option<Recorder>, MetricsError> {
+    let settings = &setup.settings.metrics;
+    if !settings.enabled || setup.outputs != Outputs::All {
         return Ok(None);
     }
-    let mut presets = jobs::presets(job_ids);
+    let mut presets = jobs::presets(setup.job_ids);
     presets.extend(telemetry_metrics::log_presets(TARGET));
     presets.extend(telemetry_metrics::upload_presets());
     presets.push(crate::version::build_info());
     let recorder = Recorder::install(RecorderConfig {
         presets,
-        collection_interval: settings.metrics.collection_interval,
+        collection_interval: settings.collection_interval,
         ..RecorderConfig::default()
     })?;
     crate::version::count_build();

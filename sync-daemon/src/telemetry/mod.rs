@@ -51,10 +51,27 @@ pub struct Setup<'a> {
     pub color: bool,
     /// Who the records come from.
     pub identity: Identity,
+    /// Where the records go.
+    pub outputs: Outputs,
     /// Where the spool is.
     pub state_dir: &'a Path,
     /// The jobs whose metrics are there from the start.
     pub job_ids: &'a [String],
+}
+
+impl Setup<'_> {
+    fn uploads(&self) -> bool {
+        self.outputs == Outputs::All && self.settings.pocketbase_logging.enabled
+    }
+}
+
+/// Where records go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outputs {
+    /// Wherever the configuration says.
+    All,
+    /// To the console, and nowhere else.
+    Console,
 }
 
 /// Why there is no pipeline. Each is a mistake of the configuration, but for
@@ -114,21 +131,18 @@ impl Telemetry {
         if !settings.enabled {
             return Ok(Self::none());
         }
-        let notes = sanitizing_notes(settings)?;
+        let notes = sanitizing_notes(setup)?;
         // Handles made before the recorder are dead for ever: it comes first.
         #[cfg(feature = "metrics")]
-        let recorder = metrics::install(settings, setup.job_ids)?;
+        let recorder = metrics::install(setup)?;
 
         let console = console(settings, setup.color);
-        #[cfg(feature = "file")]
-        let file = Some(file::open(settings)?);
-        #[cfg(not(feature = "file"))]
-        let file = None;
+        let file = file_sink(setup)?;
         #[cfg(feature = "metrics")]
         let counter = recorder.as_ref().map(metrics::counter);
         #[cfg(not(feature = "metrics"))]
         let counter = None;
-        let pocketbase = pocketbase_sink(settings, setup.state_dir)?;
+        let pocketbase = pocketbase_sink(setup)?;
 
         // Closed in this order: the uploader last, with the time that is left.
         let sinks = [console, file, counter, pocketbase];
@@ -277,25 +291,26 @@ fn console(settings: &config::Telemetry, color: bool) -> Option<Box<dyn Sink>> {
     Some(Box::new(Filtered::new(settings.console_min_level, console)))
 }
 
-/// `None` when uploads are off, or not part of this build (which the
-/// configuration has checked).
-fn pocketbase_sink(
-    settings: &config::Telemetry,
-    state_dir: &Path,
-) -> Result<Option<Box<dyn Sink>>, TelemetryError> {
-    if !settings.pocketbase_logging.enabled {
-        return Ok(None);
+/// `None` where files are not part of this build, or not wanted.
+fn file_sink(setup: &Setup<'_>) -> Result<Option<Box<dyn Sink>>, TelemetryError> {
+    #[cfg(feature = "file")]
+    if setup.outputs == Outputs::All {
+        return Ok(Some(file::open(setup.settings)?));
     }
+    let _ = setup;
+    Ok(None)
+}
+
+/// `None` where uploads are off, or not part of this build (which the
+/// configuration has checked), or not wanted.
+fn pocketbase_sink(setup: &Setup<'_>) -> Result<Option<Box<dyn Sink>>, TelemetryError> {
     #[cfg(feature = "pocketbase")]
-    return Ok(Some(pocketbase::start(
-        &settings.pocketbase_logging,
-        state_dir,
-    )?));
-    #[cfg(not(feature = "pocketbase"))]
-    {
-        let _ = state_dir;
-        Ok(None)
+    if setup.uploads() {
+        let settings = &setup.settings.pocketbase_logging;
+        return Ok(Some(pocketbase::start(settings, setup.state_dir)?));
     }
+    let _ = setup;
+    Ok(None)
 }
 
 #[cfg(feature = "sanitize")]
@@ -315,16 +330,15 @@ fn sanitized(
 }
 
 /// Says loudly that nothing is redacted, and refuses to upload that.
-fn sanitizing_notes(settings: &config::Telemetry) -> Result<Vec<String>, TelemetryError> {
+fn sanitizing_notes(setup: &Setup<'_>) -> Result<Vec<String>, TelemetryError> {
     let why = if !cfg!(feature = "sanitize") {
         "build with the feature `sanitize`"
-    } else if !settings.sanitize.enabled {
+    } else if !setup.settings.sanitize.enabled {
         "set `telemetry.sanitize.enabled = true`"
     } else {
         return Ok(Vec::new());
     };
-    let uploads = &settings.pocketbase_logging;
-    if uploads.enabled && !uploads.allow_unsanitized {
+    if setup.uploads() && !setup.settings.pocketbase_logging.allow_unsanitized {
         return Err(TelemetryError::Unsanitized { why });
     }
     Ok(vec![format!(

@@ -368,7 +368,7 @@ impl Flush {
 
     /// All flushes that were asked for until now, as one.
     fn take_order(&mut self) -> Option<FlushOrder> {
-        self.deadline.take().map(|deadline| FlushOrder {
+        self.deadline.map(|deadline| FlushOrder {
             ticket: self.ordered,
             deadline,
         })

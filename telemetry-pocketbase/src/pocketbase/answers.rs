@@ -124,13 +124,6 @@ pub(crate) const TABLE: &[Row] = &[
         },
     },
     Row {
-        name: "record not readable",
-        applies: |seen| {
-            (seen.is_single(400) && seen.message.starts_with(UNREADABLE_RECORD))
-                .then_some(Class::Unreadable)
-        },
-    },
-    Row {
         name: "too many requests inside the batch",
         applies: |seen| (seen.failed.as_ref()?.status == 429).then_some(Class::Limited),
     },
@@ -177,9 +170,6 @@ pub(crate) const TABLE: &[Row] = &[
         applies: |_| Some(Class::Unclear),
     },
 ];
-
-/// How the message of an unreadable single create begins.
-const UNREADABLE_RECORD: &str = "Failed to load the submitted data";
 
 /// Looks an answer up in the table.
 pub(crate) fn classify(seen: &Seen) -> (&'static str, Class) {
@@ -279,10 +269,6 @@ impl Seen {
 
     fn is_batch(&self, status: u16) -> bool {
         self.is_own && self.route == Route::Batch && self.status == status
-    }
-
-    fn is_single(&self, status: u16) -> bool {
-        self.is_own && self.route == Route::Single && self.status == status
     }
 
     /// Whether the server itself says that all records are stored. A page of a

@@ -188,7 +188,11 @@ fn bytes_make_a_batch_due_and_bound_it() {
     assert_eq!(world.sent, None);
     world.arrive(1, 2_000_000);
     assert_eq!(world.deliver(), 1);
-    assert_eq!(world.deliver(), 1, "a record larger than a batch goes alone");
+    assert_eq!(
+        world.deliver(),
+        1,
+        "a record larger than a batch goes alone"
+    );
 }
 
 #[test]

@@ -108,7 +108,10 @@ fn disk_spool_survives_a_restart_with_keys_that_go_on() {
     assert!(spool.breaker_was_open());
     assert_eq!(lines(&mut spool)[0], "line 30");
     put(&mut spool, Level::INFO, 100, "new");
-    assert_eq!(spool.holdings().last_key, before.last_key.map(|key| key + 1));
+    assert_eq!(
+        spool.holdings().last_key,
+        before.last_key.map(|key| key + 1)
+    );
 }
 
 #[test]
@@ -167,11 +170,18 @@ fn newer_version_is_refused_and_left_alone() {
     let database = redb::Database::create(&path).unwrap();
     let change = database.begin_write().unwrap();
     let meta = redb::TableDefinition::<&str, u64>::new("meta");
-    change.open_table(meta).unwrap().insert("version", 99).unwrap();
+    change
+        .open_table(meta)
+        .unwrap()
+        .insert("version", 99)
+        .unwrap();
     change.commit().unwrap();
     drop(database);
     let error = DiskSpool::open(&path, MAX_BYTES, 0).unwrap_err();
-    assert!(matches!(error, SpoolError::Version { found: 99, .. }), "{error}");
+    assert!(
+        matches!(error, SpoolError::Version { found: 99, .. }),
+        "{error}"
+    );
     assert!(!dir.path().join("spool.redb.corrupt").exists());
 }
 
