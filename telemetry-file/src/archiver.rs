@@ -9,7 +9,7 @@
 //! |---|---|---|
 //! | `X.log.xz.tmp` | killed while compressing | removed; `X.log` is still there |
 //! | `X.log` | not compressed yet | compressed |
-//! | `X.log` and `X.log.xz` | killed before the source went | compared; equal: `X.log` goes |
+//! | `X.log` and `X.log.xz` | killed before the source went | compared; equal: `X.log` goes, else it gets another number |
 //!
 //! A source that is locked belongs to somebody else: a writer that is just
 //! setting it aside or taking it back, or the archiver of a process that is
@@ -37,8 +37,8 @@ const THREAD_NAME: &str = "log-archiver";
 /// How often age and free space are looked at between rotations.
 const PRUNE_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Pause before an archive is tried again that somebody else had locked.
-const LOCKED_PAUSE: Duration = Duration::from_millis(200);
+/// Pause before the next run when one has left something that did not fail.
+const SOON: Duration = Duration::from_millis(200);
 
 /// Pause before trying again what failed. Long, since compressing until the disk
 /// is full again takes its time.
@@ -157,8 +157,8 @@ enum Call {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Left {
     Nothing,
-    /// Somebody else had an archive locked.
-    Locked,
+    /// Somebody else had an archive locked, or one got another name.
+    Soon,
     /// Something failed, which may be over later.
     Failed,
 }
@@ -168,7 +168,7 @@ impl Left {
     fn pause(self) -> Duration {
         match self {
             Self::Nothing => PRUNE_INTERVAL,
-            Self::Locked => LOCKED_PAUSE,
+            Self::Soon => SOON,
             Self::Failed => FAILED_PAUSE,
         }
     }
@@ -199,13 +199,11 @@ impl Keeper {
                 Call::NoRoom => true,
                 Call::Time => left == Left::Nothing,
             };
-            if removing_is_enough {
-                if self.prune_between_rotations().is_err() {
-                    left = Left::Failed;
-                }
+            left = if removing_is_enough {
+                self.prune_between_rotations(left)
             } else {
-                left = self.note(self.tidy());
-            }
+                self.note(self.tidy())
+            };
         }
         self.desk.state().ended = true;
         self.desk.changed.notify_all();
@@ -228,13 +226,15 @@ impl Keeper {
         }
     }
 
-    /// Begins a trouble, but does not end one: that takes a whole run.
-    fn prune_between_rotations(&self) -> Result<(), String> {
-        let pruned = self.prune(&self.limits);
-        if let Err(reason) = &pruned {
-            self.accounts.begin(Trouble::Archive, reason);
+    /// May begin a trouble, but does not end one: that takes a whole run.
+    fn prune_between_rotations(&self, left: Left) -> Left {
+        match self.prune(&self.limits) {
+            Ok(()) => left,
+            Err(reason) => {
+                self.accounts.begin(Trouble::Archive, &reason);
+                Left::Failed
+            }
         }
-        pruned
     }
 
     /// Everything once: what is too much by number or age goes first, so that
@@ -306,17 +306,17 @@ impl Keeper {
             return Ok(Left::Nothing);
         };
         if let Err(TryLockError::WouldBlock) = source.try_lock() {
-            return Ok(Left::Locked);
+            return Ok(Left::Soon);
         }
         let compressed = self.compress_locked(archive, &source, level);
         // Not left to the end of the handle: a process that is being started at
         // this moment has a copy of it for a while. Where there are no locks
         // there is nothing to give back.
         let _ = source.unlock();
-        compressed.map(|()| Left::Nothing)
+        compressed
     }
 
-    fn compress_locked(&self, archive: &Archive, source: &File, level: u32) -> io::Result<()> {
+    fn compress_locked(&self, archive: &Archive, source: &File, level: u32) -> io::Result<Left> {
         let target = self.directory.join(&archive.name.packed());
         if let Some(packed) = existing(open_to_read(&target))? {
             return self.finish(archive, source, packed);
@@ -326,11 +326,12 @@ impl Keeper {
         if !matches!(packed, Ok(Packed::Whole)) {
             // A failed removal is made up for by the sweep of the next start.
             let _ = fs::remove_file(&temporary);
-            return packed.map(|_| ());
+            return packed.map(|_| Left::Nothing);
         }
         platform::rename_new(&temporary, &target)?;
         platform::sync_directory(self.directory.path())?;
-        remove_existing(&archive.path)
+        remove_existing(&archive.path)?;
+        Ok(Left::Nothing)
     }
 
     fn write_packed(&self, source: &File, temporary: &Path, level: u32) -> io::Result<Packed> {
@@ -349,15 +350,17 @@ impl Keeper {
     }
 
     /// Both forms are there: a process was killed before the source went.
-    fn finish(&self, archive: &Archive, source: &File, packed: File) -> io::Result<()> {
+    fn finish(&self, archive: &Archive, source: &File, packed: File) -> io::Result<Left> {
         if xz::holds(packed, source)? {
-            return remove_existing(&archive.path);
+            remove_existing(&archive.path)?;
+            return Ok(Left::Nothing);
         }
         // Not ours to decide which one is right: keep both.
         let label = archive.name.label;
         let number = self.directory.next_number(label)?;
         let other = self.directory.join(&self.directory.name(label, number));
-        platform::rename_new(&archive.path, &other)
+        platform::rename_new(&archive.path, &other)?;
+        Ok(Left::Soon)
     }
 
     fn remove(&self, path: &Path) -> Result<(), String> {

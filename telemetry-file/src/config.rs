@@ -23,6 +23,8 @@ pub struct FileConfig {
     /// The active file; its name never changes. Its archives lie beside it.
     /// Missing directories are created. Default [`DEFAULT_PATH`].
     pub path: PathBuf,
+    /// What a line looks like. Default [`Format::Json`].
+    pub format: Format,
     /// When the file is set aside, and what becomes of it.
     pub rotation: RotationConfig,
     /// When data is forced to the disk. Default [`FileSync::Interval`].
@@ -39,12 +41,23 @@ impl Default for FileConfig {
     fn default() -> Self {
         Self {
             path: PathBuf::from(DEFAULT_PATH),
+            format: Format::default(),
             rotation: RotationConfig::default(),
             sync: FileSync::default(),
             file_mode: DEFAULT_FILE_MODE,
             dir_mode: DEFAULT_DIR_MODE,
         }
     }
+}
+
+/// What a line of the file looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Format {
+    /// One JSON object, for machines.
+    #[default]
+    Json,
+    /// Words for a person, as [`telemetry_core::Pretty`] writes them.
+    Pretty,
 }
 
 /// When the active file becomes an archive, and which archives are kept.

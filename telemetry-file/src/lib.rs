@@ -99,7 +99,7 @@ pub use clock::{Clock, SystemClock};
 pub use config::{
     Compression, DEFAULT_COMPRESSION_LEVEL, DEFAULT_DIR_MODE, DEFAULT_FILE_MODE,
     DEFAULT_KEEP_FILES, DEFAULT_MAX_SIZE_BYTES, DEFAULT_MIN_FREE_BYTES, DEFAULT_PATH, FileConfig,
-    FileSync, Frequency, RotationConfig, Timezone,
+    FileSync, Format, Frequency, RotationConfig, Timezone,
 };
 pub use error::FileError;
 pub use sink::FileSink;

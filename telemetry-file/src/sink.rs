@@ -5,14 +5,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use jiff::tz::TimeZone;
-use telemetry_core::{Record, Sink, SinkError, SinkStats};
+use telemetry_core::{Pretty, Record, Sink, SinkError, SinkStats};
 use tracing::Level;
 
 use crate::accounts::{Accounts, SINK_NAME};
 use crate::archive_name;
 use crate::archiver::{Archiver, Keeper};
 use crate::clock::Clock;
-use crate::config::{Compression, FileConfig, RotationConfig, Timezone};
+use crate::config::{Compression, FileConfig, Format, RotationConfig, Timezone};
 use crate::directory::Directory;
 use crate::durability::Durability;
 use crate::error::FileError;
@@ -33,7 +33,7 @@ const LOCK_PAUSE: Duration = Duration::from_millis(1);
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Appends records as JSON lines to one file, which is set aside by time and
+/// Appends records as lines to one file, which is set aside by time and
 /// size.
 ///
 /// # Threads
@@ -59,10 +59,19 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// `log_rotations_total{reason}`, reason = `day`, `hour`, `size`, `external`.
 /// The handles are made when the sink is opened: install the recorder before.
 pub struct FileSink {
+    /// `None`: JSON lines.
+    pretty: Option<Mutex<Words>>,
     writer: Mutex<Writer>,
     accounts: Arc<Accounts>,
     durability: Arc<Durability>,
     archiver: Option<Arc<Archiver>>,
+}
+
+/// Space for one line of words.
+#[derive(Default)]
+struct Words {
+    pretty: Pretty,
+    line: String,
 }
 
 impl FileSink {
@@ -111,6 +120,7 @@ impl FileSink {
         ));
         let durability = Arc::new(Durability::start(config.sync, &accounts)?);
         let mut sink = Self {
+            pretty: (config.format == Format::Pretty).then(Mutex::default),
             writer: Mutex::new(Writer::open(
                 config,
                 surroundings.clone(),
@@ -185,8 +195,13 @@ impl FileSink {
 
 impl Sink for FileSink {
     fn write(&self, record: &Record<'_>) -> Result<(), SinkError> {
-        // Encoded outside the lock; the next sink in the chain uses it too.
-        let line = record.json();
+        let Some(words) = &self.pretty else {
+            // Encoded outside the lock; the next sink in the chain uses it too.
+            return self.write_line(record.json(), record.unix_nanos(), record.level());
+        };
+        let Words { pretty, line } = &mut *words.lock().unwrap_or_else(PoisonError::into_inner);
+        line.clear();
+        pretty.push(line, record);
         self.write_line(line, record.unix_nanos(), record.level())
     }
 

@@ -1,4 +1,93 @@
-//! Uploads log records to a PocketBase collection from one background thread.
+//! Uploads log records to a PocketBase collection from a background thread.
+//!
+//! [`PocketBaseSink`] is a [`Sink`](telemetry_core::Sink): writing a record
+//! copies its JSON line into a bounded channel and returns. From there it goes
+//! into a spool on disk, and from the spool in batches to the server. A healthy
+//! and a broken server take the same path.
+//!
+//! # Promise
+//! - **Nothing blocks the writer.** A full channel drops the record and counts
+//!   it; the disk and the network have threads of their own.
+//! - **Exactly once.** What the spool has committed is stored once, whatever
+//!   happens to the server, the network or this process: a record's
+//!   [id](RecordId) is a function of its session and number, so a resend is
+//!   recognised. The account needs the right to create, and no other.
+//! - **Within bounds.** The channel is bounded in records and bytes, the spool
+//!   and the dead letters in the size of their files. A full spool gives up
+//!   DEBUG and TRACE first, WARN and ERROR last.
+//! - **Every loss is counted,** by reason and level, and
+//!   `accepted = delivered + dropped + rejected + pending` in every snapshot.
+//! - **A server that does not work is left alone:** exponential backoff with
+//!   full jitter, `Retry-After`, and a circuit breaker that survives a restart.
+//!
+//! # No promise
+//! - What was written less than 200 ms before the process was killed may not be
+//!   in the spool yet. A [`flush`](telemetry_core::Sink::flush) waits for it.
+//! - Records are sent as they are: redact them in a sink before this one.
+//! - Order is kept within a session, except around evictions and dead letters.
+//! - Records with the target of this crate, of `ureq`, `rustls` or `redb` are
+//!   not taken: the uploader tells through `tracing` when it stops and recovers,
+//!   and that must reach the file and the console, but never itself. They count
+//!   as never offered. The thread that waits for the network has all its events
+//!   [suppressed](telemetry_core::suppress_events_of_this_thread).
+//! - The metrics (`pocketbase_*`, `log_upload_errors_total`, `log_buffer_size`,
+//!   `log_spool_bytes`, `log_dead_letters`) go to the recorder that is installed
+//!   when the sink starts.
+//!
+//! # Example
+//! ```no_run
+//! use std::time::Duration;
+//!
+//! use telemetry_core::{Capture, Identity, Queue, QueueConfig, Sink};
+//! use telemetry_pocketbase::{PasswordSource, PocketBaseConfig, PocketBaseSink};
+//! use tracing_subscriber::layer::SubscriberExt;
+//! use tracing_subscriber::util::SubscriberInitExt;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let config = PocketBaseConfig::new(
+//!     "http://127.0.0.1:8090",
+//!     "daemon@example.com",
+//!     PasswordSource::File("/etc/my-daemon/password".into()),
+//!     "/var/lib/my-daemon",
+//! );
+//! let sink = std::sync::Arc::new(PocketBaseSink::start(config)?);
+//! let pipeline = std::sync::Arc::new(Queue::start(QueueConfig::default(), sink));
+//! let identity = Identity::new(uuid::Uuid::new_v4());
+//! tracing_subscriber::registry()
+//!     .with(Capture::new(identity, pipeline.clone()))
+//!     .init();
+//!
+//! tracing::info!(answer = 42, "hello");
+//! pipeline.close(Duration::from_secs(10))?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The server
+//! PocketBase 0.23 or later; [`setup`] makes one ready and checks it. Batches go
+//! through `/api/batch` where it is switched on, else records go one by one.
+//! Fields of a record:
+//!
+//! | field | value |
+//! |---|---|
+//! | `id` | see [`RecordId`] |
+//! | `timestamp` | date; the server keeps milliseconds |
+//! | `timestamp_exact` | the same as text, as exact as it was captured |
+//! | `message` | one space when empty, since the field is required |
+//! | `fields`, `spans` | JSON; integers beyond ±2^53 as text, since the server keeps numbers as floats |
+//! | `level`, `target`, `module_path`, `file`, `line`, `daemon_id`, `session_id`, `seq` | as in the line |
+//!
+//! # Modules
+//! - [`PocketBaseConfig`]: what it is told;
+//! - [`PocketBaseSink`]: what callers hold;
+//! - [`delivery`]: spool, batches, retries, breaker, dead letters: everything
+//!   that would be the same for another destination;
+//! - `pocketbase`: the destination: HTTP, tokens, and the table of what the
+//!   server's answers mean;
+//! - [`setup`]: making a server ready, and checking it.
+//!
+//! # Features
+//! `tls` (on by default): `https://` with rustls.
 
 mod config;
 pub mod delivery;

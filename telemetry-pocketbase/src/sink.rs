@@ -147,7 +147,7 @@ impl Sink for PocketBaseSink {
     /// delivered when the spool is in memory.
     fn flush(&self, limit: Duration) -> Result<(), SinkError> {
         let (done, answer) = bounded(1);
-        if !self.intake.send_behind(Message::Flush(done)) {
+        if self.intake.is_closed() || !self.intake.send_behind(Message::Flush(done)) {
             return Err(SinkError::Closed { sink: NAME });
         }
         self.wait_for(&answer, limit)

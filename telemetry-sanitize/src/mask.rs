@@ -25,18 +25,21 @@ pub(crate) fn is_status(word: &[u8]) -> bool {
 /// Sorted.
 #[rustfmt::skip] // A list of words, not one a line.
 const STATUS: &[&[u8]] = &[
-    b"absent", b"accepted", b"added", b"and", b"are", b"authenticated", b"authentication", b"bad",
-    b"basic", b"bearer", b"cannot", b"changed", b"checked", b"complete", b"completed", b"correct",
-    b"created", b"default", b"deleted", b"denied", b"digest", b"disabled", b"does", b"enabled",
-    b"encrypted", b"error", b"exists", b"expected", b"expired", b"fail", b"failed", b"failure",
-    b"for", b"found", b"generated", b"given", b"granted", b"has", b"hidden", b"ignored",
-    b"incorrect", b"invalid", b"is", b"issued", b"loaded", b"locked", b"malformed", b"may",
-    b"mismatch", b"missing", b"must", b"needed", b"needs", b"new", b"not", b"ok", b"passed",
-    b"present", b"provided", b"read", b"refreshed", b"refused", b"rejected", b"removed", b"renewed",
-    b"required", b"reset", b"revoked", b"rotated", b"saved", b"sent", b"set", b"should", b"skipped",
-    b"stored", b"succeeded", b"success", b"the", b"too", b"unauthorized", b"unavailable",
-    b"unchanged", b"unexpected", b"unknown", b"unset", b"unused", b"updated", b"used", b"using",
-    b"valid", b"validated", b"verified", b"was", b"weak", b"will", b"with", b"wrong",
+    b"absent", b"accepted", b"added", b"and", b"are", b"at", b"authenticated", b"authentication",
+    b"bad", b"basic", b"be", b"bearer", b"can", b"cannot", b"changed", b"characters", b"checked",
+    b"complete", b"completed", b"contain", b"contains", b"correct", b"created", b"default",
+    b"deleted", b"denied", b"digest", b"disabled", b"does", b"enabled", b"encrypted", b"enter",
+    b"error", b"exists", b"expected", b"expired", b"fail", b"failed", b"failure", b"field", b"for",
+    b"found", b"generated", b"given", b"granted", b"has", b"hidden", b"ignored", b"include",
+    b"incorrect", b"invalid", b"is", b"issued", b"least", b"loaded", b"locked", b"long",
+    b"malformed", b"match", b"matches", b"may", b"mismatch", b"missing", b"must", b"needed",
+    b"needs", b"new", b"no", b"not", b"ok", b"omit", b"only", b"passed", b"please", b"present",
+    b"provided", b"read", b"refreshed", b"refused", b"rejected", b"removed", b"renewed",
+    b"required", b"reset", b"revoked", b"rotated", b"saved", b"sent", b"set", b"short", b"should",
+    b"skipped", b"stored", b"succeeded", b"success", b"the", b"this", b"too", b"unauthorized",
+    b"unavailable", b"unchanged", b"unexpected", b"unknown", b"unset", b"unused", b"updated",
+    b"used", b"using", b"valid", b"validated", b"verified", b"was", b"weak", b"will", b"with",
+    b"wrong", b"your",
 ];
 
 fn is_nothing(value: &[u8]) -> bool {

@@ -223,13 +223,13 @@ const KEY_OF: [&[u8]; 59] = [
 ];
 
 #[rustfmt::skip] // A list of words, not one a line.
-const PASS_OF: [&[u8]; 72] = [
+const PASS_OF: [&[u8]; 75] = [
     b"account", b"admin", b"api", b"app", b"archive", b"auth", b"backup", b"basic", b"bind",
     b"borg", b"cert", b"client", b"current", b"database", b"db", b"docker", b"email", b"enc",
     b"encryption", b"ftp", b"git", b"gpg", b"host", b"http", b"https", b"imap", b"jenkins", b"jira",
     b"kafka", b"key", b"keystore", b"ldap", b"login", b"mail", b"master", b"mongo", b"mq", b"mqtt",
     b"my", b"mysql", b"new", b"nexus", b"old", b"p12", b"pfx", b"pg", b"postgres", b"proxy",
-    b"rabbitmq", b"redis", b"registry", b"remote", b"repo", b"restic", b"root", b"sasl", b"server",
+    b"rabbitmq", b"redis", b"registry", b"remote", b"require", b"store", b"storage", b"repo", b"restic", b"root", b"sasl", b"server",
     b"service", b"sftp", b"smb", b"smtp", b"sonar", b"ssh", b"ssl", b"sudo", b"svn", b"truststore",
     b"user", b"usr", b"vault", b"vnc", b"wifi",
 ];

@@ -18,6 +18,10 @@ pub(super) fn open(settings: &config::Telemetry) -> Result<Box<dyn Sink>, FileEr
 fn file_config(settings: &config::Telemetry) -> FileConfig {
     FileConfig {
         path: settings.log_file_path.clone(),
+        format: match settings.json_logging {
+            true => telemetry_file::Format::Json,
+            false => telemetry_file::Format::Pretty,
+        },
         rotation: rotation(&settings.log_rotation),
         sync: match settings.file_sync {
             config::FileSync::Never => telemetry_file::FileSync::Never,

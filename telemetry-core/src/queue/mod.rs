@@ -302,3 +302,106 @@ impl Shared {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Receiver, Sender, channel};
+
+    use tracing::Dispatch;
+    use tracing_subscriber::layer::SubscriberExt as _;
+
+    use super::*;
+    use crate::{Capture, Identity, LossReason};
+
+    const PATIENCE: Duration = Duration::from_secs(10);
+    const SHORT: Duration = Duration::from_millis(1);
+
+    /// Says when it is in `write`, and stays there until it may go on.
+    struct Hung {
+        entered: Mutex<Sender<()>>,
+        go: Mutex<Receiver<()>>,
+    }
+
+    impl Sink for Hung {
+        fn write(&self, _: &Record<'_>) -> Result<(), SinkError> {
+            let _ = lock(&self.entered).send(());
+            let _ = lock(&self.go).recv_timeout(PATIENCE);
+            Ok(())
+        }
+        fn flush(&self, _: Duration) -> Result<(), SinkError> {
+            Ok(())
+        }
+        fn close(&self, _: Duration) -> Result<(), SinkError> {
+            Ok(())
+        }
+        fn stats(&self, _: &mut Vec<SinkStats>) {}
+    }
+
+    /// A queue that hangs in its first record, and what makes it go on.
+    fn hung(config: QueueConfig) -> (Arc<Queue>, Dispatch, Sender<()>) {
+        let (enter, entered) = channel();
+        let (go, gone) = channel();
+        let sink = Hung {
+            entered: Mutex::new(enter),
+            go: Mutex::new(gone),
+        };
+        let queue = Arc::new(Queue::start(config, sink));
+        let capture = Capture::new(Identity::new(uuid::Uuid::new_v4()), Arc::clone(&queue));
+        let dispatch = Dispatch::new(tracing_subscriber::registry().with(capture));
+        emit(&dispatch);
+        entered.recv_timeout(PATIENCE).expect("the first record");
+        (queue, dispatch, go)
+    }
+
+    fn emit(dispatch: &Dispatch) {
+        tracing::dispatcher::with_default(dispatch, || tracing::info!("text"));
+    }
+
+    fn wait_until(queue: &Queue, condition: impl Fn(&State) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !condition(&lock(&queue.shared.state)) {
+            assert!(Instant::now() < deadline, "waited in vain");
+            thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn close_wakes_those_who_wait_for_room() {
+        let (queue, dispatch, go) = hung(QueueConfig {
+            capacity: 1,
+            when_full: WhenFull::Block(PATIENCE * 2),
+            ..QueueConfig::default()
+        });
+        let begin = Instant::now();
+        thread::scope(|scope| {
+            scope.spawn(|| emit(&dispatch));
+            wait_until(&queue, |state| state.waiting_for_room == 1);
+            queue.close(SHORT).expect_err("the sink hangs");
+        });
+        assert!(
+            begin.elapsed() < PATIENCE,
+            "it has waited for its whole time"
+        );
+        let stats = lock(&queue.shared.state).stats("queue");
+        assert_eq!(stats.lost.of(LossReason::Shutdown, tracing::Level::INFO), 1);
+        go.send(()).expect("the sink waits");
+    }
+
+    #[test]
+    fn closing_again_gives_more_time() {
+        let (queue, dispatch, go) = hung(QueueConfig::default());
+        emit(&dispatch);
+        queue.close(SHORT).expect_err("the sink hangs");
+        thread::scope(|scope| {
+            let second = scope.spawn(|| queue.close(PATIENCE));
+            let is_later = |state: &State| {
+                let close = state.close.as_ref().expect("ordered before");
+                close.deadline() > Instant::now() + PATIENCE / 2
+            };
+            wait_until(&queue, is_later);
+            (0..2).for_each(|_| go.send(()).expect("the sink waits"));
+            second.join().expect("joined").expect("all is written");
+        });
+        assert_eq!(lock(&queue.shared.state).stats("queue").delivered, 2);
+    }
+}

@@ -201,7 +201,7 @@ impl State {
     /// Gives the writer its next task, and the front in exchange for `empty`
     /// when that is to write it.
     pub(super) fn next_task(&mut self, batch: &mut Batch) -> Task {
-        let is_too_late = |close: &Close| Instant::now() >= close.order.deadline;
+        let is_too_late = |close: &Close| Instant::now() >= close.deadline();
         if let Some(close) = self.close.as_ref().filter(|close| is_too_late(close)) {
             return Task::Close(close.order);
         }
@@ -253,7 +253,7 @@ impl State {
     /// Asks for the close; a later deadline replaces an earlier one.
     pub(super) fn order_close(&mut self, order: CloseOrder) {
         let close = self.close.get_or_insert(Close { order, ended: None });
-        if order.deadline > close.order.deadline {
+        if order.deadline > close.deadline() {
             close.order = order;
         }
     }
@@ -368,7 +368,7 @@ impl Flush {
 
     /// All flushes that were asked for until now, as one.
     fn take_order(&mut self) -> Option<FlushOrder> {
-        self.deadline.map(|deadline| FlushOrder {
+        self.deadline.take().map(|deadline| FlushOrder {
             ticket: self.ordered,
             deadline,
         })
@@ -376,7 +376,96 @@ impl Flush {
 }
 
 impl Close {
+    pub(super) fn deadline(&self) -> Instant {
+        self.order.deadline
+    }
+
     pub(super) fn ended_well(&self) -> bool {
         self.ended.as_ref().is_some_and(|ended| ended.is_good)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use tracing_subscriber::layer::SubscriberExt as _;
+
+    use super::*;
+    use crate::sink::Sink;
+    use crate::{Capture, Identity, lock};
+
+    /// Takes records in and remembers which would wake the writer.
+    struct Probe {
+        state: Mutex<State>,
+        wakes: Mutex<Vec<bool>>,
+    }
+
+    impl Sink for Probe {
+        fn write(&self, record: &Record<'_>) -> Result<(), SinkError> {
+            let wake = lock(&self.state).push(record);
+            lock(&self.wakes).push(wake);
+            Ok(())
+        }
+        fn flush(&self, _: Duration) -> Result<(), SinkError> {
+            Ok(())
+        }
+        fn close(&self, _: Duration) -> Result<(), SinkError> {
+            Ok(())
+        }
+        fn stats(&self, _: &mut Vec<SinkStats>) {}
+    }
+
+    /// Which of the events that `emit` emits would wake an idle writer.
+    fn wakes(config: &QueueConfig, emit: impl FnOnce()) -> Vec<bool> {
+        let mut state = State::new(config);
+        let mut batch = state.empty_batch();
+        assert!(matches!(state.next_task(&mut batch), Task::Wait));
+        let probe = Arc::new(Probe {
+            state: Mutex::new(state),
+            wakes: Mutex::default(),
+        });
+        let capture = Capture::new(Identity::new(uuid::Uuid::new_v4()), Arc::clone(&probe));
+        let subscriber = tracing_subscriber::registry().with(capture);
+        tracing::subscriber::with_default(subscriber, emit);
+        lock(&probe.wakes).clone()
+    }
+
+    #[test]
+    fn the_writer_is_woken_from_idle_and_once_for_an_error() {
+        let woken = wakes(&QueueConfig::default(), || {
+            tracing::info!("from idle");
+            tracing::warn!("may wait");
+            tracing::error!("may not wait");
+            tracing::error!("is awake already");
+            tracing::info!("so what");
+        });
+        assert_eq!(woken, [true, false, true, false, false]);
+    }
+
+    #[test]
+    fn the_writer_is_woken_when_the_front_is_full_enough() {
+        let wakes_at = |config: &QueueConfig, text: &str| {
+            let woken = wakes(config, || (0..1_500).for_each(|_| tracing::info!("{text}")));
+            let places = woken.iter().enumerate().filter(|(_, wake)| **wake);
+            places.map(|(place, _)| place + 1).collect::<Vec<_>>()
+        };
+        let default = QueueConfig::default();
+        assert_eq!(wakes_at(&default, ""), [1, FULL_ENOUGH]);
+        let small = QueueConfig {
+            capacity: 100,
+            ..QueueConfig::default()
+        };
+        assert_eq!(wakes_at(&small, ""), [1, 50], "half of a small queue");
+        // With head and field one of these takes more than a KiB.
+        let few_bytes = QueueConfig {
+            max_bytes: 200 << 10,
+            ..QueueConfig::default()
+        };
+        let places = wakes_at(&few_bytes, &"x".repeat(1 << 10));
+        assert!(
+            (80..100).contains(&places[1]),
+            "half of the bytes: {places:?}"
+        );
     }
 }

@@ -25,7 +25,7 @@ fn stuck(config: QueueConfig) -> (Arc<Queue>, Gate, Dispatch) {
     let queue = Arc::new(Queue::start(config, gate.clone()));
     let dispatch = dispatch_to(Arc::clone(&queue));
     within(&dispatch, || tracing::info!("first"));
-    gate.wait_until_entered();
+    gate.wait_until_entered(1);
     (queue, gate, dispatch)
 }
 
@@ -169,6 +169,27 @@ fn the_bound_in_bytes_holds() {
 }
 
 #[test]
+fn room_comes_back_while_the_writer_is_in_the_middle_of_a_batch() {
+    let (queue, gate, dispatch) = stuck(small(320));
+    within(&dispatch, || (0..300).for_each(|n| tracing::info!(n)));
+    assert_eq!(
+        stats_of(&queue).dropped,
+        1,
+        "300 places, one of them in use"
+    );
+    gate.admit(1 + 200);
+    gate.wait_until_entered(1 + 200 + 1);
+    let stats = stats_of(&queue);
+    assert_law(&stats);
+    assert_eq!(stats.delivered, 1 + 128, "progress is booked in steps");
+    within(&dispatch, || (0..128).for_each(|n| tracing::info!(n)));
+    assert_eq!(stats_of(&queue).dropped, 1);
+    gate.open();
+    queue.flush(PATIENCE).expect("flushed");
+    assert_eq!(gate.lines().len(), 1 + 299 + 1 + 128, "and the gap");
+}
+
+#[test]
 fn block_waits_for_room() {
     let (queue, gate, dispatch) = stuck(QueueConfig {
         when_full: WhenFull::Block(PATIENCE),
@@ -242,7 +263,7 @@ fn a_full_queue_behind_a_queue_tells_its_own_loss() {
     let queue = Arc::new(Queue::start(QueueConfig::default(), Tee::of(sinks)));
     let dispatch = dispatch_to(Arc::clone(&queue));
     within(&dispatch, || tracing::info!("first"));
-    gate.wait_until_entered();
+    gate.wait_until_entered(1);
     within(&dispatch, || (0..9).for_each(|n| tracing::info!(n)));
     wait_until("the file has all", || file.lines().len() == 10);
     gate.open();

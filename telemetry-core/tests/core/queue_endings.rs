@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use telemetry_core::{
-    LossReason, MemorySink, Queue, QueueConfig, Record, Sink, SinkError, SinkStats, WhenFull,
+    LossReason, MemorySink, Queue, QueueConfig, Record, Sink, SinkError, SinkStats,
 };
 use tracing::Level;
 
@@ -67,7 +67,7 @@ fn a_hung_sink_makes_flush_and_close_time_out() {
     let gate = Gate::closed();
     let queue = Arc::new(Queue::start(QueueConfig::default(), gate.clone()));
     emit(&queue, 3);
-    gate.wait_until_entered();
+    gate.wait_until_entered(1);
     emit(&queue, 4);
     let started = Instant::now();
     for result in [queue.flush(SHORT), queue.close(SHORT), queue.close(SHORT)] {
@@ -96,29 +96,6 @@ fn a_hung_sink_makes_flush_and_close_time_out() {
         panic!("a close that has lost records says so");
     };
     assert_eq!(pending, lost);
-}
-
-#[test]
-fn close_wakes_those_who_wait_for_room() {
-    let gate = Gate::closed();
-    let config = QueueConfig {
-        capacity: 1,
-        when_full: WhenFull::Block(PATIENCE * 10),
-        ..QueueConfig::default()
-    };
-    let queue = Arc::new(Queue::start(config, gate.clone()));
-    emit(&queue, 1);
-    gate.wait_until_entered();
-    thread::scope(|scope| {
-        let blocked = scope.spawn(|| emit(&queue, 1));
-        queue.close(SHORT).expect_err("the sink hangs");
-        blocked.join().expect("it came back");
-    });
-    assert_eq!(
-        stats_of(&queue).lost.of(LossReason::Shutdown, Level::INFO),
-        1
-    );
-    gate.open();
 }
 
 /// Hangs in `flush` until told, and says what limits it was given.

@@ -177,7 +177,8 @@ struct GateInner {
 
 #[derive(Default)]
 struct GateState {
-    is_open: bool,
+    /// So many more records pass.
+    permits: usize,
     entered: usize,
     lines: Vec<String>,
 }
@@ -188,20 +189,24 @@ impl Gate {
     }
 
     pub(crate) fn open(&self) {
-        lock(&self.0.state).is_open = true;
+        self.admit(usize::MAX);
+    }
+
+    /// Lets so many records pass.
+    pub(crate) fn admit(&self, records: usize) {
+        lock(&self.0.state).permits = records;
         self.0.changed.notify_all();
     }
 
-    /// Waits until the sink hangs in its first `write`.
-    pub(crate) fn wait_until_entered(&self) {
+    /// Waits until so many calls of `write` have begun.
+    pub(crate) fn wait_until_entered(&self, calls: usize) {
         let state = lock(&self.0.state);
         let waited = self
             .0
             .changed
-            .wait_timeout_while(state, PATIENCE, |state| state.entered == 0);
+            .wait_timeout_while(state, PATIENCE, |state| state.entered < calls);
         let (state, result) = waited.unwrap_or_else(PoisonError::into_inner);
-        assert!(!result.timed_out(), "nothing was written");
-        drop(state);
+        assert!(!result.timed_out(), "{} calls", state.entered);
     }
 
     pub(crate) fn lines(&self) -> Vec<Value> {
@@ -215,13 +220,14 @@ impl Sink for Gate {
         let mut state = lock(&self.0.state);
         state.entered += 1;
         self.0.changed.notify_all();
-        while !state.is_open {
+        while state.permits == 0 {
             state = self
                 .0
                 .changed
                 .wait(state)
                 .unwrap_or_else(PoisonError::into_inner);
         }
+        state.permits -= 1;
         state.lines.push(record.json().to_owned());
         Ok(())
     }

@@ -23,6 +23,11 @@ const IN_CHILD: &str = "TELEMETRY_CORE_TEST_CHILD";
 /// returns `None`, in the test proper what the process said.
 fn in_own_process(test: &str, scenario: impl FnOnce()) -> Option<Output> {
     if std::env::var_os(IN_CHILD).is_some() {
+        std::thread::spawn(|| {
+            std::thread::park_timeout(PATIENCE * 2);
+            // A deadlock fails the test instead of stopping it.
+            std::process::abort();
+        });
         scenario();
         return None;
     }

@@ -169,6 +169,11 @@ impl Intake {
         self.lock().closed = true;
     }
 
+    /// Whether records are turned away.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
     /// Takes an empty chunk back.
     pub(crate) fn give_back(&self, mut chunk: Chunk) {
         chunk.clear();

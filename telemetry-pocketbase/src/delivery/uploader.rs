@@ -151,6 +151,9 @@ impl Uploader {
 
     /// Does what is due; returns a batch to upload.
     pub(crate) fn turn(&mut self, now: Time) -> Option<Batch> {
+        if self.is_finished {
+            return None;
+        }
         if self.spool.is_none() && now >= self.reopen_at && !self.machine.is_sending() {
             self.reopen(now);
         }
@@ -220,7 +223,7 @@ impl Uploader {
             return;
         }
         self.reopen_at = now + REOPEN_INTERVAL;
-        let reason = format!("the spool does not work: {error}");
+        let reason = format!("the spool does not work: {}", with_causes(&error));
         if self.spool_trouble.as_ref() != Some(&reason) {
             tracing::error!(error_type = "upload", "{reason}");
             complain(&reason);
@@ -473,6 +476,18 @@ impl Uploader {
             None => Health::Good,
         }
     }
+}
+
+/// An error and what it came from, in one line.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
 }
 
 /// Writes a dead letter. A record that cannot be kept is counted all the same.

@@ -48,8 +48,10 @@ pub(crate) enum Class {
     Unreadable,
     /// The server has no batch route, or it is switched off.
     NoBatchRoute,
-    /// Too much at once: later, and less.
+    /// Too many requests: later.
     Limited,
+    /// Too many records at once: later, and fewer.
+    LimitedInside,
     /// The token is dead for certain.
     DeadToken,
     /// Perhaps the token is dead. If it is not: later, and less.
@@ -125,7 +127,7 @@ pub(crate) const TABLE: &[Row] = &[
     },
     Row {
         name: "too many requests inside the batch",
-        applies: |seen| (seen.failed.as_ref()?.status == 429).then_some(Class::Limited),
+        applies: |seen| (seen.failed.as_ref()?.status == 429).then_some(Class::LimitedInside),
     },
     Row {
         name: "stored before",

@@ -14,9 +14,9 @@ use crate::id::RecordId;
 /// A missing password is looked for again after this long.
 const PASSWORD_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Without a word from the server, a rate limit lasts this long. Its preset
-/// windows are 1 to 10 s.
-const LIMITED_FOR: Duration = Duration::from_secs(10);
+/// Without a word from the server, a rate limit lasts this long. The windows
+/// that it presets for uploads are 1 and 5 s.
+const LIMITED_FOR: Duration = Duration::from_secs(5);
 
 /// A server without batch route is asked for it again after this long.
 const BATCH_PROBE_INTERVAL: Duration = Duration::from_secs(600);
@@ -181,10 +181,11 @@ impl PocketBase {
                     doubt: Doubt::Nothing,
                 },
             },
-            Class::Limited => Rest::Retry {
+            // Fewer records in a request would make more requests.
+            Class::Limited | Class::LimitedInside => Rest::Retry {
                 reason,
                 after: Some(seen.retry_after.unwrap_or(LIMITED_FOR)),
-                halve: true,
+                halve: *class == Class::LimitedInside,
                 doubt: Doubt::Nothing,
             },
             Class::Misconfigured => Rest::Trip { reason },

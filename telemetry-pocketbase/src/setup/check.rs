@@ -95,20 +95,22 @@ impl Check<'_> {
                 self.add(what, Outcome::Good)?;
                 Some(token)
             }
-            Err(SignInError::Refused(why)) if self.is_old() => {
-                let why = format!("{why}; the server is PocketBase 0.22 or older");
+            Err(error) => {
+                let why = self.why_not(error);
                 self.add(what, Outcome::Wrong(why))?;
                 None
             }
-            Err(
-                SignInError::Refused(why)
-                | SignInError::NoPassword(why)
-                | SignInError::Away { reason: why, .. },
-            ) => {
-                let why = format!("{why}; the setup creates it");
-                self.add(what, Outcome::Wrong(why))?;
-                None
+        }
+    }
+
+    fn why_not(&self, error: SignInError) -> String {
+        match error {
+            SignInError::Refused(why) if self.is_old() => {
+                format!("{why}; the server is PocketBase 0.22 or older")
             }
+            SignInError::Refused(why) => format!("{why}; the setup creates or corrects it"),
+            SignInError::NoPassword(why) => format!("there is no password: {why}"),
+            SignInError::Away { reason, .. } => reason,
         }
     }
 

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 /// How the server behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
+pub(crate) enum Mode {
     /// As it should.
     Works,
     /// Stores, but closes without an answer; once, then it works.
@@ -26,35 +26,35 @@ pub enum Mode {
 
 /// What the server knows.
 #[derive(Debug)]
-pub struct State {
-    pub mode: Mode,
+pub(crate) struct State {
+    pub(crate) mode: Mode,
     /// Records by id.
-    pub records: BTreeMap<String, Value>,
+    pub(crate) records: BTreeMap<String, Value>,
     /// Ids in the order in which they were stored.
-    pub order: Vec<String>,
+    pub(crate) order: Vec<String>,
     /// Requests by path.
-    pub requests: Vec<String>,
+    pub(crate) requests: Vec<String>,
     /// Tokens before this number are dead.
-    pub token: u32,
+    pub(crate) token: u32,
     /// Records with this message are refused.
-    pub poison: Option<String>,
+    pub(crate) poison: Option<String>,
 }
 
 /// A running server; it ends when dropped.
-pub struct Server {
-    pub address: SocketAddr,
-    pub state: Arc<Mutex<State>>,
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    pub(crate) state: Arc<Mutex<State>>,
     stop: Arc<AtomicBool>,
 }
 
 impl Server {
     /// A server on a free port.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::on("127.0.0.1:0".parse().unwrap())
     }
 
     /// A server on this address.
-    pub fn on(address: SocketAddr) -> Self {
+    pub(crate) fn on(address: SocketAddr) -> Self {
         let listener = TcpListener::bind(address).unwrap();
         let state = State {
             mode: Mode::Works,
@@ -83,25 +83,25 @@ impl Server {
     }
 
     /// An address where nobody listens at present.
-    pub fn free_address() -> SocketAddr {
+    pub(crate) fn free_address() -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.local_addr().unwrap()
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    pub fn set_mode(&self, mode: Mode) {
+    pub(crate) fn set_mode(&self, mode: Mode) {
         self.state.lock().unwrap().mode = mode;
     }
 
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.state.lock().unwrap().order.len()
     }
 
     /// How many requests to paths that contain `part` there were.
-    pub fn requests(&self, part: &str) -> usize {
+    pub(crate) fn requests(&self, part: &str) -> usize {
         let state = self.state.lock().unwrap();
         state.requests.iter().filter(|p| p.contains(part)).count()
     }
@@ -116,7 +116,7 @@ impl Drop for Server {
 }
 
 /// Waits for a condition, at most ten seconds.
-pub fn wait_until(what: &str, condition: impl Fn() -> bool) {
+pub(crate) fn wait_until(what: &str, condition: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(10);
     while !condition() {
         assert!(Instant::now() < deadline, "never happened: {what}");

@@ -23,6 +23,8 @@ pub(crate) enum Program {
     User,
     /// `-U USER%PASSWORD`.
     Share,
+    /// `-P PASSWORD`.
+    Archive,
 }
 
 impl Program {
@@ -34,6 +36,7 @@ impl Program {
             Self::Bind => (b'w', None),
             Self::User => (b'u', Some(b':')),
             Self::Share => (b'U', Some(b'%')),
+            Self::Archive => (b'P', None),
         }
     }
 }
@@ -50,6 +53,9 @@ pub(crate) const PROGRAMS: &[(&str, Program)] = &[
     ("mongodump", Program::Password),
     ("az login", Program::Password),
     ("sqlcmd", Program::Password),
+    ("mongo ", Program::Password),
+    ("7z ", Program::Joined),
+    ("zip ", Program::Archive),
     ("redis-cli", Program::Auth),
     ("ldapsearch", Program::Bind),
     ("ldapmodify", Program::Bind),
@@ -70,8 +76,11 @@ pub(super) fn look(scan: &mut Scan<'_, '_>, program: Program, hit: Range<usize>)
     let limit = scan.text.line_end(hit.end).min(hit.end + REACH);
     let mut at = hit.end;
     while let Some(option) = next_option(&scan.text, at, limit) {
-        if let Some(password) = password(&scan.text, program, option, limit) {
-            return scan.redact(password, Kind::CommandPassword);
+        if let Some(value) = value_of(&scan.text, program, option) {
+            if let Some(password) = password(&scan.text, program, value, limit) {
+                scan.redact(password, Kind::CommandPassword);
+            }
+            return;
         }
         at = option + 1;
     }
@@ -86,39 +95,40 @@ fn next_option(text: &Text<'_>, from: usize, limit: usize) -> Option<usize> {
             return None;
         }
         let starts = is_blank(text.before(at)) || is_quote(text.before(at));
-        if starts && text.at(at + 1) != b'-' {
+        if starts && (text.at(at + 1) != b'-' || text.has(at, "--user ")) {
             return Some(at);
         }
         at += 1;
     }
 }
 
-fn password(text: &Text<'_>, program: Program, at: usize, limit: usize) -> Option<Range<usize>> {
-    let (letter, divider) = program.option();
-    if text.at(at + 1) != letter {
+/// Where the value of the option at `at` starts, if it is the program's option
+/// for passwords.
+fn value_of(text: &Text<'_>, program: Program, at: usize) -> Option<usize> {
+    let (letter, _) = program.option();
+    let is_long = program == Program::User && text.has(at, "--user");
+    if text.at(at + 1) != letter && !is_long {
         return None;
     }
-    let joined = at + 2;
-    let value = if program == Program::Joined {
-        joined
-    } else {
-        text.run(joined, joined + 8, |byte| {
-            is_blank(byte) || is_quote(byte) || matches!(byte, b',' | b'=')
-        })
-    };
-    let value = if program == Program::Joined && is_quote(text.at(value)) {
-        value + 1
-    } else {
-        value
-    };
+    let name_end = if is_long { at + 6 } else { at + 2 };
+    if program == Program::Joined {
+        return Some(name_end + usize::from(is_quote(text.at(name_end))));
+    }
+    Some(text.run(name_end, name_end + 8, |byte| {
+        is_blank(byte) || is_quote(byte) || matches!(byte, b',' | b'=')
+    }))
+}
+
+fn password(text: &Text<'_>, program: Program, value: usize, limit: usize) -> Option<Range<usize>> {
     let opening = text.before(value);
-    let end = if is_quote(opening) && value > at + 2 {
+    let end = if is_quote(opening) {
         text.run(value, limit, |byte| byte != opening)
     } else {
         text.run(value, limit, |byte| {
             !is_blank(byte) && !is_quote(byte) && byte != b'\\'
         })
     };
+    let (_, divider) = program.option();
     let start = match divider {
         Some(divider) => text.run(value, end, |byte| byte != divider) + 1,
         None => value,

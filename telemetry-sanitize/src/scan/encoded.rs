@@ -31,6 +31,9 @@ pub(crate) fn is_impossible(text: &str) -> bool {
 
 /// Looks into every long run of base64 that is no finding yet.
 pub(super) fn look(scan: &mut Scan<'_, '_>) {
+    if is_impossible(scan.text.as_str()) {
+        return;
+    }
     let known = scan.findings.len();
     scan.findings
         .sort_unstable_by_key(|found| found.range.start);

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::{Scan, value};
 use crate::names::{MAX_NAME, SecretName, Verdict};
+use crate::rules::Kind;
 use crate::text::{Text, is_blank, is_name_byte, is_quote};
 
 /// A name in the text.
@@ -102,6 +103,10 @@ fn judge(scan: &Scan<'_, '_>, name: Name) -> Option<(Name, SecretName)> {
         Verdict::Plain => {}
     }
     let word = text.slice(name.range.clone());
+    if name.is_option && word.first() == Some(&b'D') && word.len() > 1 {
+        let range = name.range.start + 1..name.range.end; // Java's `-Dname=value`.
+        return judge(scan, Name { range, ..name });
+    }
     let joins = [b"key".as_slice(), b"code", b"phrase"];
     if text.before(name.range.start) != b' '
         || !joins.iter().any(|join| word.eq_ignore_ascii_case(join))
@@ -163,9 +168,15 @@ fn delimiter_at(
     let (delimiter, end) = match text.at(mark) {
         b'=' => {
             let end = text.run(mark, mark + 3, |byte| matches!(byte, b'=' | b'>' | b'~'));
+            let is_comparison = text.at(mark + 1) == b'=';
+            if is_comparison && !is_quote(text.at(text.skip_blanks(end, 2))) {
+                return None;
+            }
             (Delimiter::Equals, end)
         }
+        b':' if text.before(name.range.start) == b':' && !quoted => return None,
         b':' => return colon_at(text, mark),
+        b'|' if mark > at => return cell_at(text, mark),
         b'%' if text.has(mark, "%3d") || text.has(mark, "%3a") => (Delimiter::Equals, mark + 3),
         b'%' if text.has(mark, "%253d") || text.has(mark, "%253a") => (Delimiter::Equals, mark + 5),
         b'\\' if text.has(mark, "\\u003d") => (Delimiter::Equals, mark + 6),
@@ -189,6 +200,13 @@ fn colon_at(text: &Text<'_>, colon: usize) -> Option<(Delimiter, usize)> {
         byte if is_blank(byte) => Some((Delimiter::ColonBlank, text.skip_blanks(after, 32))),
         _ => Some((Delimiter::Colon, after)),
     }
+}
+
+/// The next cell of a table, if it holds something random: a table of columns
+/// and their types has the same look.
+fn cell_at(text: &Text<'_>, bar: usize) -> Option<(Delimiter, usize)> {
+    let value = text.skip_blanks(bar + 1, 64);
+    random_word_at(text, value).then_some((Delimiter::Blank, value))
 }
 
 /// `("password", "x")`, `["password", "x"]` and `"--password", "x"`; in a longer
@@ -236,7 +254,7 @@ fn value_key(text: &Text<'_>, at: usize, quoted: bool) -> Option<(Delimiter, usi
 }
 
 /// A value behind a blank: `--password x`, SQL's `PASSWORD 'x'`, netrc's
-/// `login bob password x`.
+/// `login bob password x`, and sentences such as `the password is x1y2z3`.
 fn spoken(
     text: &Text<'_>,
     name: &Name,
@@ -251,15 +269,61 @@ fn spoken(
     if value == at || at != name.range.end && !name.is_option {
         return None;
     }
-    let first = text.at(value);
     let spoken = if name.is_option {
-        first != b'-' && first != 0
-    } else if secret.rule == crate::rules::Kind::Password {
-        first == b'\'' || after_login(text, name.range.start)
+        !matches!(text.at(value), b'-' | 0)
     } else {
-        false
+        secret.rule == Kind::Password && is_password_at(text, name, value)
     };
-    spoken.then_some((Delimiter::Blank, value))
+    if spoken {
+        return Some((Delimiter::Blank, value));
+    }
+    let value = past_links(text, value);
+    let is_scheme = word.eq_ignore_ascii_case(b"bearer"); // Has a rule of its own.
+    (!is_scheme && random_word_at(text, value)).then_some((Delimiter::Blank, value))
+}
+
+/// After a word for a password, what stands in single quotes is one.
+fn is_password_at(text: &Text<'_>, name: &Name, value: usize) -> bool {
+    text.at(value) == b'\'' || after_login(text, name.range.start)
+}
+
+/// Past the words between a name and its value: `is`, `changed to`, `for bob:`.
+fn past_links(text: &Text<'_>, from: usize) -> usize {
+    const LINKS: [&str; 11] = [
+        "is ", "was ", "to ", "changed ", "set ", "reset ", "now ", "string ", "as ", "value ",
+        "used ",
+    ];
+    let mut at = from;
+    if text.has(at, "for ") {
+        let end = text.run(at + 4, at + 68, |byte| !matches!(byte, b':' | b'=' | b'\n'));
+        if matches!(text.at(end), b':' | b'=') && is_blank(text.at(end + 1)) {
+            return text.skip_blanks(end + 1, 8);
+        }
+    }
+    for _ in 0..3 {
+        let Some(link) = LINKS.iter().find(|link| text.has(at, link)) else {
+            break;
+        };
+        at += link.len();
+    }
+    at
+}
+
+/// A word that nobody writes in a sentence: letters and digits mixed, or only
+/// digits where a code is expected.
+fn random_word_at(text: &Text<'_>, at: usize) -> bool {
+    let start = at + usize::from(is_quote(text.at(at)));
+    let end = text.run(start, start + 256, |byte| {
+        !byte.is_ascii_whitespace() && !is_quote(byte) && !matches!(byte, b',' | b';' | b')')
+    });
+    let word = text.slice(start..end);
+    let count = |class: fn(&u8) -> bool| word.iter().filter(|byte| class(byte)).count();
+    let digits = count(u8::is_ascii_digit);
+    let (lower, upper) = (count(u8::is_ascii_lowercase), count(u8::is_ascii_uppercase));
+    let only_digits = digits == word.len() && (4..=8).contains(&digits);
+    let is_other = count(|&byte| b"./:=(".contains(&byte)) > 0;
+    let mixed = digits > 1 && lower + upper > 1 && (upper > 0 && lower > 0 || digits > 2);
+    only_digits || (word.len() >= 8 && mixed && !is_other)
 }
 
 /// `login NAME ` or `machine NAME ` stands before.

@@ -85,7 +85,7 @@ fn windows_home(text: &Text<'_>, hit: &Range<usize>) -> Option<Range<usize>> {
 /// Where the path starts in which `/home/` (at `at`) is the place of homes, or
 /// `None` when it is something else: part of a URL or of a deeper directory.
 fn path_start(text: &Text<'_>, at: usize) -> Option<usize> {
-    let start = text.run_back(at, at.saturating_sub(256), |byte| {
+    let start = text.run_back(at, at.saturating_sub(128), |byte| {
         byte.is_ascii_alphanumeric()
             || matches!(byte, b'/' | b'.' | b'_' | b'-' | b'~' | b'+' | 0x80..)
     });

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::{Scan, value};
 use crate::mask::is_harmless;
+use crate::names::Verdict;
 use crate::rules::Kind;
 use crate::text::{Text, is_blank, is_quote};
 
@@ -51,4 +52,87 @@ fn password_at(text: &Text<'_>, from: usize) -> Option<usize> {
         at = next;
     }
     found.then_some(at)
+}
+
+/// Columns and values are looked for so far from `VALUES`.
+const REACH: usize = 1024;
+
+/// Looks at `(name, password) VALUES ('bob', 'x')`: the values in the places of
+/// secret columns go.
+pub(super) fn look_values(scan: &mut Scan<'_, '_>, hit: Range<usize>) {
+    let text = &scan.text;
+    let close = text.run_back(hit.start, hit.start.saturating_sub(8), is_blank);
+    if text.before(close) != b')' {
+        return;
+    }
+    let floor = close.saturating_sub(REACH);
+    let open = text.run_back(close - 1, floor, |byte| byte != b'(');
+    let columns = text.slice(open..close - 1).split(|&byte| byte == b',');
+    let is_secret = |column: &[u8]| matches!(scan.names.judge(column), Verdict::Secret(_));
+    let secrets: Vec<usize> = columns
+        .enumerate()
+        .filter(|(_, column)| is_secret(trim_column(column)))
+        .map(|(place, _)| place)
+        .collect();
+    if !secrets.is_empty() {
+        take_tuples(scan, hit.end, &secrets);
+    }
+}
+
+fn trim_column(column: &[u8]) -> &[u8] {
+    let is_wrap = |byte: &u8| is_blank(*byte) || is_quote(*byte) || matches!(byte, b'[' | b']');
+    let start = column.iter().take_while(|byte| is_wrap(byte)).count();
+    let end = column.iter().rev().take_while(|byte| is_wrap(byte)).count();
+    column.get(start..column.len() - end).unwrap_or_default()
+}
+
+/// Takes the values at the secret places of each tuple.
+fn take_tuples(scan: &mut Scan<'_, '_>, from: usize, secrets: &[usize]) {
+    let mut at = scan.text.skip_blanks(from, 8);
+    while scan.text.at(at) == b'(' {
+        at += 1;
+        for place in 0.. {
+            at = scan.text.skip_blanks(at, 8);
+            let value = value_at(&scan.text, at);
+            at = value.after;
+            let secret = secrets.contains(&place) && value.is_text;
+            if secret && !is_harmless(scan.text.slice(value.content.clone())) {
+                scan.redact(value.content, Kind::SqlPassword);
+            }
+            if scan.text.at(at) != b',' {
+                break;
+            }
+            at += 1;
+        }
+        at = scan
+            .text
+            .run(at, at + 8, |byte| matches!(byte, b')' | b',' | b' '));
+    }
+}
+
+struct SqlValue {
+    content: Range<usize>,
+    is_text: bool,
+    /// Where the comma or bracket behind it stands.
+    after: usize,
+}
+
+fn value_at(text: &Text<'_>, at: usize) -> SqlValue {
+    let quote = text.run(at, at + 16, |byte| byte == b'\\');
+    let ends = |byte: u8| matches!(byte, b',' | b')' | b';' | b'\n');
+    if !is_quote(text.at(quote)) {
+        let after = text.run(at, text.len(), |byte| !ends(byte));
+        return SqlValue {
+            content: at..after,
+            is_text: false,
+            after,
+        };
+    }
+    let content = value::quoted(text, quote, quote - at);
+    let after = text.run(content.end, text.len(), |byte| !ends(byte));
+    SqlValue {
+        content,
+        is_text: true,
+        after,
+    }
 }

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::{Scan, What};
 use crate::rules::Kind;
+use crate::text::{Text, is_base64};
 use crate::vendors::{Left, VENDORS, looks_random};
 
 /// Looks at a token that starts with the prefix at `hit`.
@@ -31,10 +32,31 @@ pub(super) fn look(scan: &mut Scan<'_, '_>, index: u8, prefix: u8, hit: Range<us
     });
     let body = text.slice(hit.end..end);
     if body.len() < vendor.min || !is_random(vendor.left, body) {
+        // What is no token at this length holds none; do not look again.
+        if body.len() > LONGEST_NAME {
+            scan.taken = scan.taken.max(end);
+        }
         return;
     }
+    let end = match vendor.rule {
+        "aws_access_key" => aws_secret_end(text, end).unwrap_or(end),
+        _ => end,
+    };
     scan.take(start..end, What::Vendor(index));
 }
+
+/// The end of the secret key that stands next to an access key: 40 characters
+/// behind one separator.
+fn aws_secret_end(text: &Text<'_>, end: usize) -> Option<usize> {
+    let is_separator = matches!(text.at(end), b':' | b',' | b'/' | b'|' | b' ');
+    let secret_end = text.run(end + 1, end + 42, is_base64);
+    let is_secret =
+        is_separator && secret_end == end + 41 && looks_random(text.slice(end + 1..secret_end));
+    is_secret.then_some(secret_end)
+}
+
+/// A run without anything random in it that is longer is no name either.
+const LONGEST_NAME: usize = 512;
 
 fn is_random(left: Left, body: &[u8]) -> bool {
     matches!(left, Left::Part(..)) || looks_random(body)

@@ -20,6 +20,8 @@ pub(crate) enum Trigger {
     Scheme,
     /// `://`, plain or percent-encoded.
     Url,
+    /// The address of an Oracle database.
+    Oracle,
     /// The prefix (by index) of a vendor (by index).
     Vendor(u8, u8),
     /// `eyJ`.
@@ -28,6 +30,8 @@ pub(crate) enum Trigger {
     Pem,
     /// `IDENTIFIED`, of SQL.
     Identified,
+    /// `VALUES`, of SQL.
+    Values,
     /// A program that takes passwords on its command line.
     Program(Program),
     /// A directory that home directories lie in.
@@ -69,7 +73,10 @@ impl Triggers {
         }
         add("eyj", Trigger::Jwt);
         add("-----begin", Trigger::Pem);
+        add("oracle:thin:", Trigger::Oracle);
+        add("oracle:oci:", Trigger::Oracle);
         add("identified", Trigger::Identified);
+        add("values", Trigger::Values);
         for (literal, program) in PROGRAMS {
             add(literal, Trigger::Program(*program));
         }

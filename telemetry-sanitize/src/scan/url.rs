@@ -13,10 +13,7 @@ use crate::vendors::looks_random;
 pub(super) fn look(scan: &mut Scan<'_, '_>, hit: Range<usize>) {
     let text = &scan.text;
     let encoded = text.at(hit.start) == b'%';
-    let end = text.run(hit.end, text.len(), |byte| {
-        !byte.is_ascii_whitespace() && !is_quote(byte) && !matches!(byte, b'<' | b'>' | b'\\')
-    });
-    let Some(at_sign) = user_info_end(text, hit.end..end, encoded) else {
+    let Some(at_sign) = user_info_end(text, hit.end, encoded) else {
         return;
     };
     let colon = text.run(hit.end, at_sign, |byte| byte != b':');
@@ -44,22 +41,44 @@ fn is_token(user: &[u8]) -> bool {
 
 /// The `@` before the host. A password may hold `@`; one with `/`, `?` or `#`
 /// in it is broken, but not less secret: it shows by a port that is no number.
-fn user_info_end(text: &Text<'_>, url: Range<usize>, encoded: bool) -> Option<usize> {
+fn user_info_end(text: &Text<'_>, start: usize, encoded: bool) -> Option<usize> {
     if encoded {
-        return find(text, url, "%40");
+        let end = text.run(start, start + REACH, is_url_byte);
+        return find(text, start..end, "%40");
     }
-    let authority = text.run(url.start, url.end, |byte| {
-        !matches!(byte, b'/' | b'?' | b'#')
+    let authority = text.run(start, text.len(), |byte| {
+        is_url_byte(byte) && !matches!(byte, b'/' | b'?' | b'#')
     });
-    if let Some(at_sign) = last(text, url.start..authority, b'@') {
+    if let Some(at_sign) = last(text, start..authority, b'@') {
         return Some(at_sign);
     }
-    let colon = last(text, url.start..authority, b':')?;
+    let colon = last(text, start..authority, b':')?;
     let port = text.slice(colon + 1..authority);
-    if port.iter().all(u8::is_ascii_digit) || text.at(url.start) == b'[' {
+    if port.iter().all(u8::is_ascii_digit) || text.at(start) == b'[' {
         return None;
     }
-    last(text, authority..url.end, b'@')
+    let end = text.run(authority, authority + REACH, is_url_byte);
+    last(text, authority..end, b'@')
+}
+
+/// How far a broken password is followed.
+const REACH: usize = 256;
+
+fn is_url_byte(byte: u8) -> bool {
+    !byte.is_ascii_whitespace() && !is_quote(byte) && !matches!(byte, b'<' | b'>' | b'\\')
+}
+
+/// Looks at `jdbc:oracle:thin:USER/PASSWORD@HOST`.
+pub(super) fn look_oracle(scan: &mut Scan<'_, '_>, hit: Range<usize>) {
+    let text = &scan.text;
+    let end = text.run(hit.end, hit.end + REACH, is_url_byte);
+    let slash = text.run(hit.end, end, |byte| byte != b'/' && byte != b'@');
+    let Some(at_sign) = last(text, slash..end, b'@') else {
+        return;
+    };
+    if slash + 1 < at_sign && !is_harmless(text.slice(slash + 1..at_sign)) {
+        scan.redact(slash + 1..at_sign, Kind::UrlPassword);
+    }
 }
 
 fn last(text: &Text<'_>, range: Range<usize>, wanted: u8) -> Option<usize> {

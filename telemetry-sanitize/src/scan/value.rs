@@ -34,11 +34,32 @@ pub(super) fn take(
         let content = encoded_quoted(&scan.text, at, length);
         return take_quoted(scan, name, secret, content);
     }
+    if let Some(brace) = struct_brace(&scan.text, at) {
+        return take_group(scan, name, secret, brace);
+    }
     match first {
+        b'[' if quote == at && is_bare_mark(&scan.text, at) => {}
         b'[' | b'{' if quote == at => take_group(scan, name, secret, at),
         b'(' if quote == at => {}
         _ => take_bare(scan, name, secret, delimiter, at),
     }
+}
+
+/// The brace of `Secret { value: "x" }`; a dump without a string in it stays.
+fn struct_brace(text: &Text<'_>, at: usize) -> Option<usize> {
+    let end = text.run(at, at + 48, |byte| {
+        byte.is_ascii_alphanumeric() || byte == b'_'
+    });
+    let brace = text.skip_blanks(end, 1);
+    let is_struct = end > at && text.at(at).is_ascii_uppercase() && text.at(brace) == b'{';
+    let (_, value) = is_struct.then(|| key_at(text, text.skip_blanks(brace + 1, 4)))??;
+    is_quote(text.at(value)).then_some(brace)
+}
+
+/// `[REDACTED]`, `[hidden]`: a mask, no list.
+fn is_bare_mark(text: &Text<'_>, at: usize) -> bool {
+    let end = text.run(at, at + 64, |byte| byte != b']');
+    is_harmless(text.slice(at..(end + 1).min(text.len())))
 }
 
 /// Past `Some(`, `Secret("`'s name, Python's `b'`: what Debug output puts around.
@@ -46,7 +67,7 @@ fn past_wrapper(text: &Text<'_>, at: usize) -> usize {
     let end = text.run(at, at + 48, |byte| {
         byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':' | b'.')
     });
-    let is_prefix = end == at + 1 && matches!(text.at(at), b'b' | b'u' | b'r' | b'f' | b'B' | b'U');
+    let is_prefix = end == at + 1 && b"burfBUNnE".contains(&text.at(at));
     if is_prefix && matches!(text.at(end), b'"' | b'\'') {
         return end;
     }
@@ -128,66 +149,61 @@ fn take_quoted(scan: &mut Scan<'_, '_>, name: &Name, secret: SecretName, content
     }
 }
 
-/// A list or object: all of it, where its name says that all of it is secret.
+/// Lists and objects in which every string is secret: `["a", "b"]`,
+/// `secrets: {"db": "x"}`, `{"value": "x"}`.
 fn take_group(scan: &mut Scan<'_, '_>, name: &Name, secret: SecretName, at: usize) {
-    let inner = scan.text.skip_blanks(at + 1, 8);
-    let first = scan
-        .text
-        .at(scan.text.run(inner, inner + 64, |byte| byte == b'\\'));
-    let last = scan.text.before(name.range.end).to_ascii_lowercase();
-    let whole = match scan.text.at(at) {
-        b'[' => is_quote(first),
-        _ => last == b's' && is_quote(first),
-    };
-    if !whole {
-        return;
-    }
-    let end = group_end(&scan.text, at);
-    let content = scan.text.slice(at + 1..end);
-    let letters = content
-        .iter()
-        .filter(|byte| byte.is_ascii_alphanumeric())
-        .count();
-    if letters > 0 && !is_harmless(trim_quotes(content)) && !is_sentence(trim_quotes(content)) {
-        scan.redact(at + 1..end, secret.rule);
+    let is_list = scan.text.at(at) == b'[';
+    let is_plural = scan.text.before(name.range.end).eq_ignore_ascii_case(&b's');
+    let mut at = at + 1;
+    loop {
+        at = scan.text.skip_blanks(at, 16);
+        if !is_list {
+            let Some((key, value)) = key_at(&scan.text, at) else {
+                return;
+            };
+            if !is_plural && !is_wrapper_key(scan.text.slice(key)) {
+                return;
+            }
+            at = value;
+        }
+        let quote = scan.text.run(at, at + 64, |byte| byte == b'\\');
+        if !is_quote(scan.text.at(quote)) {
+            return;
+        }
+        let depth = quote - at;
+        let content = quoted(&scan.text, quote, depth);
+        at = scan.text.skip_blanks(content.end + depth + 1, 8);
+        take_quoted(scan, name, secret, content);
+        if scan.text.at(at) != b',' {
+            return;
+        }
+        at += 1;
     }
 }
 
-fn trim_quotes(value: &[u8]) -> &[u8] {
-    let is_wrap = |byte: &u8| is_quote(*byte) || *byte == b'\\' || is_blank(*byte);
-    let start = value.iter().take_while(|byte| is_wrap(byte)).count();
-    let end = value.iter().rev().take_while(|byte| is_wrap(byte)).count();
-    value.get(start..value.len() - end).unwrap_or_default()
+/// The key of an object's entry, and where its value starts.
+fn key_at(text: &Text<'_>, at: usize) -> Option<(Range<usize>, usize)> {
+    let start = text.run(at, at + 16, |byte| byte == b'\\' || is_quote(byte));
+    let end = text.run(start, start + 64, is_name_byte);
+    let colon = text.run(end, end + 16, |byte| byte == b'\\' || is_quote(byte));
+    let colon = text.skip_blanks(colon, 2);
+    let is_pair = end > start && matches!(text.at(colon), b':' | b'=');
+    is_pair.then(|| (start..end, text.skip_blanks(colon + 1, 8)))
 }
 
-/// The bracket that closes the one at `open`, or the end of the line. Brackets
-/// in strings do not count.
-fn group_end(text: &Text<'_>, open: usize) -> usize {
-    let limit = text.line_end(open);
-    let mut depth = 0_usize;
-    let mut in_string = 0;
-    let end = text.run(open, limit, |_| true);
-    for at in open..end {
-        let byte = text.at(at);
-        if in_string != 0 {
-            if byte == in_string && text.before(at) != b'\\' {
-                in_string = 0;
-            }
-            continue;
-        }
-        match byte {
-            b'"' | b'\'' if text.before(at) != b'\\' => in_string = byte,
-            b'[' | b'{' => depth += 1,
-            b']' | b'}' => {
-                depth -= 1;
-                if depth == 0 {
-                    return at;
-                }
-            }
-            _ => {}
-        }
-    }
-    end
+/// What a type that wraps one value calls it.
+fn is_wrapper_key(key: &[u8]) -> bool {
+    const KEYS: [&str; 7] = [
+        "value",
+        "inner",
+        "inner_secret",
+        "plain",
+        "plaintext",
+        "raw",
+        "0",
+    ];
+    KEYS.iter()
+        .any(|known| key.eq_ignore_ascii_case(known.as_bytes()))
 }
 
 fn take_bare(
@@ -369,10 +385,17 @@ fn is_bare_secret(
     if is_status(value) && !name.is_option || (running_text && is_told(text, at.clone())) {
         return false;
     }
+    if delimiter == Delimiter::ColonBlank && is_type(value) {
+        return false;
+    }
     if secret.trust == Trust::Strong {
         return true;
     }
-    let shaped = !running_text || is_token_like(value);
+    let shaped = match secret.rule {
+        Kind::Signature => value.len() >= 16,
+        Kind::Credential | Kind::Authorization => is_token_like(value),
+        _ => !running_text || is_token_like(value),
+    };
     shaped && !is_debug_dump(text, at) && !after_parser_word(text, name)
 }
 
@@ -385,6 +408,28 @@ fn is_told(text: &Text<'_>, at: Range<usize>) -> bool {
     let next = text.skip_blanks(at.end, 2);
     let end = text.run(next, next + 16, |byte| byte.is_ascii_alphabetic());
     end > next && is_status(text.slice(next..end))
+}
+
+/// The type of a field or parameter in source text: `password: Option<String>`.
+fn is_type(value: &[u8]) -> bool {
+    const TYPES: [&str; 12] = [
+        "String",
+        "string",
+        "str",
+        "&str",
+        "&'",
+        "Option<",
+        "Vec<",
+        "Secret<",
+        "SecretString",
+        "Optional[",
+        "bytes",
+        "Box<",
+    ];
+    TYPES.iter().any(|name| {
+        let open = name.ends_with(['<', '[', '\'']);
+        value == name.as_bytes() || (open && value.starts_with(name.as_bytes()))
+    })
 }
 
 /// In running text a token has digits or is long; a word has neither.
@@ -400,6 +445,7 @@ fn is_debug_dump(text: &Text<'_>, at: Range<usize>) -> bool {
     });
     let starts_like_type = text.at(at.start).is_ascii_alphabetic();
     match text.at(word) {
+        _ if word >= at.end => false,
         b'{' | b'(' | b'[' | b'<' => starts_like_type && word > at.start,
         b'@' => text.slice(at.start..word).contains(&b'.') && starts_like_type,
         _ => false,

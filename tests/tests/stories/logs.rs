@@ -258,3 +258,15 @@ fn sighup_follows_a_rotation_from_outside() {
         record["message"] == "log file reopened"
     });
 }
+
+#[test]
+fn the_file_holds_lines_for_people_when_asked() {
+    let place = tempfile::tempdir().unwrap();
+    let config = with_jobs(free_port(), "").replace("json_logging = true", "json_logging = false");
+    let daemon = Daemon::start(place.path(), &config);
+    let path = place.path().join("logs/daemon.log");
+    daemon.wait_until(SOON, "the start", || {
+        std::fs::read_to_string(&path)
+            .is_ok_and(|text| text.contains("INFO sync_daemon::daemon: sync daemon started"))
+    });
+}

@@ -386,12 +386,10 @@ impl<'t> Change<'t> {
 fn load(database: &Database, records: usize, bytes: usize) -> Result<Vec<Stored>, SpoolError> {
     let transaction = database.begin_read().map_err(redb::Error::from)?;
     let mut streams = Vec::with_capacity(LEVELS.len());
-    for index in 0..LEVELS.len() {
-        let table = transaction
-            .open_table(RECORDS[index])
-            .map_err(redb::Error::from)?;
+    for (level, table) in RECORDS.into_iter().enumerate() {
+        let table = transaction.open_table(table).map_err(redb::Error::from)?;
         let range = table.range_owned(0_u64..).map_err(redb::Error::from)?;
-        streams.push(Stream::start(index, range)?);
+        streams.push(Stream::start(level, range)?);
     }
     let mut loaded: Vec<Stored> = Vec::new();
     let mut size = 0;

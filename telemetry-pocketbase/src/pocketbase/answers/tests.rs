@@ -174,7 +174,7 @@ fn rate_limit_counts_outside_and_inside_a_batch() {
     let inner = item(20, 429, "Too Many Requests.", "{}");
     assert_eq!(
         batch(400, &inner),
-        ("too many requests inside the batch", Class::Limited)
+        ("too many requests inside the batch", Class::LimitedInside)
     );
 }
 
