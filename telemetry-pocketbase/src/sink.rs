@@ -11,8 +11,8 @@ use telemetry_core::{Record, Sink, SinkError, SinkStats};
 
 use crate::config::PocketBaseConfig;
 use crate::delivery::{
-    DeadLetters, DiskSpool, Intake, Ledger, MemorySpool, Message, OpenSpool, Parts, Spool, Turned,
-    start,
+    DeadLetters, DiskSpool, Intake, Ledger, MemorySpool, Message, OpenSpool, Opening, Parts, Spool,
+    Turned, start,
 };
 use crate::error::PocketBaseError;
 use crate::id::RecordId;
@@ -209,13 +209,20 @@ fn is_own(target: &str) -> bool {
 fn spool_opener(config: &PocketBaseConfig, path: PathBuf) -> OpenSpool {
     let max_bytes = config.spool_max_bytes;
     if max_bytes == 0 {
-        return Box::new(|_| {
+        return Box::new(|_: &Opening| {
             let spool = MemorySpool::new(MEMORY_SPOOL_BYTES);
             Ok((Box::new(spool) as Box<dyn Spool>, None))
         });
     }
-    Box::new(move |tightness| {
-        let (spool, set_aside) = DiskSpool::open(&path, max_bytes, tightness)?;
+    Box::new(move |opening: &Opening| {
+        let tightness = opening.tightness;
+        let (spool, set_aside) = match &opening.corrupt {
+            None => DiskSpool::open(&path, max_bytes, tightness)?,
+            Some(reason) => {
+                let (spool, report) = DiskSpool::begin_anew(&path, max_bytes, tightness, reason)?;
+                (spool, Some(report))
+            }
+        };
         Ok((Box::new(spool) as Box<dyn Spool>, set_aside))
     })
 }

@@ -413,3 +413,63 @@ fn spool_that_cannot_be_opened_is_tried_again() {
     wait_until("it is well", || sink.snapshot().health == Health::Good);
     assert_law(&sink.snapshot());
 }
+
+#[test]
+fn metrics_are_there_from_the_start_and_count() {
+    let (server, dir) = (Server::start(), tempfile::tempdir().unwrap());
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let page = recorder.handle();
+    let sink = metrics::with_local_recorder(&recorder, || {
+        let mut slow = config(server.url(), dir.path());
+        slow.flush_interval = Duration::from_secs(3600);
+        start(slow)
+    });
+    let before = page.render();
+    for status in ["200", "400", "429", "error"] {
+        let sample = format!(r#"pocketbase_requests_total{{method="POST",status="{status}"}} 0"#);
+        assert!(before.contains(&sample), "{sample} in {before}");
+    }
+    for sample in [
+        "pocketbase_connection_errors_total 0",
+        "log_upload_errors_total 0",
+        "log_buffer_size 0",
+        "pocketbase_circuit_breaker_state 0",
+        "log_dead_letters 0",
+    ] {
+        assert!(before.contains(sample), "{sample} in {before}");
+    }
+    log_numbers(&sink, 20);
+    wait_until("the buffer shows", || {
+        page.render().contains("log_buffer_size 20")
+    });
+    sink.close(LIMIT).unwrap();
+    let after = page.render();
+    // One to sign in, one to upload.
+    let sample = r#"pocketbase_requests_total{method="POST",status="200"} 2"#;
+    assert!(after.contains(sample), "{after}");
+    assert!(after.contains("log_buffer_size 0"), "{after}");
+}
+
+#[test]
+fn spool_that_turns_out_corrupt_is_set_aside_and_its_records_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let url = format!("http://{}", Server::free_address());
+    let sink = start(config(url.clone(), dir.path()));
+    log_numbers(&sink, 100);
+    sink.close(Duration::from_millis(500)).unwrap_err();
+    let path = dir.path().join("spool.redb");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let place = bytes.windows(7).position(|w| w == b"counted").unwrap();
+    // Not UTF-8 any more; the file as such is in order.
+    bytes[place..place + 7].fill(0xff);
+    std::fs::write(&path, &bytes).unwrap();
+
+    let sink = start(config(url, dir.path()));
+    wait_until("it is set aside", || {
+        dir.path().join("spool.redb.corrupt").exists()
+    });
+    wait_until("the loss is counted", || sink.snapshot().dropped > 0);
+    let stats = sink.snapshot();
+    assert_law(&stats);
+    assert_eq!(stats.lost.of(LossReason::IoError, Level::INFO), 100);
+}

@@ -11,6 +11,7 @@ use telemetry_sanitize::{SanitizeConfig, Sanitized, Sanitizer};
 use tracing_subscriber::layer::SubscriberExt;
 use uuid::Uuid;
 
+/// Rounds for each record, unless the first argument says otherwise.
 const ROUNDS: u32 = 200_000;
 
 /// Takes records and does nothing.
@@ -31,16 +32,19 @@ impl Sink for Nowhere {
 }
 
 /// Writes each record many times and tells how long one took.
-struct Repeating(Sanitized<Nowhere>);
+struct Repeating {
+    sanitized: Sanitized<Nowhere>,
+    rounds: u32,
+}
 
 impl Sink for Repeating {
     fn write(&self, record: &Record<'_>) -> Result<(), SinkError> {
-        self.0.write(record)?;
+        self.sanitized.write(record)?;
         let start = Instant::now();
-        for _ in 0..ROUNDS {
-            self.0.write(black_box(record))?;
+        for _ in 0..self.rounds {
+            self.sanitized.write(black_box(record))?;
         }
-        let nanos = start.elapsed().as_nanos() / u128::from(ROUNDS);
+        let nanos = start.elapsed().as_nanos() / u128::from(self.rounds);
         let _ = writeln!(io::stdout(), "{nanos:6} ns  {}", record.message());
         Ok(())
     }
@@ -55,7 +59,10 @@ impl Sink for Repeating {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let sanitizer = Sanitizer::new(SanitizeConfig::default())?;
-    let sink = Numbered::new(Repeating(Sanitized::new(sanitizer, Nowhere)));
+    let argument = std::env::args().nth(1);
+    let rounds = argument.map_or(Ok(ROUNDS), |rounds| rounds.parse())?;
+    let sanitized = Sanitized::new(sanitizer, Nowhere);
+    let sink = Numbered::new(Repeating { sanitized, rounds });
     let capture = Capture::new(Identity::new(Uuid::nil()), sink);
     tracing::subscriber::with_default(tracing_subscriber::registry().with(capture), log);
     measure_long_lines()

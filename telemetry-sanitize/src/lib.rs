@@ -64,6 +64,7 @@ mod examples; // templates of secrets for the tests // secrets in many surroundi
 mod counts; // how often each rule replaced something
 mod glob; // the user's globs over names
 mod mask; // values that are no secrets
+mod sieve; // the first look at a text
 mod spans; // spans sanitized once
 mod text; // a text under search
 

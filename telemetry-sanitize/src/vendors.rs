@@ -93,6 +93,12 @@ const fn after(left: Left, vendor: Vendor) -> Vendor {
 
 use Body::{Alnum, Digits, Dotted, Hex, Upper, Url, Wide};
 
+/// `SK` and a first digit: two letters alone are in too many words.
+const TWILIO: &[&str] = &[
+    "SK0", "SK1", "SK2", "SK3", "SK4", "SK5", "SK6", "SK7", "SK8", "SK9", "SKa", "SKb", "SKc",
+    "SKd", "SKe", "SKf",
+];
+
 /// All vendors, in the order of the documentation.
 #[rustfmt::skip] // A table: one line a vendor.
 pub(crate) const VENDORS: &[Vendor] = &[
@@ -189,7 +195,7 @@ pub(crate) const VENDORS: &[Vendor] = &[
     after(Left::Part(Digits, 8), vendor("telegram_token", "Telegram", &[":AA"], Url, 30)),
     vendor("tencent_key", "Tencent Cloud", &["AKID"], Alnum, 30),
     after(Left::Part(Alnum, 14), vendor("terraform_token", "Terraform Cloud", &[".atlasv1."], Url, 50)),
-    vendor("twilio_key", "Twilio", &["SK"], Hex, 32),
+    vendor("twilio_key", "Twilio", TWILIO, Hex, 31),
     vendor("twitter_token", "X", &["AAAAAAAAAAAAAAAAAAAAA"], Wide, 50),
     vendor("typeform_token", "Typeform", &["tfp_"], Dotted, 40),
     vendor("vault_token", "HashiCorp Vault", &["hvs.", "hvb.", "hvr."], Url, 20),

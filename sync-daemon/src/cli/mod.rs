@@ -8,6 +8,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub mod config;
 mod one_shot;
 pub mod output;
+#[cfg(feature = "pocketbase")]
+pub mod pocketbase;
 pub mod settings;
 pub mod start;
 pub mod status;
@@ -74,6 +76,10 @@ pub enum Command {
     Trigger(trigger::TriggerArgs),
     /// Show how the running daemon is
     Status(status::StatusArgs),
+    /// Make a PocketBase server ready for the log, or check it
+    #[cfg(feature = "pocketbase")]
+    #[command(name = "pocketbase")]
+    PocketBase(pocketbase::PocketBaseArgs),
     /// Write, check or show the configuration
     Config(config::ConfigArgs),
 }
@@ -86,6 +92,8 @@ pub fn main() -> ExitCode {
         Command::Sync(args) => sync::run(&args, &cli.global),
         Command::Trigger(args) => trigger::run(&args, &cli.global),
         Command::Status(args) => status::run(&args, &cli.global),
+        #[cfg(feature = "pocketbase")]
+        Command::PocketBase(args) => pocketbase::run(&args, &cli.global),
         Command::Config(args) => config::run(&args, &cli.global),
     }
 }

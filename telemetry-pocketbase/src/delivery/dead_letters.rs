@@ -5,7 +5,7 @@
 //! rejected but not kept, since the first ones explain the trouble.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,8 @@ pub struct DeadLetters {
     max_bytes: u64,
     bytes: u64,
     count: u64,
+    /// The last line was cut off by a crash: the next begins a new one.
+    is_torn: bool,
 }
 
 /// One line of the file.
@@ -48,6 +50,7 @@ impl DeadLetters {
             max_bytes,
             bytes: 0,
             count: 0,
+            is_torn: false,
         };
         match File::open(path) {
             Ok(file) => letters.measure(file)?,
@@ -67,7 +70,10 @@ impl DeadLetters {
     /// # Errors
     /// It was not written.
     pub fn add(&mut self, record: &Stored, reason: &str) -> io::Result<bool> {
-        let line = letter(record, reason)?;
+        let mut line = letter(record, reason)?;
+        if self.is_torn {
+            line.insert(0, '\n');
+        }
         if self.bytes + line.len() as u64 > self.max_bytes {
             return Ok(false);
         }
@@ -77,6 +83,7 @@ impl DeadLetters {
         let mut file = options.open(&self.path)?;
         file.write_all(line.as_bytes())?;
         file.sync_data()?;
+        self.is_torn = false;
         self.bytes += line.len() as u64;
         self.count += 1;
         Ok(true)
@@ -88,10 +95,17 @@ impl DeadLetters {
         loop {
             let length = reader.skip_until(b'\n')?;
             if length == 0 {
-                return Ok(());
+                break;
             }
             self.count += 1;
         }
+        if self.bytes > 0 {
+            let mut last = [0];
+            reader.seek(SeekFrom::End(-1))?;
+            reader.read_exact(&mut last)?;
+            self.is_torn = last != *b"\n";
+        }
+        Ok(())
     }
 }
 
@@ -146,6 +160,18 @@ mod tests {
         assert_eq!(letters[0].record.get(), r#"{"a":1}"#);
         assert_eq!(letters[1].record.get(), r#""not json""#);
         letters[0].at.parse::<jiff::Timestamp>().unwrap();
+    }
+
+    #[test]
+    fn line_that_a_crash_cut_off_does_not_spoil_the_next() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("dead-letters.jsonl");
+        std::fs::write(&path, "{\"at\":").unwrap();
+        let mut letters = DeadLetters::open(&path, 1 << 20).unwrap();
+        assert!(letters.add(&record("{}"), "why").unwrap());
+        let text = std::fs::read_to_string(&path).unwrap();
+        let last: Letter = serde_json::from_str(text.lines().nth(1).unwrap()).unwrap();
+        assert_eq!(last.reason, "why");
     }
 
     #[test]

@@ -35,4 +35,4 @@ pub use spool::{DiskSpool, Evicted, Holdings, MemorySpool, Spool, SpoolError};
 pub(crate) use driver::start;
 pub(crate) use intake::{Intake, Message, Turned};
 pub(crate) use ledger::Ledger;
-pub(crate) use uploader::{Gauges, OpenSpool, Parts};
+pub(crate) use uploader::{Gauges, OpenSpool, Opening, Parts};

@@ -26,10 +26,19 @@ pub(crate) const COMMIT_INTERVAL: Duration = Duration::from_millis(200);
 /// A spool that failed is opened anew after this long.
 const REOPEN_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Opens the spool, tighter after each refusal to grow; returns beside it why
-/// an old file had to be set aside.
+/// Opens the spool as it is told; returns beside it why an old file had to be
+/// set aside.
 pub(crate) type OpenSpool =
-    Box<dyn FnMut(u32) -> Result<(Box<dyn Spool>, Option<String>), SpoolError> + Send>;
+    Box<dyn FnMut(&Opening) -> Result<(Box<dyn Spool>, Option<String>), SpoolError> + Send>;
+
+/// What was learnt when the spool was open before.
+#[derive(Debug, Default)]
+pub(crate) struct Opening {
+    /// How often it was refused to grow: it must hold less.
+    pub(crate) tightness: u32,
+    /// It made no sense, and why: set it aside.
+    pub(crate) corrupt: Option<String>,
+}
 
 /// What the uploader shows to the outside, besides the accounts.
 #[derive(Clone)]
@@ -60,7 +69,7 @@ pub(crate) struct Uploader {
     ledger: Arc<Ledger>,
     intake: Arc<Intake>,
     open_spool: OpenSpool,
-    tightness: u32,
+    opening: Opening,
     spool: Option<Box<dyn Spool>>,
     /// Why there is no spool.
     spool_trouble: Option<String>,
@@ -96,7 +105,7 @@ impl Uploader {
             ledger: parts.ledger,
             intake: parts.intake,
             open_spool: parts.open_spool,
-            tightness: 0,
+            opening: Opening::default(),
             spool: None,
             spool_trouble: None,
             reopen_at: Time::ZERO,
@@ -157,7 +166,7 @@ impl Uploader {
         if self.spool.is_none() && now >= self.reopen_at && !self.machine.is_sending() {
             self.reopen(now);
         }
-        if self.commit_at.is_some_and(|at| at <= now) {
+        if self.spool.is_some() && self.commit_at.is_some_and(|at| at <= now) {
             self.commit(now);
         }
         if self.sync_at.is_some_and(|at| at <= now) {
@@ -172,12 +181,12 @@ impl Uploader {
 
     /// When to call [`turn`](Self::turn) again at the latest.
     pub(crate) fn wake_at(&self) -> Option<Time> {
-        let can_reopen = self.spool.is_none() && !self.machine.is_sending();
-        let reopen = can_reopen.then_some(self.reopen_at);
-        [self.machine.wake_at(), self.commit_at, self.sync_at, reopen]
-            .into_iter()
-            .flatten()
-            .min()
+        let spool = match self.spool {
+            Some(_) => self.commit_at.into_iter().chain(self.sync_at).min(),
+            None if self.machine.is_sending() => None,
+            None => Some(self.reopen_at),
+        };
+        [self.machine.wake_at(), spool].into_iter().flatten().min()
     }
 
     /// Draining is over: what is left is in the spool, or counted as lost.
@@ -186,7 +195,8 @@ impl Uploader {
     }
 
     fn try_open(&mut self, now: Time) -> Result<(), SpoolError> {
-        let (spool, set_aside) = (self.open_spool)(self.tightness)?;
+        let (spool, set_aside) = (self.open_spool)(&self.opening)?;
+        self.opening.corrupt = None;
         if let Some(reason) = set_aside {
             let note = format!("the spool was corrupt and a new one begun: {reason}");
             tracing::error!(error_type = "upload", "{note}");
@@ -207,7 +217,6 @@ impl Uploader {
         match self.try_open(now) {
             Ok(()) => {
                 tracing::info!("the spool works again");
-                self.commit(now);
             }
             Err(error) => self.spool_failed(now, error),
         }
@@ -217,10 +226,15 @@ impl Uploader {
     /// opened anew. What is staged waits.
     fn spool_failed(&mut self, now: Time, error: SpoolError) {
         self.spool = None;
-        if matches!(error, SpoolError::NoRoom) {
-            self.tightness += 1;
-            self.reopen_at = now;
-            return;
+        self.sync_at = None;
+        match &error {
+            SpoolError::NoRoom => {
+                self.opening.tightness += 1;
+                self.reopen_at = now;
+                return;
+            }
+            SpoolError::Corrupt(reason) => self.opening.corrupt = Some(reason.clone()),
+            _ => {}
         }
         self.reopen_at = now + REOPEN_INTERVAL;
         let reason = format!("the spool does not work: {}", with_causes(&error));
@@ -234,7 +248,6 @@ impl Uploader {
     /// Moves what is staged into the spool.
     fn commit(&mut self, now: Time) {
         if self.spool.is_none() {
-            self.commit_at = None;
             return;
         }
         let mut staged = std::mem::take(&mut self.staged).into_iter().peekable();
@@ -244,7 +257,9 @@ impl Uploader {
                 self.staged = part;
                 self.staged.extend(staged);
                 self.spool_failed(now, error);
-                self.commit_at = None;
+                // Not at once: what the spool holds may be delivered before,
+                // and that makes room on a full disk.
+                self.commit_at = Some(self.reopen_at + self.reopen_at.saturating_sub(now));
                 self.step(now, Event::Spooled(Holdings::default()));
                 return;
             }

@@ -91,6 +91,9 @@ impl<'t, 'f> Scan<'t, 'f> {
     /// Finds everything the built-in rules find.
     pub(crate) fn run(&mut self) {
         let triggers = self.triggers;
+        if !triggers.may_hit(self.text.as_str()) {
+            return card::look(self);
+        }
         for (trigger, at) in triggers.hits(self.text.as_str()) {
             if at.start >= self.taken {
                 self.look(trigger, at);

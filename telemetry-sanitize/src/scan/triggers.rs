@@ -7,6 +7,7 @@ use aho_corasick::{AhoCorasick, AhoCorasickKind, BuildError, MatchKind};
 use super::What;
 use super::command::{PROGRAMS, Program};
 use crate::names::Names;
+use crate::sieve::Sieve;
 use crate::vendors::VENDORS;
 
 /// What was found, and so who looks closer.
@@ -44,6 +45,7 @@ pub(crate) enum Trigger {
 /// compares exactly where it does.
 pub(crate) struct Triggers {
     automaton: AhoCorasick,
+    sieve: Sieve,
     triggers: Vec<Trigger>,
     roots: Vec<(String, What)>,
 }
@@ -94,6 +96,7 @@ impl Triggers {
             .build(&literals)?;
         Ok(Self {
             automaton,
+            sieve: Sieve::new(literals.iter().map(String::as_str)),
             triggers,
             roots,
         })
@@ -110,7 +113,13 @@ impl Triggers {
 
     /// True when there is none in the text.
     pub(crate) fn is_quiet(&self, text: &str) -> bool {
-        !self.automaton.is_match(text)
+        !self.sieve.passes(text) || !self.automaton.is_match(text)
+    }
+
+    /// False when there is none; a cheaper question than [`is_quiet`](Self::is_quiet)
+    /// with a few wrong answers.
+    pub(super) fn may_hit(&self, text: &str) -> bool {
+        self.sieve.passes(text)
     }
 
     /// Every trigger with its place, in the order of their ends.

@@ -100,13 +100,28 @@ impl DiskSpool {
     ) -> Result<(Self, Option<String>), SpoolError> {
         match Self::try_open(path, max_bytes, tightness) {
             Err(SpoolError::Corrupt(reason)) => {
-                let aside = set_aside(path)?;
-                let spool = Self::try_open(path, max_bytes, tightness)?;
-                let report = format!("{reason}; it was renamed to {}", aside.display());
+                let (spool, report) = Self::begin_anew(path, max_bytes, tightness, &reason)?;
                 Ok((spool, Some(report)))
             }
             other => Ok((other?, None)),
         }
+    }
+
+    /// As [`open`](Self::open), for a file that made no sense while it was
+    /// used, for this reason.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn begin_anew(
+        path: &Path,
+        max_bytes: u64,
+        tightness: u32,
+        reason: &str,
+    ) -> Result<(Self, String), SpoolError> {
+        let aside = set_aside(path)?;
+        let spool = Self::try_open(path, max_bytes, tightness)?;
+        let report = format!("{reason}; it was renamed to {}", aside.display());
+        Ok((spool, report))
     }
 
     fn try_open(path: &Path, max_bytes: u64, tightness: u32) -> Result<Self, SpoolError> {
