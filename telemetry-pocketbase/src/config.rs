@@ -33,10 +33,11 @@ pub struct PocketBaseConfig {
     pub collection: String,
     /// The collection in which the account lives. Default `telemetry_clients`.
     pub auth_collection: String,
-    /// The account: its e-mail address.
+    /// The account: its e-mail address. Empty is like a missing password: there
+    /// is no account yet, and records stay in the spool.
     pub identity: String,
     /// Where its password is. While there is none, records stay in the spool
-    /// and it is looked for again every five seconds.
+    /// and it is looked for again every two seconds.
     pub password: PasswordSource,
     /// Records between `write` and the spool; more are dropped and counted.
     /// Default 10,000. They may hold 16 MiB at most, whatever their number.
@@ -107,7 +108,6 @@ impl PocketBaseConfig {
         check_url(&self.url)?;
         check_name("collection", &self.collection)?;
         check_name("auth_collection", &self.auth_collection)?;
-        require(!self.identity.is_empty(), "identity", "must not be empty")?;
         require(
             self.queue_capacity > 0,
             "queue_capacity",
@@ -139,6 +139,12 @@ impl PocketBaseConfig {
             "breaker.open_for",
             "must be more than 0 and at most breaker.max_open_for",
         )
+    }
+
+    /// As [`validate`](Self::validate), for what makes no sense without an account.
+    pub(crate) fn validate_with_account(&self) -> Result<(), PocketBaseError> {
+        self.validate()?;
+        require(!self.identity.is_empty(), "identity", "must not be empty")
     }
 
     pub(crate) fn policy(&self) -> Policy {

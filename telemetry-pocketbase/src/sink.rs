@@ -69,7 +69,7 @@ impl PocketBaseSink {
     /// program wrote it, [`PocketBaseError::Io`] if the dead letters or the CA
     /// file cannot be read, [`PocketBaseError::Thread`] if there is no thread
     /// to be had. A spool that cannot be opened otherwise (a full disk, no
-    /// rights) is no error: it is tried again every five seconds, and
+    /// rights) is no error: it is tried again every two seconds, and
     /// [`stats`](Sink::stats) tells.
     pub fn start(config: PocketBaseConfig) -> Result<Self, PocketBaseError> {
         config.validate()?;

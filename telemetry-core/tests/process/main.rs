@@ -98,6 +98,39 @@ fn records_of_the_log_crate_keep_target_file_and_line() {
     });
 }
 
+#[test]
+fn the_target_of_a_log_record_cannot_take_over_the_terminal() {
+    passes_in_own_process(
+        "the_target_of_a_log_record_cannot_take_over_the_terminal",
+        || {
+            let (sender, receiver) = std::sync::mpsc::channel();
+            let format = Format::Pretty { color: false };
+            install(Console::to(format, Box::new(Chunks(sender))));
+            telemetry_core::install_log_bridge().expect("the first logger");
+            log::info!(target: "evil\x1b[2J\n", "text");
+            let shown = receiver.recv_timeout(PATIENCE).expect("a line");
+            assert!(
+                shown.ends_with("  INFO evil\\u{1b}[2J\\n: text\n"),
+                "{shown:?}"
+            );
+        },
+    );
+}
+
+/// A stream that sends what is written to it.
+struct Chunks(std::sync::mpsc::Sender<String>);
+
+impl std::io::Write for Chunks {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let text = String::from_utf8(bytes.to_vec()).expect("UTF-8");
+        self.0.send(text).expect("the test listens");
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Logs itself while it is being formatted.
 struct Chatty;
 
@@ -262,7 +295,8 @@ fn a_panic_is_a_record_that_is_flushed_at_once() {
         install(Arc::clone(&queue));
         let flushed = Arc::clone(&queue);
         telemetry_core::install_panic_hook(move |limit| {
-            let _ = flushed.flush(limit);
+            let result = flushed.flush(limit);
+            telemetry_core::complain(&format!("flushed: {}", result.is_ok()));
         });
         tracing::info!("before");
         let worker = std::thread::Builder::new().name("worker".into());
@@ -274,7 +308,13 @@ fn a_panic_is_a_record_that_is_flushed_at_once() {
     });
     let Some(output) = output else { return };
     let stderr = String::from_utf8(output.stderr).expect("UTF-8");
-    let lines: Vec<String> = stderr.lines().map(str::to_owned).collect();
+    let mut lines: Vec<String> = stderr.lines().map(str::to_owned).collect();
+    let last = lines.pop();
+    assert_eq!(
+        last.as_deref(),
+        Some("telemetry: flushed: true"),
+        "{stderr}"
+    );
     let lines = parsed(&lines);
     assert_eq!(lines.len(), 2, "the default hook is silent: {stderr}");
     assert_eq!(lines[0]["message"], "before");

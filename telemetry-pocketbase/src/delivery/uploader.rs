@@ -24,7 +24,7 @@ use super::spool::{ByLevel, Holdings, Spool, SpoolError};
 pub(crate) const COMMIT_INTERVAL: Duration = Duration::from_millis(200);
 
 /// A spool that failed is opened anew after this long.
-const REOPEN_INTERVAL: Duration = Duration::from_secs(5);
+const REOPEN_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Opens the spool as it is told; returns beside it why an old file had to be
 /// set aside.

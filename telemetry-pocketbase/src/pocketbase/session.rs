@@ -40,7 +40,7 @@ pub(crate) struct Pass {
 /// Why there is no token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum SignInError {
-    /// There is no password.
+    /// There is no password, or no account to give it for.
     NoPassword(String),
     /// The server knows no such account or password.
     Refused(String),
@@ -84,6 +84,10 @@ impl Session {
                 token: token.text.clone(),
                 is_new: false,
             });
+        }
+        if self.identity.is_empty() {
+            let why = "no account is configured (`identity`)".to_owned();
+            return Err(SignInError::NoPassword(why));
         }
         let password = self.password.find().map_err(SignInError::NoPassword)?;
         let text = sign_in(client, &self.auth_collection, &self.identity, &password)?;

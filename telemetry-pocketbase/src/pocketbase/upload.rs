@@ -12,7 +12,7 @@ use crate::delivery::{Answer, Batch, Destination, Doubt, Rest, Verdict};
 use crate::id::RecordId;
 
 /// A missing password is looked for again after this long.
-const PASSWORD_INTERVAL: Duration = Duration::from_secs(5);
+const PASSWORD_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Without a word from the server, a rate limit lasts this long. The windows
 /// that it presets for uploads are 1 and 5 s.

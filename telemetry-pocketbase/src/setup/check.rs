@@ -33,7 +33,7 @@ const BATCH_PROBES: u64 = 20;
 /// [`PocketBaseError::Config`] and [`PocketBaseError::Io`] for a configuration
 /// that cannot be; everything else is in the report.
 pub fn check(config: &PocketBaseConfig) -> Result<Report, PocketBaseError> {
-    config.validate()?;
+    config.validate_with_account()?;
     let client = Client::new(config, None)?;
     let mut report = Report::default();
     // The first thing that is wrong hides what comes after it.

@@ -10,6 +10,7 @@
 //! and may be run again and again.
 
 mod check;
+mod corrections;
 mod files;
 mod prepare;
 mod report;

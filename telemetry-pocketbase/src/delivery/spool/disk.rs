@@ -19,15 +19,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use redb::{
-    Database, Durability, OwnedRange, ReadableDatabase, ReadableTable, ReadableTableMetadata,
-    Table, TableDefinition, WriteTransaction,
-};
-use telemetry_core::{LEVELS, level_index};
+use redb::{Database, Durability};
+use telemetry_core::level_index;
 
 use super::bounded_file::{BoundedFile, Growth};
-use super::{EVICTION_ORDER, Evicted, Fresh, Holdings, Spool, SpoolError, Stored};
-use crate::id::{ID_LENGTH, RecordId};
+use super::change::{Change, META_BREAKER_OPEN, META_VERSION, Sums, cost};
+use super::reading::load;
+use super::{Evicted, Fresh, Holdings, Spool, SpoolError, Stored};
 
 /// Version of the layout.
 const VERSION: u64 = 1;
@@ -38,25 +36,6 @@ const CACHE_BYTES: usize = 8 * 1024 * 1024;
 /// Most bytes of lines in one transaction: what it changes exists twice until
 /// it is committed.
 const TRANSACTION_BYTES: usize = 512 * 1024;
-
-/// The records of one level.
-type Records = TableDefinition<'static, u64, &'static [u8]>;
-
-/// The tables in the order of [`LEVELS`].
-const RECORDS: [Records; LEVELS.len()] = [
-    TableDefinition::new("error"),
-    TableDefinition::new("warn"),
-    TableDefinition::new("info"),
-    TableDefinition::new("debug"),
-    TableDefinition::new("trace"),
-];
-
-const META: TableDefinition<'static, &'static str, u64> = TableDefinition::new("meta");
-const META_VERSION: &str = "version";
-const META_NEXT_KEY: &str = "next_key";
-const META_BYTES: &str = "bytes";
-const META_COST: &str = "cost";
-const META_BREAKER_OPEN: &str = "breaker_open";
 
 /// Keeps records in a file.
 #[derive(Debug)]
@@ -69,16 +48,6 @@ pub struct DiskSpool {
     holdings: Holdings,
     breaker_was_open: bool,
     has_removals: bool,
-}
-
-/// What the spool keeps account of besides the records themselves.
-#[derive(Debug, Clone, Copy, Default)]
-struct Sums {
-    next_key: u64,
-    /// Bytes of all lines.
-    bytes: u64,
-    /// Estimated bytes of the pages for them.
-    cost: u64,
 }
 
 impl DiskSpool {
@@ -269,213 +238,6 @@ impl Spool for DiskSpool {
         })?;
         self.breaker_was_open = open;
         Ok(())
-    }
-}
-
-/// The tables of one transaction.
-struct Change<'t> {
-    records: [Table<'t, u64, &'static [u8]>; LEVELS.len()],
-    meta: Table<'t, &'static str, u64>,
-    sums: Sums,
-}
-
-impl<'t> Change<'t> {
-    fn begin(transaction: &'t WriteTransaction) -> Result<Self, SpoolError> {
-        let table = |index: usize| {
-            transaction
-                .open_table(RECORDS[index])
-                .map_err(redb::Error::from)
-        };
-        let mut change = Self {
-            records: [table(0)?, table(1)?, table(2)?, table(3)?, table(4)?],
-            meta: transaction.open_table(META).map_err(redb::Error::from)?,
-            sums: Sums::default(),
-        };
-        change.sums = Sums {
-            next_key: change.meta(META_NEXT_KEY)?.unwrap_or(0),
-            bytes: change.meta(META_BYTES)?.unwrap_or(0),
-            cost: change.meta(META_COST)?.unwrap_or(0),
-        };
-        Ok(change)
-    }
-
-    fn meta(&self, name: &str) -> Result<Option<u64>, SpoolError> {
-        let value = self.meta.get(name).map_err(redb::Error::from)?;
-        Ok(value.map(|value| value.value()))
-    }
-
-    fn set_meta(&mut self, name: &str, value: u64) -> Result<(), SpoolError> {
-        if self.meta(name)? != Some(value) {
-            self.meta.insert(name, value).map_err(redb::Error::from)?;
-        }
-        Ok(())
-    }
-
-    fn store_sums(&mut self) -> Result<(), SpoolError> {
-        let sums = self.sums;
-        self.set_meta(META_NEXT_KEY, sums.next_key)?;
-        self.set_meta(META_BYTES, sums.bytes)?;
-        self.set_meta(META_COST, sums.cost)
-    }
-
-    fn insert(&mut self, record: &Fresh<'_>) -> Result<(), SpoolError> {
-        let key = self.sums.next_key;
-        let mut value = Vec::with_capacity(ID_LENGTH + record.line.len());
-        value.extend_from_slice(record.id.as_str().as_bytes());
-        value.extend_from_slice(record.line.as_bytes());
-        self.records[level_index(record.level)]
-            .insert(key, value.as_slice())
-            .map_err(redb::Error::from)?;
-        self.sums.next_key += 1;
-        self.sums.bytes += record.line.len() as u64;
-        self.sums.cost += cost(record.line.len());
-        Ok(())
-    }
-
-    /// Takes one record out; false if it was not there.
-    fn take(&mut self, level: usize, key: u64) -> Result<bool, SpoolError> {
-        let taken = self.records[level].remove(key).map_err(redb::Error::from)?;
-        let Some(value) = taken else {
-            return Ok(false);
-        };
-        let bytes = value.value().len().saturating_sub(ID_LENGTH);
-        self.sums.bytes = self.sums.bytes.saturating_sub(bytes as u64);
-        self.sums.cost = self.sums.cost.saturating_sub(cost(bytes));
-        Ok(true)
-    }
-
-    /// Gives up the least valuable records until the rest costs `limit` at most.
-    fn evict(&mut self, limit: u64, protected: Option<u64>) -> Result<Evicted, SpoolError> {
-        let mut evicted = Evicted::default();
-        while self.sums.cost > limit {
-            let Some((key, level)) = self.least_valuable(protected)? else {
-                break;
-            };
-            self.take(level, key)?;
-            evicted[level] += 1;
-        }
-        Ok(evicted)
-    }
-
-    fn least_valuable(&self, protected: Option<u64>) -> Result<Option<(u64, usize)>, SpoolError> {
-        let first = protected.map_or(0, |key| key + 1);
-        for group in EVICTION_ORDER {
-            let mut oldest: Option<(u64, usize)> = None;
-            for &level in group {
-                let mut range = self.records[level]
-                    .range(first..)
-                    .map_err(redb::Error::from)?;
-                let Some(entry) = range.next() else { continue };
-                let key = entry.map_err(redb::Error::from)?.0.value();
-                if oldest.is_none_or(|(found, _)| key < found) {
-                    oldest = Some((key, level));
-                }
-            }
-            if oldest.is_some() {
-                return Ok(oldest);
-            }
-        }
-        Ok(None)
-    }
-
-    fn holdings(&self) -> Result<Holdings, SpoolError> {
-        let mut holdings = Holdings {
-            bytes: self.sums.bytes,
-            ..Holdings::default()
-        };
-        for (table, count) in self.records.iter().zip(&mut holdings.records) {
-            *count = table.len().map_err(redb::Error::from)?;
-            let first = table.first().map_err(redb::Error::from)?;
-            let last = table.last().map_err(redb::Error::from)?;
-            if let (Some((first, _)), Some((last, _))) = (first, last) {
-                let oldest = holdings.first_key.unwrap_or(u64::MAX);
-                holdings.first_key = Some(oldest.min(first.value()));
-                holdings.last_key = holdings.last_key.max(Some(last.value()));
-            }
-        }
-        Ok(holdings)
-    }
-}
-
-/// Reads the oldest records of all levels in the order of their keys.
-fn load(database: &Database, records: usize, bytes: usize) -> Result<Vec<Stored>, SpoolError> {
-    let transaction = database.begin_read().map_err(redb::Error::from)?;
-    let mut streams = Vec::with_capacity(LEVELS.len());
-    for (level, table) in RECORDS.into_iter().enumerate() {
-        let table = transaction.open_table(table).map_err(redb::Error::from)?;
-        let range = table.range_owned(0_u64..).map_err(redb::Error::from)?;
-        streams.push(Stream::start(level, range)?);
-    }
-    let mut loaded: Vec<Stored> = Vec::new();
-    let mut size = 0;
-    while loaded.len() < records {
-        let oldest = streams
-            .iter_mut()
-            .filter(|stream| stream.next.is_some())
-            .min_by_key(|stream| stream.next.as_ref().map(|record| record.key));
-        let Some(stream) = oldest else { break };
-        let Some(record) = stream.next.take() else {
-            break;
-        };
-        size += record.line.len();
-        if !loaded.is_empty() && size > bytes {
-            break;
-        }
-        loaded.push(record);
-        stream.advance()?;
-    }
-    Ok(loaded)
-}
-
-/// The records of one level, oldest first.
-struct Stream {
-    level: usize,
-    range: OwnedRange<u64, &'static [u8]>,
-    next: Option<Stored>,
-}
-
-impl Stream {
-    fn start(level: usize, range: OwnedRange<u64, &'static [u8]>) -> Result<Self, SpoolError> {
-        let mut stream = Self {
-            level,
-            range,
-            next: None,
-        };
-        stream.advance()?;
-        Ok(stream)
-    }
-
-    fn advance(&mut self) -> Result<(), SpoolError> {
-        let Some(entry) = self.range.next() else {
-            return Ok(());
-        };
-        let (key, value) = entry.map_err(redb::Error::from)?;
-        self.next = Some(decode(key.value(), self.level, value.value())?);
-        Ok(())
-    }
-}
-
-fn decode(key: u64, level: usize, value: &[u8]) -> Result<Stored, SpoolError> {
-    let no_record = || SpoolError::Corrupt(format!("record {key} makes no sense"));
-    let (id, line) = value.split_at_checked(ID_LENGTH).ok_or_else(no_record)?;
-    Ok(Stored {
-        key,
-        level: LEVELS[level],
-        id: RecordId::parse(id).ok_or_else(no_record)?,
-        line: String::from_utf8(line.to_vec()).map_err(|_| no_record())?,
-    })
-}
-
-/// Estimated bytes of pages for a line: pages are half to wholly full, and a
-/// value larger than a page gets a power of two of them.
-fn cost(line: usize) -> u64 {
-    const PAGE: u64 = 4096;
-    const ENTRY: u64 = 32;
-    let bytes = line as u64 + ID_LENGTH as u64 + ENTRY;
-    if bytes * 3 < PAGE {
-        bytes + bytes / 2
-    } else {
-        bytes.max(PAGE).next_power_of_two()
     }
 }
 

@@ -5,8 +5,10 @@
 //! INFO, then the oldest WARN, then the oldest ERROR.
 
 mod bounded_file;
+mod change;
 mod disk;
 mod memory;
+mod reading;
 
 use std::io;
 use std::path::PathBuf;
