@@ -284,3 +284,88 @@ mod tests {
         assert_eq!(one.text, expand("a «{alnum:20}»", "", 1).text);
     }
 }
+
+/// The documentation of the rules, made from their definitions.
+#[cfg(test)]
+mod documentation {
+    use std::fmt::Write;
+
+    use super::expand;
+    use crate::rules::RULES;
+    use crate::vendors::VENDORS;
+
+    const INTRODUCTION: &str = "\
+# Rules
+
+Names are stable: they stand in `[REDACTED:name]` and in `log_redactions_total{rule=\"name\"}`.
+`…` stands for made-up characters. This page is made from the rules' definitions by
+`UPDATE_RULES=1 cargo test -p telemetry-sanitize`.
+
+| rule | finds | must vanish | must stay |
+|---|---|---|---|
+";
+
+    fn page() -> String {
+        let mut page = String::from(INTRODUCTION);
+        for rule in RULES {
+            let vanish = rule.vanish.iter().take(3).map(|text| cell(&shown(text)));
+            let survive = rule.survive.iter().take(3).map(|text| cell(&shown(text)));
+            let (vanish, survive): (Vec<_>, Vec<_>) = (vanish.collect(), survive.collect());
+            let (vanish, survive) = (vanish.join("<br>"), survive.join("<br>"));
+            writeln!(
+                page,
+                "| `{}` | {} | {vanish} | {survive} |",
+                rule.name, rule.finds
+            )
+            .unwrap();
+        }
+        page.push_str(
+            "\n# Tokens of vendors\n\n| rule | issued by | starts with |\n|---|---|---|\n",
+        );
+        for vendor in VENDORS {
+            let prefixes: Vec<_> = vendor.prefixes.iter().map(|prefix| cell(prefix)).collect();
+            let (rule, issuer) = (vendor.rule, vendor.issuer);
+            writeln!(page, "| `{rule}` | {issuer} | {} |", prefixes.join(" ")).unwrap();
+        }
+        page
+    }
+
+    /// The example with `…` in the place of what is made up.
+    fn shown(template: &str) -> String {
+        if let Some((before, rest)) = template.split_once("{b64:") {
+            let (content, after) = rest.split_once('}').unwrap();
+            return format!("{before}base64({content}){after}").replace(['«', '»'], "");
+        }
+        let mut shown = String::new();
+        for part in template.replace(['«', '»'], "").split_inclusive('}') {
+            match part.rfind('{') {
+                Some(open)
+                    if part.ends_with('}') && expand(&part[open..], "", 1).text != part[open..] =>
+                {
+                    shown.push_str(&part[..open]);
+                    shown.push('…');
+                }
+                _ => shown.push_str(part),
+            }
+        }
+        shown.replace('\n', "⏎")
+    }
+
+    fn cell(text: &str) -> String {
+        format!("`` {} ``", text.replace('|', "\\|"))
+    }
+
+    #[test]
+    fn the_page_of_rules_is_up_to_date() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/RULES.md");
+        if std::env::var_os("UPDATE_RULES").is_some() {
+            std::fs::write(path, page()).unwrap();
+        }
+        let written = std::fs::read_to_string(path).unwrap();
+        assert_eq!(
+            written,
+            page(),
+            "run UPDATE_RULES=1 cargo test -p telemetry-sanitize"
+        );
+    }
+}

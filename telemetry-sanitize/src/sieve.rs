@@ -13,7 +13,7 @@ pub(crate) struct Sieve {
     is_open: bool,
 }
 
-const BITS: u32 = 13;
+const BITS: u32 = 15;
 const CELLS: usize = 1 << BITS;
 
 impl Sieve {

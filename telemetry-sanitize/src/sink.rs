@@ -158,3 +158,44 @@ impl<S: Sink> Sink for Sanitized<S> {
         self.next.stats(into);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use telemetry_core::{Capture, Identity, MemorySink, Numbered};
+    use tracing_subscriber::layer::SubscriberExt;
+
+    use super::*;
+    use crate::SanitizeConfig;
+    use crate::spans::MAX_SPANS;
+
+    fn with_pipeline(sink: impl Sink + 'static, log: impl FnOnce()) {
+        let capture = Capture::new(Identity::new(uuid::Uuid::nil()), Numbered::new(sink));
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(capture), log);
+    }
+
+    #[test]
+    fn spans_that_are_kept_stay_below_their_bound() {
+        let sanitizer = Sanitizer::new(SanitizeConfig::default()).unwrap();
+        let sink = Arc::new(Sanitized::new(sanitizer, MemorySink::new()));
+        with_pipeline(Arc::clone(&sink), || {
+            for number in 0..3 * MAX_SPANS {
+                tracing::info_span!("job", number, password = "hunter22")
+                    .in_scope(|| tracing::info!("working"));
+                assert!(sink.lock().spans.len() <= MAX_SPANS);
+            }
+        });
+    }
+
+    #[test]
+    fn a_rule_that_fails_redacts_the_text_and_the_record_goes_on() {
+        let memory = MemorySink::new();
+        let sink = Sanitized::new(Sanitizer::that_fails(), memory.clone());
+        with_pipeline(sink, || tracing::info!(n = 1, "password=hunter22"));
+        let line = &memory.lines()[0];
+        assert!(line.contains(r#""message":"[REDACTED:error]""#), "{line}");
+        assert!(
+            line.contains(r#""n":1"#) && !line.contains("hunter22"),
+            "{line}"
+        );
+    }
+}

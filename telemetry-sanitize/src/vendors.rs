@@ -8,7 +8,8 @@
 pub(crate) struct Vendor {
     /// The stable name of the rule.
     pub(crate) rule: &'static str,
-    /// Who issues them, for the documentation.
+    /// Who issues them: the documentation is made from it.
+    #[cfg_attr(not(test), expect(dead_code))]
     pub(crate) issuer: &'static str,
     /// What they start with; case matters.
     pub(crate) prefixes: &'static [&'static str],

@@ -250,7 +250,13 @@ impl Sink for Queue {
     }
 
     fn reopen(&self) {
-        self.shared.sink.reopen();
+        let reopened = self.shared.guarded(|sink| {
+            sink.reopen();
+            Ok(())
+        });
+        if let Err(error) = reopened {
+            complain(&format!("reopening: {error}"));
+        }
     }
 
     fn stats(&self, into: &mut Vec<SinkStats>) {

@@ -179,3 +179,72 @@ impl Books {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn holdings(infos: u64) -> Holdings {
+        Holdings {
+            records: [0, 0, infos, 0, 0],
+            ..Holdings::default()
+        }
+    }
+
+    fn infos(count: u64) -> ByLevel {
+        [0, 0, count, 0, 0]
+    }
+
+    /// Accepted, delivered, dropped, rejected, pending; the law is checked.
+    fn accounts(ledger: &Ledger) -> [u64; 5] {
+        let s = ledger.stats("test");
+        assert_eq!(
+            s.accepted,
+            s.delivered + s.dropped + s.rejected + s.pending,
+            "{s:?}"
+        );
+        [s.accepted, s.delivered, s.dropped, s.rejected, s.pending]
+    }
+
+    #[test]
+    fn every_way_of_a_record_keeps_the_law() {
+        let ledger = Ledger::new(5);
+        ledger.spool_opened(&holdings(3));
+        assert_eq!(accounts(&ledger), [3, 0, 0, 0, 3]);
+        for _ in 0..7 {
+            ledger.admit(Level::INFO, 10);
+        }
+        assert_eq!(accounts(&ledger), [10, 0, 2, 0, 8]);
+        ledger.spooled(&infos(5), 50, &infos(1), &holdings(7));
+        assert_eq!(accounts(&ledger), [10, 0, 3, 0, 7]);
+        ledger.settled(4, &infos(0), &holdings(3));
+        ledger.settled(0, &infos(1), &holdings(2));
+        assert_eq!(accounts(&ledger), [10, 4, 3, 1, 2]);
+        ledger.refuse(Level::ERROR);
+        assert_eq!(accounts(&ledger), [11, 4, 4, 1, 2]);
+        ledger.lose_queued(LossReason::Shutdown, true);
+        assert_eq!(accounts(&ledger), [11, 4, 6, 1, 0]);
+    }
+
+    #[test]
+    fn spool_that_comes_back_different_is_accounted_for() {
+        let ledger = Ledger::new(5);
+        ledger.spool_opened(&holdings(10));
+        ledger.settled(4, &infos(0), &holdings(6));
+        // The removal was not durable: four are there again.
+        ledger.spool_opened(&holdings(10));
+        assert_eq!(accounts(&ledger), [14, 4, 0, 0, 10]);
+        ledger.spool_opened(&holdings(0));
+        assert_eq!(accounts(&ledger), [14, 4, 10, 0, 0]);
+    }
+
+    #[test]
+    fn channel_is_bounded_in_bytes_too() {
+        let ledger = Ledger::new(1000);
+        assert!(ledger.admit(Level::INFO, MAX_QUEUED_BYTES));
+        assert!(!ledger.admit(Level::INFO, 1));
+        assert!(matches!(ledger.stats("test").health, Health::Failing(_)));
+        ledger.spooled(&infos(1), MAX_QUEUED_BYTES, &infos(0), &holdings(1));
+        assert_eq!(ledger.stats("test").health, Health::Good);
+    }
+}

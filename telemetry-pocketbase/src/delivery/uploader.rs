@@ -527,3 +527,6 @@ fn announce(notice: &Notice) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,16 +15,26 @@ const SHORTEST: usize = 20;
 /// More than this of a run is not decoded.
 const DECODED: usize = 8192;
 
-/// True when no run of base64 is long enough. Looks at the byte in which a run
-/// would have to end first, so that most bytes are never looked at.
+/// True when no run of base64 is long enough and has a capital: without one it
+/// decodes to nothing readable. Looks first at the byte in which a run would have
+/// to end, so that most bytes are never looked at.
 pub(crate) fn is_impossible(text: &str) -> bool {
     let bytes = text.as_bytes();
     let mut start = 0;
     while let Some(window) = bytes.get(start..start + SHORTEST) {
-        match window.iter().rposition(|&byte| !is_base64(byte)) {
-            Some(last_other) => start += last_other + 1,
-            None => return false,
+        if let Some(other) = window.iter().rposition(|&byte| !is_base64(byte)) {
+            start += other + 1;
+            continue;
         }
+        let run = &bytes[start..];
+        let length = run
+            .iter()
+            .position(|&byte| !is_base64(byte))
+            .unwrap_or(run.len());
+        if run[..length].iter().any(u8::is_ascii_uppercase) {
+            return false;
+        }
+        start += length;
     }
     true
 }

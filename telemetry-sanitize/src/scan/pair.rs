@@ -128,7 +128,7 @@ fn judge(scan: &Scan<'_, '_>, name: Name) -> Option<(Name, SecretName)> {
 /// The delimiter behind the name, and where the value starts.
 fn delimiter_after(text: &Text<'_>, name: &Name, secret: SecretName) -> Option<(Delimiter, usize)> {
     let (at, quoted) = past_closers(text, name.range.end);
-    if let Some(found) = delimiter_at(text, name, at, quoted) {
+    if let Some(found) = delimiter_at(text, name, at, quoted, secret) {
         return Some(found);
     }
     value_key(text, at, quoted).or_else(|| spoken(text, name, secret, at))
@@ -163,6 +163,7 @@ fn delimiter_at(
     name: &Name,
     at: usize,
     quoted: bool,
+    secret: SecretName,
 ) -> Option<(Delimiter, usize)> {
     let mark = text.skip_blanks(at, 8);
     let (delimiter, end) = match text.at(mark) {
@@ -176,7 +177,7 @@ fn delimiter_at(
         }
         b':' if text.before(name.range.start) == b':' && !quoted => return None,
         b':' => return colon_at(text, mark),
-        b'|' if mark > at => return cell_at(text, mark),
+        b'|' if mark > at => return cell_at(text, mark, secret),
         b'%' if text.has(mark, "%3d") || text.has(mark, "%3a") => (Delimiter::Equals, mark + 3),
         b'%' if text.has(mark, "%253d") || text.has(mark, "%253a") => (Delimiter::Equals, mark + 5),
         b'\\' if text.has(mark, "\\u003d") => (Delimiter::Equals, mark + 6),
@@ -204,9 +205,9 @@ fn colon_at(text: &Text<'_>, colon: usize) -> Option<(Delimiter, usize)> {
 
 /// The next cell of a table, if it holds something random: a table of columns
 /// and their types has the same look.
-fn cell_at(text: &Text<'_>, bar: usize) -> Option<(Delimiter, usize)> {
+fn cell_at(text: &Text<'_>, bar: usize, secret: SecretName) -> Option<(Delimiter, usize)> {
     let value = text.skip_blanks(bar + 1, 64);
-    random_word_at(text, value).then_some((Delimiter::Blank, value))
+    random_word_at(text, value, secret).then_some((Delimiter::Blank, value))
 }
 
 /// `("password", "x")`, `["password", "x"]` and `"--password", "x"`; in a longer
@@ -279,7 +280,7 @@ fn spoken(
     }
     let value = past_links(text, value);
     let is_scheme = word.eq_ignore_ascii_case(b"bearer"); // Has a rule of its own.
-    (!is_scheme && random_word_at(text, value)).then_some((Delimiter::Blank, value))
+    (!is_scheme && random_word_at(text, value, secret)).then_some((Delimiter::Blank, value))
 }
 
 /// After a word for a password, what stands in single quotes is one.
@@ -311,7 +312,7 @@ fn past_links(text: &Text<'_>, from: usize) -> usize {
 
 /// A word that nobody writes in a sentence: letters and digits mixed, or only
 /// digits where a code is expected.
-fn random_word_at(text: &Text<'_>, at: usize) -> bool {
+fn random_word_at(text: &Text<'_>, at: usize, secret: SecretName) -> bool {
     let start = at + usize::from(is_quote(text.at(at)));
     let end = text.run(start, start + 256, |byte| {
         !byte.is_ascii_whitespace() && !is_quote(byte) && !matches!(byte, b',' | b';' | b')')
@@ -320,7 +321,7 @@ fn random_word_at(text: &Text<'_>, at: usize) -> bool {
     let count = |class: fn(&u8) -> bool| word.iter().filter(|byte| class(byte)).count();
     let digits = count(u8::is_ascii_digit);
     let (lower, upper) = (count(u8::is_ascii_lowercase), count(u8::is_ascii_uppercase));
-    let only_digits = digits == word.len() && (4..=8).contains(&digits);
+    let only_digits = digits == word.len() && (4..=8).contains(&digits) && secret.rule == Kind::Pin;
     let is_other = count(|&byte| b"./:=(".contains(&byte)) > 0;
     let mixed = digits > 1 && lower + upper > 1 && (upper > 0 && lower > 0 || digits > 2);
     only_digits || (word.len() >= 8 && mixed && !is_other)

@@ -109,7 +109,8 @@ pub(super) fn quoted(text: &Text<'_>, open: usize, depth: usize) -> Range<usize>
         }
         let first = text.run_back(quote, start, |byte| byte == b'\\');
         let backslashes = quote - first;
-        if backslashes <= depth || (backslashes - depth) / (depth + 1) % 2 == 0 {
+        let escapes = backslashes.saturating_sub(depth) / (depth + 1);
+        if escapes.is_multiple_of(2) {
             return start..quote - backslashes.min(depth);
         }
         at = quote + 1;
