@@ -1,7 +1,7 @@
 //! Measures what the step costs: nanoseconds a record, for the record of the
 //! logging benchmark (five fields inside a span, nothing to find) and for one
-//! with secrets. With a number of rounds as argument, only the first, to count
-//! its instructions under callgrind. Figures move with the machine; compare within one run.
+//! with secrets. With a number of rounds as argument, only the first (or, with
+//! `mixed` behind it, the others), to count instructions under callgrind. Figures move with the machine; compare within one run.
 
 use std::hint::black_box;
 use std::io::{self, Write};
@@ -61,14 +61,18 @@ impl Sink for Repeating {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let sanitizer = Sanitizer::new(SanitizeConfig::default())?;
     let argument = std::env::args().nth(1);
-    let only_benign = argument.is_some();
+    let only_one = argument.is_some();
+    let is_mixed = std::env::args()
+        .nth(2)
+        .is_some_and(|which| which == "mixed");
     let rounds = argument.map_or(Ok(ROUNDS), |rounds| rounds.parse())?;
     let sanitized = Sanitized::new(sanitizer, Nowhere);
     let sink = Numbered::new(Repeating { sanitized, rounds });
     let capture = Capture::new(Identity::new(Uuid::nil()), sink);
     let subscriber = tracing_subscriber::registry().with(capture);
-    if only_benign {
-        tracing::subscriber::with_default(subscriber, log_benign);
+    if only_one {
+        let log = if is_mixed { log_others } else { log_benign };
+        tracing::subscriber::with_default(subscriber, log);
         return Ok(());
     }
     tracing::subscriber::with_default(subscriber, || {

@@ -27,7 +27,7 @@ pub(crate) fn is_status(word: &[u8]) -> bool {
 const STATUS: &[&[u8]] = &[
     b"absent", b"accepted", b"added", b"and", b"are", b"at", b"authenticated", b"authentication",
     b"bad", b"basic", b"be", b"bearer", b"can", b"cannot", b"changed", b"characters", b"checked",
-    b"complete", b"completed", b"contain", b"contains", b"correct", b"created", b"default",
+    b"complete", b"completed", b"contain", b"contains", b"created", b"default",
     b"deleted", b"denied", b"digest", b"disabled", b"does", b"enabled", b"encrypted", b"enter",
     b"error", b"exists", b"expected", b"expired", b"fail", b"failed", b"failure", b"field", b"for",
     b"found", b"generated", b"given", b"granted", b"has", b"hidden", b"ignored", b"include",

@@ -133,6 +133,7 @@ fn judge_head(head: &[u8], before: &[&[u8]]) -> Option<Verdict> {
         b"pass" if before.is_empty() => secret(Kind::Password, Trust::Counted),
         b"pass" if PASS_OF.contains(&last_before) => secret(Kind::Password, Trust::Strong),
         b"key" | b"keys" => judge_key(before)?,
+        b"response" | b"assertion" if last_before == b"saml" => secret(Kind::Token, Trust::Shaped),
         b"psk" | b"presharedkey" => secret(Kind::PrivateKey, Trust::Strong),
         b"privatekey" | b"privkey" => secret(Kind::PrivateKey, Trust::Strong),
         b"mnemonic" => secret(Kind::Secret, Trust::Strong),
@@ -150,7 +151,9 @@ fn judge_compound(head: &[u8]) -> Option<Verdict> {
     if let Some(owner) = head.strip_suffix(b"key".as_slice()) {
         return judge_key(&[owner]);
     }
-    let owner = head.strip_suffix(b"pass".as_slice())?;
+    let owner = head
+        .strip_suffix(b"pass".as_slice())
+        .or_else(|| head.strip_suffix(b"pw".as_slice()))?;
     PASS_OF
         .contains(&owner)
         .then(|| secret(Kind::Password, Trust::Strong))

@@ -9,15 +9,16 @@ use telemetry_core::Value;
 
 use crate::config::{Pattern, SanitizeConfig, SanitizeError};
 use crate::counts::Counts;
-use crate::mask::is_harmless;
+use crate::mask::{is_harmless, is_status};
 use crate::names::{Names, SecretName, Trust, Verdict};
 use crate::rules::{Kind, RULES, Rule};
 use crate::scan::{self, Finding, Scan, Triggers, What};
 use crate::vendors::VENDORS;
 
 /// A sanitized text is searched again, because a replacement changes what
-/// stands around other text; after so many rounds all of it goes.
-const MAX_ROUNDS: usize = 4;
+/// stands around other text. Nearly always the second round finds nothing; after
+/// so many rounds all of the text goes.
+const MAX_ROUNDS: usize = 16;
 
 /// Finds secrets and home directories in texts and replaces them.
 ///
@@ -292,14 +293,24 @@ impl std::fmt::Debug for Sanitizer {
 }
 
 /// Under a secret name, what may stay is what is no secret: nothing, a flag, a
-/// placeholder, a count.
+/// placeholder, a word such as `expired`, a number where no number is secret.
 fn is_secret_value(secret: SecretName, value: Value<'_>) -> bool {
     match value {
         Value::Bool(_) => false,
-        Value::Text(text) => !is_harmless(text.as_bytes()),
+        Value::Text(text) => {
+            let told = secret.trust == Trust::Shaped && is_status(text.as_bytes());
+            !told && !is_harmless(text.as_bytes())
+        }
         Value::F64(_) => secret.trust == Trust::Strong,
-        Value::I64(_) | Value::U64(_) => secret.trust != Trust::Counted,
+        Value::I64(_) | Value::U64(_) => holds_numbers(secret),
     }
+}
+
+/// A password or code may be a number. A token is none: `token = 3` is a place
+/// in a text, `cookies = 3` a count.
+fn holds_numbers(secret: SecretName) -> bool {
+    let is_code = matches!(secret.rule, Kind::Pin | Kind::Card);
+    is_code || (secret.trust == Trust::Strong && secret.rule != Kind::Cookie)
 }
 
 /// Cuts the masks out of the findings.

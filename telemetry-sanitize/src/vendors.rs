@@ -36,6 +36,8 @@ pub(crate) enum Body {
     Url,
     /// Letters, digits, `_`, `-` and `.`.
     Dotted,
+    /// What `crypt` makes: base64, `.`, `$`, `,` and `=`.
+    Crypt,
     /// Base64 of either alphabet, and `.`, `~`, `:`, `%`.
     Wide,
 }
@@ -49,6 +51,7 @@ impl Body {
             Self::Digits => byte.is_ascii_digit(),
             Self::Url => byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'),
             Self::Dotted => byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'),
+            Self::Crypt => byte.is_ascii_alphanumeric() || b"./+$,=-_".contains(&byte),
             Self::Wide => {
                 byte.is_ascii_alphanumeric()
                     || matches!(
@@ -92,7 +95,7 @@ const fn after(left: Left, vendor: Vendor) -> Vendor {
     Vendor { left, ..vendor }
 }
 
-use Body::{Alnum, Digits, Dotted, Hex, Upper, Url, Wide};
+use Body::{Alnum, Crypt, Digits, Dotted, Hex, Upper, Url, Wide};
 
 /// `SK` and a first digit: two letters alone are in too many words.
 const TWILIO: &[&str] = &[
@@ -161,6 +164,7 @@ pub(crate) const VENDORS: &[Vendor] = &[
     vendor("openai_key", "OpenAI and those that follow its shape", &["sk-", "sess-"], Url, 20),
     vendor("openshift_token", "OpenShift", &["sha256~"], Url, 40),
     vendor("openvsx_token", "Open VSX", &["ovsxat_", "ovsxp_"], Url, 30),
+    vendor("password_hash", "`crypt` and its like", &["$1$", "$5$", "$6$", "$y$", "$2a$", "$2b$", "$2y$", "$apr1$", "$argon2id$", "$argon2i$", "$scrypt$", "$pbkdf2", "pbkdf2_sha256$", "{SSHA}", "{SSHA512}"], Crypt, 20),
     vendor("paypal_token", "PayPal and Braintree", &["access_token$production$", "access_token$sandbox$"], Wide, 30),
     vendor("perplexity_key", "Perplexity", &["pplx-"], Alnum, 40),
     vendor("pinecone_key", "Pinecone", &["pcsk_"], Url, 40),

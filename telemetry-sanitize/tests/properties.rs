@@ -8,7 +8,7 @@ use telemetry_sanitize::{Pattern, SanitizeConfig, Sanitizer};
 
 static SANITIZER: LazyLock<Sanitizer> = LazyLock::new(|| {
     Sanitizer::new(SanitizeConfig {
-        deny_fields: vec!["employee_id".into(), "*".repeat(1) + "_ssn"],
+        deny_fields: vec!["employee_id".into(), "*_ssn".into()],
         patterns: vec![Pattern {
             name: "ticket".into(),
             regex: "TCK-[0-9]{4}|R[A-Z]+".into(),
@@ -125,7 +125,7 @@ fn text() -> impl Strategy<Value = String> {
 const LONGEST_REPLACEMENT: usize = "[REDACTED:]".len() + 32;
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn sanitizing_twice_is_the_same_as_once(text in text()) {

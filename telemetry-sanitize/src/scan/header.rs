@@ -55,8 +55,13 @@ pub(super) fn take_credentials(scan: &mut Scan<'_, '_>, value: Range<usize>, str
     let is_scheme = ONE_WORD
         .iter()
         .any(|scheme| first.eq_ignore_ascii_case(scheme.as_bytes()));
-    if is_scheme && next < second_end {
+    let second = text.slice(next..second_end);
+    let is_other_scheme = strong && is_word(first) && second.len() >= 8 && looks_random(second);
+    if next < second_end && (is_scheme || is_other_scheme && !second.contains(&b'=')) {
         return take_word(scan, first_rule(first), next..second_end, strong);
+    }
+    if is_harmless(second) && next < second_end {
+        return; // Masked already, behind a scheme.
     }
     if is_parameter_scheme(first) && text.slice(next..value.end).contains(&b'=') {
         return scan.redact(next..value.end, Kind::Authorization);
@@ -67,6 +72,12 @@ pub(super) fn take_credentials(scan: &mut Scan<'_, '_>, value: Range<usize>, str
         value.start..word_end,
         strong && !is_scheme,
     );
+}
+
+/// A scheme that is not known by name, such as `SSWS` or `Bot`.
+fn is_word(first: &[u8]) -> bool {
+    let is_letter = |byte: &u8| byte.is_ascii_alphabetic() || *byte == b'-';
+    (2..=20).contains(&first.len()) && first.iter().all(is_letter)
 }
 
 fn is_word_byte(byte: u8) -> bool {

@@ -3,9 +3,10 @@
 use std::ops::Range;
 
 use super::{Scan, value};
-use crate::names::{MAX_NAME, SecretName, Verdict};
+use crate::names::{MAX_NAME, SecretName, Trust, Verdict};
 use crate::rules::Kind;
 use crate::text::{Text, is_blank, is_name_byte, is_quote};
+use crate::vendors::looks_random;
 
 /// A name in the text.
 #[derive(Debug, Clone)]
@@ -53,6 +54,9 @@ pub(super) fn look_back(scan: &mut Scan<'_, '_>, at: usize) {
 }
 
 fn look_at(scan: &mut Scan<'_, '_>, name: Name) {
+    if scan.text.ends_with(name.range.start, "[REDACTED:") {
+        return; // The name of a rule, in a replacement.
+    }
     let Some((name, secret)) = judge(scan, name) else {
         return;
     };
@@ -100,6 +104,10 @@ fn judge(scan: &Scan<'_, '_>, name: Name) -> Option<(Name, SecretName)> {
     match scan.names.judge(text.slice(name.range.clone())) {
         Verdict::Secret(secret) => return Some((name, secret)),
         Verdict::Allowed => return None,
+        Verdict::Plain if is_oauth_code(text, &name) => {
+            let (rule, trust) = (Kind::Token, Trust::Shaped);
+            return Some((name, SecretName { rule, trust }));
+        }
         Verdict::Plain => {}
     }
     let word = text.slice(name.range.clone());
@@ -123,6 +131,19 @@ fn judge(scan: &Scan<'_, '_>, name: Name) -> Option<(Name, SecretName)> {
         Verdict::Secret(secret) => Some((name, secret)),
         _ => None,
     }
+}
+
+/// `?code=…` of a redirection, with a long random value.
+fn is_oauth_code(text: &Text<'_>, name: &Name) -> bool {
+    let in_query = matches!(text.before(name.range.start), b'?' | b'&');
+    if !in_query || !text.has(name.range.start, "code=") {
+        return false;
+    }
+    let value = name.range.end + 1;
+    let end = text.run(value, value + 256, |byte| {
+        byte != b'&' && !byte.is_ascii_whitespace()
+    });
+    end - value >= 16 && looks_random(text.slice(value..end))
 }
 
 /// The delimiter behind the name, and where the value starts.
@@ -185,7 +206,11 @@ fn delimiter_at(
         b',' if quoted => return comma_at(text, name, mark),
         _ => return None,
     };
-    let value = text.skip_blanks(end, 8);
+    let value = if text.at(end) == b'\n' && text.before(end) == b'>' {
+        text.run(end, end + 32, |byte| byte.is_ascii_whitespace()) // PHP dumps break here.
+    } else {
+        text.skip_blanks(end, 8)
+    };
     if delimiter == Delimiter::Equals && value > end && mark == at && pair_at(text, value) {
         return None; // `logname= uid=0`: the value is empty.
     }
@@ -243,6 +268,10 @@ fn value_key(text: &Text<'_>, at: usize, quoted: bool) -> Option<(Delimiter, usi
     let key = text.run(at, at + 24, |byte| {
         byte.is_ascii_whitespace() || byte == b',' || byte == b'\\' || is_quote(byte)
     });
+    let is_form_part = quoted && key > at + 2 && is_form_break(text, at);
+    if is_form_part {
+        return Some((Delimiter::Equals, key));
+    }
     if key == at || !text.has(key, "value") {
         return None;
     }
@@ -252,6 +281,11 @@ fn value_key(text: &Text<'_>, at: usize, quoted: bool) -> Option<(Delimiter, usi
         b'=' if quoted || key_quoted => Some((Delimiter::Equals, end + 1)),
         _ => None,
     }
+}
+
+/// The empty line between the head and the value in a part of a form.
+fn is_form_break(text: &Text<'_>, at: usize) -> bool {
+    text.has(at, "\r\n\r\n") || text.has(at, "\n\n")
 }
 
 /// A value behind a blank: `--password x`, SQL's `PASSWORD 'x'`, netrc's
@@ -324,7 +358,8 @@ fn random_word_at(text: &Text<'_>, at: usize, secret: SecretName) -> bool {
     let only_digits = digits == word.len() && (4..=8).contains(&digits) && secret.rule == Kind::Pin;
     let is_other = count(|&byte| b"./:=(".contains(&byte)) > 0;
     let mixed = digits > 1 && lower + upper > 1 && (upper > 0 && lower > 0 || digits > 2);
-    only_digits || (word.len() >= 8 && mixed && !is_other)
+    let quoted = start > at && digits > 0 && lower + upper > 2 && word.len() >= 6;
+    only_digits || (word.len() >= 8 && mixed && !is_other) || (quoted && !is_other)
 }
 
 /// `login NAME ` or `machine NAME ` stands before.

@@ -147,7 +147,7 @@ fn is_home_parent(lead: &[u8]) -> bool {
 /// Where the user's name ends; `None` for none, a placeholder or a shared place.
 fn name_end(text: &Text<'_>, start: usize, is_encoded: bool, separator: u8) -> Option<usize> {
     let mut end = word_end(text, start, is_encoded);
-    while text.at(end) == b' ' {
+    while end > start && text.at(end) == b' ' {
         let Some(next) = next_word_end(text, end, is_encoded, separator) else {
             break;
         };

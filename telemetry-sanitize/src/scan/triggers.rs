@@ -152,10 +152,10 @@ fn add_denied(names: &Names, add: &mut impl FnMut(&str, Trigger)) {
 /// Every built-in secret name contains one of these.
 #[rustfmt::skip] // A list of words, not one a line.
 const NAMES: &[&str] = &[
-    "pass", "pwd", "psw", "pword", "_pw", "-pw", ".pw", "pw=", "pw:", "pw\"", "secret", "token",
+    "pass", "pwd", "psw", "pword", "_pw", "-pw", ".pw", "pw=", "pw:", "pw ", "pw\"", "secret", "token",
     "key", "auth", "cookie", "cred", "pin", "otp", "cvv", "cvc", "jwt", "psk", "code", "csrf",
     "xsrf", "signature", "sig=", "sig\"", "sig:", "hmac", "sessid", "sessionid", "connect.sid",
-    "kennwort", "senha", "contrasena", "motdepasse", "wachtwoord", "mnemonic", "phrase", "bearer",
+    "kennwort", "senha", "contrasena", "motdepasse", "wachtwoord", "mnemonic", "saml", "phrase", "bearer",
 ];
 
 const SCHEMES: &[&str] = &["bearer ", "basic ", "bearer%20", "basic%20"];

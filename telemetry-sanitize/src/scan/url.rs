@@ -36,7 +36,8 @@ pub(super) fn look(scan: &mut Scan<'_, '_>, hit: Range<usize>) {
 
 /// A long random word in the place of the user.
 fn is_token(user: &[u8]) -> bool {
-    user.len() >= 20 && looks_random(user) && !user.contains(&b'=')
+    let digits = user.iter().filter(|byte| byte.is_ascii_digit()).count();
+    user.len() >= 20 && digits > 2 && looks_random(user) && !user.contains(&b'=')
 }
 
 /// The `@` before the host. A password may hold `@`; one with `/`, `?` or `#`

@@ -23,6 +23,10 @@ pub(super) fn take(
     delimiter: Delimiter,
     at: usize,
 ) {
+    if let Some(line) = block_line(&scan.text, delimiter, at) {
+        let end = scan.text.line_end(line);
+        return scan.redact(line..end, secret.rule);
+    }
     let at = past_wrapper(&scan.text, at);
     let quote = scan.text.run(at, at + 64, |byte| byte == b'\\');
     let first = scan.text.at(quote);
@@ -43,6 +47,15 @@ pub(super) fn take(
         b'(' if quote == at => {}
         _ => take_bare(scan, name, secret, delimiter, at),
     }
+}
+
+/// The line that follows `password: |` in YAML.
+fn block_line(text: &Text<'_>, delimiter: Delimiter, at: usize) -> Option<usize> {
+    if delimiter != Delimiter::ColonBlank || !matches!(text.at(at), b'|' | b'>') {
+        return None;
+    }
+    let end = text.run(at + 1, at + 3, |byte| matches!(byte, b'-' | b'+'));
+    (text.at(end) == b'\n').then(|| text.skip_blanks(end + 1, 64))
 }
 
 /// The brace of `Secret { value: "x" }`; a dump without a string in it stays.
@@ -73,6 +86,12 @@ fn past_wrapper(text: &Text<'_>, at: usize) -> usize {
     }
     if end == at || text.at(end) != b'(' {
         return at;
+    }
+    if text.has(at, "string(") {
+        let length_end = text.run(end + 1, end + 8, |byte| byte.is_ascii_digit());
+        if text.has(length_end, ") \"") {
+            return length_end + 2; // PHP's `string(8) "x"`.
+        }
     }
     let inner = past_wrapper_once(text, end + 1);
     let quote = text.run(inner, inner + 64, |byte| byte == b'\\');
@@ -110,12 +129,22 @@ pub(super) fn quoted(text: &Text<'_>, open: usize, depth: usize) -> Range<usize>
         let first = text.run_back(quote, start, |byte| byte == b'\\');
         let backslashes = quote - first;
         let escapes = backslashes.saturating_sub(depth) / (depth + 1);
+        let doubled = mark == b'\'' && quote > start && is_doubled(text, quote);
+        if doubled {
+            at = quote + 2;
+            continue;
+        }
         if escapes.is_multiple_of(2) {
             return start..quote - backslashes.min(depth);
         }
         at = quote + 1;
     }
     start..limit
+}
+
+/// SQL and YAML double a single quote inside of a string: `'it''s'`.
+fn is_doubled(text: &Text<'_>, quote: usize) -> bool {
+    text.at(quote + 1) == b'\'' && text.at(quote + 2).is_ascii_alphanumeric()
 }
 
 fn encoded_quote(text: &Text<'_>, at: usize) -> Option<usize> {
@@ -144,6 +173,7 @@ fn take_quoted(scan: &mut Scan<'_, '_>, name: &Name, secret: SecretName, content
     match secret.rule {
         Kind::Authorization => header::take_credentials(scan, content, true),
         Kind::Cookie => header::take_cookies(scan, name, content),
+        _ if secret.trust == Trust::Shaped && is_status(value) => {}
         _ if secret.trust == Trust::Shaped && after_parser_word(&scan.text, name) => {}
         _ if secret.trust == Trust::Digits && !is_short_number(value) => {}
         _ => scan.redact(content, secret.rule),
@@ -255,7 +285,11 @@ fn bare_end(text: &Text<'_>, name: &Name, delimiter: Delimiter, at: usize) -> us
     if let Some(end) = placeholder_end(text, at) {
         return end;
     }
-    let in_query = matches!(text.before(name.range.start), b'?' | b'&' | b'#');
+    let in_query = match text.before(name.range.start) {
+        b'?' | b'&' | b'#' => true,
+        b';' => text.has(name.range.start, "jsessionid"),
+        _ => false,
+    };
     let end = separator_end(text, at, in_query);
     let end = connection_end(text, name, delimiter, end).unwrap_or(end);
     let end = text.run_back(end, at, |byte| byte == b'\\' && is_quote(text.at(end)));
@@ -306,7 +340,7 @@ fn separator_end(text: &Text<'_>, at: usize, in_query: bool) -> usize {
 }
 
 fn may_separate(byte: u8) -> bool {
-    byte.is_ascii_whitespace() || is_quote(byte) || b"&;,|%\\#".contains(&byte)
+    byte.is_ascii_whitespace() || is_quote(byte) || b"&;,|%\\#?".contains(&byte)
 }
 
 fn separates(text: &Text<'_>, at: usize, in_query: bool) -> bool {
@@ -315,7 +349,7 @@ fn separates(text: &Text<'_>, at: usize, in_query: bool) -> bool {
     match text.at(at) {
         b'&' if text.has(at, "&amp;") => in_query || pair_at(text, at + 5),
         b'&' => in_query || last || pair_at(text, next),
-        b'#' => in_query,
+        b'#' | b'?' => in_query,
         b'%' if text.has(at, "%26") => encoded_pair_at(text, at + 3),
         b'%' if text.has(at, "%2526") => encoded_pair_at(text, at + 5),
         b'%' => ["%22", "%27", "%2C%22"].iter().any(|end| text.has(at, end)),
@@ -433,10 +467,15 @@ fn is_type(value: &[u8]) -> bool {
     })
 }
 
-/// In running text a token has digits or is long; a word has neither.
+/// In running text a token has digits, or is long and of both cases. A word and
+/// a dotted name are neither.
 fn is_token_like(value: &[u8]) -> bool {
-    value.len() >= 16 && !value.contains(&b' ')
-        || (value.len() >= 6 && value.iter().any(u8::is_ascii_digit))
+    let has = |class: fn(&u8) -> bool| value.iter().any(class);
+    let both_cases = has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase);
+    let digits = value.iter().filter(|byte| byte.is_ascii_digit()).count();
+    let is_dotted = value.contains(&b'.') && !both_cases && digits * 3 < value.len();
+    (value.len() >= 6 && digits > 0 && !is_dotted)
+        || (value.len() >= 16 && both_cases && !value.contains(&b'.'))
 }
 
 /// `Token{a64f992 …}`, `android.os.BinderProxy@3a1b`, `Token(..)`: a dump.
@@ -463,7 +502,7 @@ fn is_directory(text: &Text<'_>, name: &Name, value: &[u8]) -> bool {
 /// Numbers under `pass` and `tokens` count something.
 fn is_count(trust: Trust, value: &[u8]) -> bool {
     trust == Trust::Counted
-        && value.len() < 6
+        && value.len() < 8
         && value
             .iter()
             .all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b',' | b'%' | b'/'))
@@ -524,6 +563,12 @@ fn tail_end(
     let line = text.run_back(name.range.start, floor, |byte| {
         is_blank(byte) || matches!(byte, b'-')
     });
+    let is_phrase = ["phrase", "mnemonic"]
+        .iter()
+        .any(|word| text.ends_with(name.range.end, word));
+    if is_phrase && secret.rule == Kind::Secret {
+        return words_end(text, end);
+    }
     let own_line = matches!(text.before(line), b'\n' | 0);
     if !own_line || delimiter != Delimiter::ColonBlank || secret.trust != Trust::Strong {
         return end;
@@ -538,6 +583,24 @@ fn tail_end(
         last = text.run(word, limit, |byte| !is_blank(byte) && byte != b'"');
     }
     last
+}
+
+/// The end of a recovery phrase: 12, 15, … or 24 words in small letters.
+fn words_end(text: &Text<'_>, first_end: usize) -> usize {
+    let mut end = first_end;
+    let mut phrase_end = first_end;
+    for count in 1..=24 {
+        if count % 3 == 0 || count < 12 {
+            phrase_end = end;
+        }
+        let word = text.skip_blanks(end, 1);
+        let word_end = text.run(word, word + 9, |byte| byte.is_ascii_lowercase());
+        if word == end || word_end - word < 3 {
+            break;
+        }
+        end = word_end;
+    }
+    phrase_end
 }
 
 fn starts_word(byte: u8) -> bool {
