@@ -1,23 +1,36 @@
 //! The daemon: jobs on schedule, a control socket, a metrics endpoint, and an
 //! orderly end.
 
+mod answers; // on the control socket
+mod reload; // another configuration
+mod shared; // where it stands, and what it tells
+mod watchdog; // whether everybody makes progress
+
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use telemetry_core::{Health, Identity, SinkError};
+use telemetry_core::{Identity, SinkError};
 use tokio::sync::mpsc;
 
 use crate::config::{Config, Loaded};
-use crate::control::{Control, Handler, Reply, Request, Response, SinkReport, StatusReport};
+use crate::control::Control;
 use crate::error_type::ErrorType;
-use crate::jobs::{Job, Scheduler, Trigger};
+use crate::jobs::{Scheduler, Trigger, TriggerError};
 use crate::signals::Signal;
 use crate::state_dir::{StateDir, StateDirError, control_socket};
 use crate::systemd;
 use crate::telemetry::{Accounts, Levels, Outputs, Setup, Telemetry, TelemetryError};
 use crate::version;
+use crate::watchers::{Started, Watchers};
+use answers::Answers;
+use shared::{Phase, Shared};
+
+/// The runtime waits for timers and sockets; everything that works or blocks has
+/// a thread of its own. A second one answers while the first is busy.
+const RUNTIME_THREADS: usize = 2;
+/// How long the thread of a run stays for the next one; it holds memory.
+const RUN_THREAD_KEEP_ALIVE: Duration = Duration::from_secs(1);
 
 /// What a daemon is started with.
 #[derive(Debug)]
@@ -88,13 +101,15 @@ pub fn run(options: Options, signals: mpsc::Receiver<Signal>) -> Result<Ending, 
     })?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .thread_name("sync-daemon")
+        .worker_threads(RUNTIME_THREADS)
+        .thread_keep_alive(RUN_THREAD_KEEP_ALIVE)
         .enable_all()
         .build()
         .map_err(DaemonError::Runtime)?;
     let shared = Arc::new(Shared::new(&options.loaded, identity, &telemetry));
     #[cfg(feature = "metrics")]
     let _endpoint = serve_metrics(config, &telemetry, &shared);
-    let served = runtime.block_on(serve(config, &telemetry, &shared, signals));
+    let served = runtime.block_on(serve(config, &shared, signals));
     let (jobs_ended, deadline) = match served {
         Ok(ended) => ended,
         Err(error) => {
@@ -118,18 +133,10 @@ pub fn run(options: Options, signals: mpsc::Receiver<Signal>) -> Result<Ending, 
 /// the process must have ended.
 async fn serve(
     config: &Config,
-    telemetry: &Telemetry,
     shared: &Arc<Shared>,
     mut signals: mpsc::Receiver<Signal>,
 ) -> Result<(bool, Instant), DaemonError> {
-    let jobs = config.sync_jobs.iter().map(|job| {
-        let runnable = Job::new(job, &config.concurrency);
-        (runnable, job.schedule.clone(), job.enabled)
-    });
-    let scheduler = shared.scheduler.get_or_init(|| {
-        let limits = &config.concurrency;
-        Scheduler::start(jobs, limits.max_concurrent_syncs, limits.sync_queue_size)
-    });
+    let scheduler = shared.scheduler.get_or_init(|| Scheduler::start(config));
     let socket = control_socket(&config.daemon.state_dir);
     let control = Control::listen(&socket, Answers(Arc::clone(shared))).map_err(|source| {
         DaemonError::Control {
@@ -137,27 +144,49 @@ async fn serve(
             source,
         }
     })?;
+    let watchers = shared.watchers.get_or_init(|| watch(config, shared));
     shared.set_phase(Phase::Running);
     tracing::info!(
         target: "sync_daemon::daemon",
         version = version::VERSION,
         revision = version::REVISION,
         jobs = config.sync_jobs.len(),
+        watchers = config.file_watchers.len(),
         "sync daemon started"
     );
     systemd::notify_ready();
+    tokio::spawn(watchdog::feed(Arc::clone(shared)));
     while let Some(Signal::Hangup) = signals.recv().await {
-        telemetry.reopen();
-        tracing::info!(target: "sync_daemon::daemon", "log file reopened");
+        // It has told the log what is wrong; a signal has nobody else to be told.
+        let _ = shared.reload().await;
     }
-    let deadline = Instant::now() + config.daemon.shutdown_timeout;
+    let limit = shared.config().daemon.shutdown_timeout;
+    let deadline = Instant::now() + limit;
     shared.set_phase(Phase::Draining);
     systemd::notify_stopping();
     tracing::info!(target: "sync_daemon::daemon", "sync daemon is stopping");
-    let jobs_ended = scheduler.stop(config.daemon.shutdown_timeout / 2).await;
+    watchers.stop();
+    let jobs_ended = scheduler.stop(limit / 2).await;
     drop(control);
     tracing::info!(target: "sync_daemon::daemon", jobs_ended, "sync daemon stopped");
     Ok((jobs_ended, deadline))
+}
+
+/// Starts the file watchers; each starts its job through the scheduler.
+fn watch(config: &Config, shared: &Arc<Shared>) -> Watchers {
+    // Weak, for `shared` holds the watchers.
+    let shared = Arc::downgrade(shared);
+    Watchers::start(config, move |job| {
+        let Some(shared) = shared.upgrade() else {
+            return Started::Never;
+        };
+        let scheduler = shared.scheduler.get();
+        match scheduler.map(|scheduler| scheduler.trigger(job, Trigger::Watcher)) {
+            Some(Ok(_)) => Started::Yes,
+            Some(Err(TriggerError::Busy { .. })) | None => Started::AskAgain,
+            Some(Err(_)) => Started::Never,
+        }
+    })
 }
 
 /// Serves the metrics; a daemon goes on mirroring without them.
@@ -167,10 +196,15 @@ fn serve_metrics(
     telemetry: &Telemetry,
     shared: &Arc<Shared>,
 ) -> Option<telemetry_metrics::ServerThread> {
-    let recorder = telemetry.recorder()?;
-    let readiness = Arc::clone(shared);
+    let metrics = telemetry.metrics()?;
+    let (readiness, status) = (Arc::clone(shared), Arc::clone(shared));
     let settings = &config.telemetry.metrics;
-    let served = crate::telemetry::serve_metrics(recorder, settings, move || readiness.readiness());
+    let served = crate::telemetry::serve_metrics(
+        metrics,
+        settings,
+        move || readiness.readiness(),
+        move || status.status(),
+    );
     match served {
         Ok(server) => {
             let address = format!("http://{}/metrics", server.local_addr());
@@ -198,154 +232,4 @@ fn pending_in(accounts: &Accounts, sink: &str) -> u64 {
     let snapshot = accounts.snapshot();
     let sink = snapshot.iter().find(|stats| stats.name == sink);
     sink.map_or(0, |stats| stats.pending)
-}
-
-/// Where the daemon is between start and end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    Starting,
-    Running,
-    Draining,
-}
-
-impl Phase {
-    const ALL: [Self; 3] = [Self::Starting, Self::Running, Self::Draining];
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Starting => "starting",
-            Self::Running => "running",
-            Self::Draining => "draining",
-        }
-    }
-}
-
-/// What the control socket and the endpoint tell of the daemon.
-struct Shared {
-    phase: AtomicU8,
-    started: Instant,
-    identity: Identity,
-    config_files: Vec<PathBuf>,
-    metrics: OnceLock<String>,
-    notes: Mutex<Vec<String>>,
-    accounts: Accounts,
-    scheduler: OnceLock<Scheduler>,
-}
-
-impl Shared {
-    fn new(loaded: &Loaded, identity: Identity, telemetry: &Telemetry) -> Self {
-        Self {
-            phase: AtomicU8::new(Phase::Starting as u8),
-            started: Instant::now(),
-            identity,
-            config_files: loaded.files.clone(),
-            metrics: OnceLock::new(),
-            notes: Mutex::new(telemetry.notes().to_vec()),
-            accounts: telemetry.accounts(),
-            scheduler: OnceLock::new(),
-        }
-    }
-
-    fn phase(&self) -> Phase {
-        Phase::ALL[usize::from(self.phase.load(Ordering::Acquire))]
-    }
-
-    fn set_phase(&self, phase: Phase) {
-        self.phase.store(phase as u8, Ordering::Release);
-    }
-
-    fn add_note(&self, note: String) {
-        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
-        notes.push(note);
-    }
-
-    /// The notes of the start, and what the sinks have to say.
-    fn notes(&self) -> Vec<String> {
-        let notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut notes = notes.clone();
-        for stats in self.accounts.snapshot() {
-            match stats.health {
-                Health::Good => {}
-                Health::Degraded(why) | Health::Failing(why) => {
-                    notes.push(format!("{}: {why}", stats.name));
-                }
-            }
-        }
-        notes
-    }
-
-    #[cfg(feature = "metrics")]
-    fn readiness(&self) -> telemetry_metrics::Readiness {
-        let mut reasons = Vec::new();
-        if self.phase() != Phase::Running {
-            reasons.push(format!("the daemon is {}", self.phase().as_str()));
-        }
-        for stats in self.accounts.snapshot() {
-            if let ("file", Health::Failing(why)) = (stats.name.as_ref(), &stats.health) {
-                reasons.push(format!("the log file cannot be written: {why}"));
-            }
-        }
-        telemetry_metrics::Readiness {
-            reasons,
-            notes: self.notes(),
-        }
-    }
-
-    fn status(&self) -> StatusReport {
-        let jobs = self.scheduler.get().map(Scheduler::status);
-        let jobs = jobs.unwrap_or_default();
-        StatusReport {
-            version: version::VERSION.to_owned(),
-            pid: std::process::id(),
-            state: self.phase().as_str().to_owned(),
-            uptime_secs: self.started.elapsed().as_secs(),
-            daemon_id: self.identity.daemon_id().to_string(),
-            session_id: self.identity.session_id().to_string(),
-            config_files: self.config_files.clone(),
-            metrics: self.metrics.get().cloned(),
-            notes: self.notes(),
-            jobs: jobs
-                .iter()
-                .map(|job| serde_json::to_value(job).unwrap_or_default())
-                .collect(),
-            sinks: self
-                .accounts
-                .snapshot()
-                .into_iter()
-                .map(SinkReport::from)
-                .collect(),
-        }
-    }
-
-    async fn trigger(&self, job: &str, wait: bool) -> Response {
-        let Some(scheduler) = self.scheduler.get() else {
-            return Response::Error("the daemon is still starting".to_owned());
-        };
-        let answer = match scheduler.trigger(job, Trigger::Manual) {
-            Ok(answer) => answer,
-            Err(error) => return Response::Error(error.to_string()),
-        };
-        if !wait {
-            return Response::Ok(Reply::Triggered);
-        }
-        match answer.await {
-            Ok(summary) => match serde_json::to_value(summary) {
-                Ok(summary) => Response::Ok(Reply::Finished(summary)),
-                Err(error) => Response::Error(error.to_string()),
-            },
-            Err(_) => Response::Error("the daemon stopped before the job ran".to_owned()),
-        }
-    }
-}
-
-/// Answers on the control socket.
-struct Answers(Arc<Shared>);
-
-impl Handler for Answers {
-    async fn handle(&self, request: Request) -> Response {
-        match request {
-            Request::Status => Response::Ok(Reply::Status(Box::new(self.0.status()))),
-            Request::Trigger { job, wait } => self.0.trigger(&job, wait).await,
-        }
-    }
 }

@@ -6,8 +6,9 @@
 //! that tests can start a daemon in-process; the binary is one line.
 //!
 //! In reading order: [`cli`] (the commands), [`daemon`] (from start to end),
-//! [`telemetry`] (the pipeline), [`jobs`] (what runs when), [`mirror`] (how a
-//! tree becomes a mirror), [`config`] (every key).
+//! [`telemetry`] (the pipeline), [`jobs`] (what runs when), [`watchers`] (changes
+//! that start a job), [`mirror`] (how a tree becomes a mirror), [`config`] (every
+//! key), `page` (what the metrics endpoint shows to people).
 //!
 //! # Features
 //! `file`, `pocketbase`, `metrics` and `sanitize` make a part available (all are
@@ -21,8 +22,11 @@ pub mod daemon;
 pub mod error_type;
 pub mod jobs;
 pub mod mirror;
+#[cfg(feature = "metrics")]
+pub mod page;
 pub mod signals;
 pub mod state_dir;
 pub mod systemd;
 pub mod telemetry;
 pub mod version;
+pub mod watchers;

@@ -8,7 +8,7 @@
 use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record as SpanRecord};
@@ -19,11 +19,16 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
+use crate::closing;
+use crate::entered;
 use crate::identity::Identity;
 use crate::json::Line;
+use crate::notice::now;
 use crate::record::{Head, Record};
+use crate::repeats::RepeatLimit;
 use crate::sink::Sink;
 use crate::span::{Freshness, Span};
+use crate::stopwatch::Stopwatch;
 use crate::visit::{Values, Visitor};
 
 /// How deep events may be emitted while an event is being formatted.
@@ -54,14 +59,46 @@ thread_local! {
 /// thread panics the caller: [`Queue`](crate::Queue) and [`Tee`](crate::Tee)
 /// catch that.
 pub struct Capture<S> {
+    /// Tells this layer from others of the process: span ids are per registry.
+    number: u64,
     identity: Identity,
+    span_events: bool,
+    repeats: Option<RepeatLimit>,
     sink: S,
 }
 
 impl<S: Sink + 'static> Capture<S> {
     /// Captures for `sink`, on behalf of `identity`.
     pub fn new(identity: Identity, sink: S) -> Self {
-        Self { identity, sink }
+        static CAPTURES: AtomicU64 = AtomicU64::new(0);
+        Self {
+            number: CAPTURES.fetch_add(1, Ordering::Relaxed),
+            identity,
+            span_events: false,
+            repeats: None,
+            sink,
+        }
+    }
+
+    /// Emits an event when a span closes, off by default: `span closed`, of the
+    /// level, target and place of the span, with `busy_us` and `idle_us`. Busy is
+    /// the time while at least one thread was inside. The span itself is the
+    /// innermost of its `spans`.
+    ///
+    /// Costs a look at the clock each time that a span is entered or left.
+    pub fn with_span_events(self, on: bool) -> Self {
+        Self {
+            span_events: on,
+            ..self
+        }
+    }
+
+    /// Thins callsites that repeat themselves too often; by default none is.
+    pub fn with_repeat_limit(self, limit: Option<RepeatLimit>) -> Self {
+        Self {
+            repeats: limit,
+            ..self
+        }
     }
 
     /// Makes this layer the subscriber of the whole process, at the levels that
@@ -78,16 +115,73 @@ impl<S: Sink + 'static> Capture<S> {
         tracing::subscriber::set_global_default(subscriber)
     }
 
+    /// The span of the event as it is now. Most events of a thread come from the
+    /// span of the one before, which `last` remembers: that saves the look into
+    /// the registry, behind several locks.
     #[inline]
-    fn hand_on(&self, record: &Record<'_>) {
-        GUARD.with(|guard| {
-            guard.in_sink.set(true);
-            let _restore = Restore(&guard.in_sink, false);
-            // The sink has counted what it could not take.
-            let _ = self.sink.write(record);
-            self.sink.batch_end();
-        });
+    fn span_of<'a, Sub>(
+        &self,
+        event: &Event<'_>,
+        context: &Context<'_, Sub>,
+        last: &'a mut Option<LastSpan>,
+    ) -> Option<&'a Arc<Span>>
+    where
+        Sub: Subscriber + for<'l> LookupSpan<'l>,
+    {
+        let id = if event.is_contextual() {
+            let innermost = entered::innermost(self.number);
+            innermost.unwrap_or_else(|_| context.current_span().id().cloned())
+        } else {
+            event.parent().cloned()
+        }?;
+        let is_last = |last: &LastSpan| {
+            last.id == id && last.capture == self.number && last.span.is_current()
+        };
+        if !last.as_ref().is_some_and(is_last) {
+            *last = self.look_up(id, context);
+        }
+        last.as_ref().map(|last| &last.span)
     }
+
+    #[cold]
+    fn look_up<Sub>(&self, id: Id, context: &Context<'_, Sub>) -> Option<LastSpan>
+    where
+        Sub: Subscriber + for<'l> LookupSpan<'l>,
+    {
+        Some(LastSpan {
+            capture: self.number,
+            span: snapshot(&context.span(&id)?)?,
+            id,
+        })
+    }
+
+    /// Tells how long the span took.
+    fn tell_closing(&self, span: &Arc<Span>, times: (Duration, Duration)) {
+        if is_suppressed() {
+            SUPPRESSED.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let meta = closing::metadata(span.metadata());
+        let has_room = |limit: &RepeatLimit| limit.admits_callsite(meta, now());
+        if self.repeats.as_ref().is_none_or(has_room) {
+            let line = Line::default();
+            closing::notice(meta, times).lend(self.identity, 0, Some(span), &line, |record| {
+                hand_on(&self.sink, record);
+            });
+        }
+    }
+}
+
+/// Gives a record to a sink, whose own events are not captured meanwhile.
+#[inline]
+pub(crate) fn hand_on<S: Sink + ?Sized>(sink: &S, record: &Record<'_>) {
+    GUARD.with(|guard| {
+        guard.in_sink.set(true);
+        let _restore = Restore(&guard.in_sink, false);
+        // The sink has counted what it could not take.
+        let _ = sink.write(record);
+        sink.batch_end();
+    });
 }
 
 /// Events that were not captured since the process began: emitted by a sink
@@ -141,7 +235,22 @@ where
             values,
             freshness,
             newest,
+            stopwatch: self.span_events.then(|| Stopwatch::start(Instant::now())),
         });
+    }
+
+    fn on_enter(&self, id: &Id, context: Context<'_, Sub>) {
+        entered::enter(self.number, id);
+        if self.span_events {
+            with_stopwatch(id, &context, |watch| watch.enter(Instant::now()));
+        }
+    }
+
+    fn on_exit(&self, id: &Id, context: Context<'_, Sub>) {
+        entered::exit(self.number, id);
+        if self.span_events {
+            with_stopwatch(id, &context, |watch| watch.exit(Instant::now()));
+        }
     }
 
     fn on_record(&self, id: &Id, record: &SpanRecord<'_>, context: Context<'_, Sub>) {
@@ -160,30 +269,54 @@ where
             SUPPRESSED.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        let mut scratch = Scratch::take();
         let bridged = is_bridged(event);
+        let nanos = now();
+        if let Some(limit) = &self.repeats {
+            limit.tell_due(nanos, self.identity, &self.sink);
+            if !limit.admits(event, bridged, nanos) {
+                return;
+            }
+        }
+        let mut scratch = Scratch::take();
         if visit(|| event.record(&mut Visitor::of_event(&mut scratch.values, bridged))) {
-            let values = &scratch.values;
+            let Scratch { values, line, span } = &mut *scratch;
             let head = Head {
-                nanos: now(),
+                nanos,
                 seq: 0,
                 meta: event.metadata(),
                 identity: self.identity,
-                span: context.event_span(event).and_then(|span| snapshot(&span)),
-                field_count: values.fields.len() as u32,
-                text_len: values.text.len() as u32,
                 bridged,
             };
-            self.hand_on(&Record {
+            let record = Record {
                 head: &head,
-                span: head.span.as_ref(),
+                span: self.span_of(event, &context, span),
                 fields: &values.fields,
                 text: &values.text,
-                line: &scratch.line,
+                line,
                 seq: 0,
-            });
+            };
+            hand_on(&self.sink, &record);
         }
         scratch.put_back();
+    }
+
+    fn on_close(&self, id: Id, context: Context<'_, Sub>) {
+        let Some(span) = context.span(&id) else {
+            return;
+        };
+        let as_it_was = self.span_events.then(|| snapshot(&span)).flatten();
+        let stopwatch = {
+            let mut extensions = span.extensions_mut();
+            let Some(live) = extensions.get_mut::<LiveSpan>() else {
+                return;
+            };
+            // What threads keep of the span is out of date: its id may come again.
+            live.freshness.advance();
+            live.stopwatch.take()
+        };
+        if let (Some(span), Some(stopwatch)) = (as_it_was, stopwatch) {
+            self.tell_closing(&span, stopwatch.stop(Instant::now()));
+        }
     }
 }
 
@@ -221,11 +354,20 @@ impl<T: Copy> Drop for Restore<'_, T> {
     }
 }
 
-/// Space for one event at a time.
+/// Space for one event at a time, and what is worth keeping until the next.
 #[derive(Default)]
 struct Scratch {
     values: Values,
     line: Line,
+    span: Option<LastSpan>,
+}
+
+/// The span of the last event of a thread.
+struct LastSpan {
+    /// The layer whose event it was.
+    capture: u64,
+    id: Id,
+    span: Arc<Span>,
 }
 
 impl Scratch {
@@ -248,6 +390,20 @@ struct LiveSpan {
     values: Values,
     freshness: Freshness,
     newest: Arc<Span>,
+    /// With span events only.
+    stopwatch: Option<Stopwatch>,
+}
+
+fn with_stopwatch<Sub>(id: &Id, context: &Context<'_, Sub>, act: impl FnOnce(&mut Stopwatch))
+where
+    Sub: Subscriber + for<'a> LookupSpan<'a>,
+{
+    let Some(span) = context.span(id) else { return };
+    let mut extensions = span.extensions_mut();
+    let live = extensions.get_mut::<LiveSpan>();
+    if let Some(stopwatch) = live.and_then(|live| live.stopwatch.as_mut()) {
+        act(stopwatch);
+    }
 }
 
 /// The span as it is now.
@@ -284,9 +440,31 @@ fn is_shut_out(meta: &Metadata<'_>) -> bool {
     SHUT_OUT.contains(&root)
 }
 
-fn now() -> u64 {
-    // A clock before 1970 is set wrong; 0 shows that and keeps the record.
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_nanos() as u64)
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{MemorySink, Numbered};
+
+    /// Whether the span that this thread remembers is still good.
+    fn remembers_a_good_span() -> bool {
+        let scratch = Scratch::take();
+        let last = scratch.span.as_ref().expect("an event in a span");
+        let is_good = last.span.is_current();
+        scratch.put_back();
+        is_good
+    }
+
+    #[test]
+    fn what_a_thread_remembers_of_a_span_ends_with_the_span() {
+        let identity = Identity::new(uuid::Uuid::new_v4());
+        let capture = Capture::new(identity, Numbered::new(MemorySink::new()));
+        let subscriber = tracing_subscriber::registry().with(capture);
+        tracing::subscriber::with_default(subscriber, || {
+            let span = tracing::info_span!("job");
+            span.in_scope(|| tracing::info!("inside"));
+            assert!(remembers_a_good_span());
+            drop(span);
+            assert!(!remembers_a_good_span(), "its id may come again");
+        });
+    }
 }

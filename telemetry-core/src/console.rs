@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tracing::Level;
 
+use crate::journal;
 use crate::lock;
 use crate::pretty::Pretty;
 use crate::record::Record;
@@ -40,6 +41,7 @@ struct State {
     waiting: Vec<Level>,
     /// `None`: JSON.
     pretty: Option<Pretty>,
+    with_priorities: bool,
     accepted: u64,
     delivered: u64,
     lost: Losses,
@@ -67,6 +69,7 @@ impl Console {
                     Format::Pretty { color } => Some(Pretty::new(color)),
                     Format::Json => None,
                 },
+                with_priorities: false,
                 accepted: 0,
                 delivered: 0,
                 lost: Losses::default(),
@@ -74,6 +77,14 @@ impl Console {
                 closed: false,
             }),
         }
+    }
+
+    /// Begins each line with the priority that the journal of systemd
+    /// understands and takes off (`<3>` for ERROR), off by default: see
+    /// [`stderr_is_journal`](crate::stderr_is_journal).
+    pub fn with_priorities(self, on: bool) -> Self {
+        lock(&self.state).with_priorities = on;
+        self
     }
 }
 
@@ -84,6 +95,9 @@ impl Sink for Console {
         if state.closed {
             state.lost.add(LossReason::Shutdown, record.level(), 1);
             return Err(SinkError::Closed { sink: "console" });
+        }
+        if state.with_priorities {
+            state.text.push_str(journal::prefix(record.level()));
         }
         match &mut state.pretty {
             None => state.text.push_str(record.json()),

@@ -1,7 +1,6 @@
 //! The record that tells a reader of the log where records are missing.
 
 use std::sync::OnceLock;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use tracing::{Level, Metadata};
 use tracing_core::callsite::Callsite;
@@ -9,7 +8,8 @@ use tracing_core::subscriber::Interest;
 
 use crate::identity::Identity;
 use crate::json::Line;
-use crate::record::{Field, Head, Kind, Record, Role};
+use crate::notice::{Notice, NoticeMeta};
+use crate::record::Record;
 use crate::sink::{LEVELS, level_index};
 
 /// Records lost one after the other.
@@ -47,58 +47,16 @@ impl Gap {
         lend: impl FnOnce(&Record<'_>) -> T,
     ) -> T {
         let lost: u64 = self.by_level.iter().sum();
-        let message = format!(
-            "{lost} records lost, from {} to {}",
-            self.first_seq, self.last_seq
-        );
-        let mut text = message.clone();
-        text.push_str("log_write");
-        let number = |index: u16, bits| Field {
-            name: NAMES[usize::from(index)],
-            kind: Kind::U64,
-            role: Role::Plain,
-            index,
-            len: 0,
-            bits,
-        };
-        let words = |index: u16, role, start: usize, end: usize| Field {
-            name: NAMES[usize::from(index)],
-            kind: Kind::Text,
-            role,
-            index,
-            len: (end - start) as u32,
-            bits: start as u64,
-        };
-        let mut fields = vec![
-            words(0, Role::Message, 0, message.len()),
-            words(1, Role::Plain, message.len(), text.len()),
-            number(2, lost),
-            number(3, self.first_seq),
-            number(4, self.last_seq),
-        ];
-        let by_level = self.by_level.iter().enumerate();
-        fields.extend(by_level.map(|(place, &count)| number(5 + place as u16, count)));
-        let since_1970 = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        let head = Head {
-            nanos: since_1970.as_nanos() as u64,
-            seq,
-            meta: metadata(),
-            identity: self.identity.expect("a gap has lost a record"),
-            span: None,
-            field_count: fields.len() as u32,
-            text_len: text.len() as u32,
-            bridged: false,
-        };
-        lend(&Record {
-            head: &head,
-            span: None,
-            fields: &fields,
-            text: &text,
-            line,
-            seq,
-        })
+        let (first, last) = (self.first_seq, self.last_seq);
+        let message = format!("{lost} records lost, from {first} to {last}");
+        let notice = Notice::new(metadata(), &message)
+            .text("log_write")
+            .number(lost)
+            .number(first)
+            .number(last);
+        let notice = self.by_level.iter().copied().fold(notice, Notice::number);
+        let identity = self.identity.expect("a gap has lost a record");
+        notice.lend(identity, seq, None, line, lend)
     }
 }
 
@@ -127,7 +85,7 @@ impl Callsite for GapCallsite {
     }
 }
 
-fn metadata() -> &'static Metadata<'static> {
+pub(crate) fn metadata() -> NoticeMeta {
     static METADATA: OnceLock<Metadata<'static>> = OnceLock::new();
     METADATA.get_or_init(|| {
         tracing_core::metadata! {

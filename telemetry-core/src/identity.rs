@@ -46,6 +46,11 @@ impl Identity {
         self.0.session_id
     }
 
+    /// True for a copy of the same handle.
+    pub(crate) fn is(self, other: Self) -> bool {
+        std::ptr::eq(self.0, other.0)
+    }
+
     /// The end of a JSON line, up to the sequence number.
     pub(crate) fn json(self) -> &'static str {
         &self.0.json

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use tracing::Metadata;
 
+use crate::identity::Identity;
 use crate::record::{Field, Record, Role, Value};
 use crate::span::Span;
 
@@ -58,6 +59,7 @@ impl Encoder {
         if let Some(span) = record.span {
             self.remember_spans(span);
         }
+        let identity = record.head.identity;
         let site = self.sites.get(record.metadata());
         out.push_str(r#"{"timestamp":""#);
         self.clock.push(out, record.unix_nanos());
@@ -66,25 +68,25 @@ impl Encoder {
         } else {
             out.push_str(&site.head);
         }
-        push_string(out, record.message());
-        out.push_str(r#","fields":{"#);
+        push_text(out, record.message());
+        out.push_str(r#"","fields":{"#);
         let plain = record.fields.iter().filter(|f| f.role == Role::Plain);
         site.push_fields(out, plain.map(|field| (field, field.value(record.text))));
-        out.push('}');
-        if record.span.is_some() {
-            out.push_str(&self.spans);
+        match record.span {
+            Some(_) => out.push_str(&self.spans),
+            None => out.push('}'),
         }
         if record.head.bridged {
             push_place(out, record.module_path(), record.file(), record.line());
+            out.push_str(identity.json());
         } else {
-            out.push_str(&site.place);
+            out.push_str(site.end(identity));
         }
-        out.push_str(record.head.identity.json());
         push_integer(out, record.seq);
         out.push('}');
     }
 
-    /// Renders `,"spans":[…]`, outermost first, if it is not there already.
+    /// Renders `},"spans":[…]`, outermost first, if it is not there already.
     fn remember_spans(&mut self, innermost: &Arc<Span>) {
         let is_last = |last: &Arc<Span>| Arc::ptr_eq(last, innermost);
         if self.span.as_ref().is_some_and(is_last) {
@@ -96,7 +98,7 @@ impl Encoder {
         }
         let out = &mut self.spans;
         out.clear();
-        let mut before = r#","spans":[{"name":"#;
+        let mut before = r#"},"spans":[{"name":"#;
         for span in chain.iter().rev() {
             out.push_str(std::mem::replace(&mut before, r#",{"name":"#));
             push_string(out, span.name());
@@ -112,21 +114,41 @@ impl Encoder {
 
 /// Callsites of events and spans by their address, which is theirs for ever.
 #[derive(Default)]
-struct Sites(HashMap<usize, Site, BuildHasherDefault<AddressHasher>>);
+struct Sites {
+    sites: Vec<Site>,
+    places: HashMap<usize, usize, BuildHasherDefault<AddressHasher>>,
+    /// Address and place of the callsite asked for last: events come in runs.
+    last: (usize, usize),
+}
 
 impl Sites {
-    fn get(&mut self, meta: &'static Metadata<'static>) -> &Site {
+    #[inline]
+    fn get(&mut self, meta: &'static Metadata<'static>) -> &mut Site {
         let address = std::ptr::from_ref(meta).addr();
-        self.0.entry(address).or_insert_with(|| Site::new(meta))
+        if self.last.0 != address {
+            self.last = (address, self.find(address, meta));
+        }
+        &mut self.sites[self.last.1]
+    }
+
+    fn find(&mut self, address: usize, meta: &Metadata<'_>) -> usize {
+        *self.places.entry(address).or_insert_with(|| {
+            self.sites.push(Site::new(meta));
+            self.sites.len() - 1
+        })
     }
 }
 
 /// What a callsite always writes.
 struct Site {
-    /// From the end of the time to the message.
+    /// From the end of the time to the first character of the message.
     head: String,
     /// Module, file and line.
     place: String,
+    /// The place and the identity behind it, from there to the number.
+    end: String,
+    /// The identity in `end`: nearly every process has only one.
+    ends_with: Option<Identity>,
     /// The keys of the field set, as `,"name":`.
     keys: Vec<String>,
 }
@@ -145,7 +167,22 @@ impl Site {
                 .find(|key| !keys.contains(key));
             keys.extend(key);
         }
-        Self { head, place, keys }
+        Self {
+            head,
+            place,
+            end: String::new(),
+            ends_with: None,
+            keys,
+        }
+    }
+
+    #[inline]
+    fn end(&mut self, identity: Identity) -> &str {
+        if self.ends_with.is_none_or(|known| !known.is(identity)) {
+            self.ends_with = Some(identity);
+            self.end = format!("{}{}", self.place, identity.json());
+        }
+        &self.end
     }
 
     /// The entries of a `fields` object.
@@ -185,7 +222,7 @@ fn push_head(out: &mut String, level: &str, target: &str) {
     out.push_str(level);
     out.push_str(r#"","target":"#);
     push_string(out, target);
-    out.push_str(r#","message":"#);
+    out.push_str(r#","message":""#);
 }
 
 fn push_place(out: &mut String, module: Option<&str>, file: Option<&str>, line: Option<u32>) {
@@ -236,12 +273,17 @@ fn push_integer(out: &mut String, number: u64) {
 /// Appends `text` as a JSON string.
 pub(crate) fn push_string(out: &mut String, text: &str) {
     out.push('"');
+    push_text(out, text);
+    out.push('"');
+}
+
+/// Appends what stands between the quotes of a JSON string.
+fn push_text(out: &mut String, text: &str) {
     if is_plain(text.as_bytes()) {
         out.push_str(text);
     } else {
         push_escaped(out, text);
     }
-    out.push('"');
 }
 
 fn push_escaped(out: &mut String, text: &str) {
@@ -272,28 +314,33 @@ fn push_escaped(out: &mut String, text: &str) {
 /// True when nothing needs escaping: looks at eight bytes at once, since this
 /// scan is two fifths of the work of formatting a record.
 fn is_plain(text: &[u8]) -> bool {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    let mut chunks = text.chunks_exact(8);
-    let mut found = 0;
-    for chunk in &mut chunks {
-        let word = chunk
-            .iter()
-            .rev()
-            .fold(0, |word, &byte| word << 8 | u64::from(byte));
-        let quote = word ^ (ONES * u64::from(b'"'));
-        let backslash = word ^ (ONES * u64::from(b'\\'));
-        // A byte below n borrows from its high bit when n is taken away.
-        found |= word.wrapping_sub(ONES * u64::from(b' ')) & !word;
-        found |= quote.wrapping_sub(ONES) & !quote;
-        found |= backslash.wrapping_sub(ONES) & !backslash;
+    let (words, rest) = text.as_chunks();
+    let mut found = words.iter().fold(0, |found, word| found | marks(*word));
+    if let Some(last) = text.last_chunk() {
+        // Some of its bytes were looked at before: cheaper than one at a time.
+        found |= marks(*last);
+    } else {
+        let mut short = [b' '; 8];
+        short[..rest.len()].copy_from_slice(rest);
+        found |= marks(short);
     }
-    let rest_is_plain = chunks
-        .remainder()
-        .iter()
-        .all(|&byte| byte >= b' ' && byte != b'"' && byte != b'\\');
     // A borrow can raise a false alarm in the byte above a real hit, never hide one.
-    found & HIGH == 0 && rest_is_plain
+    found & HIGH == 0
+}
+
+const HIGH: u64 = 0x8080_8080_8080_8080;
+
+/// Sets the high bit of each byte that needs escaping; the others are noise.
+#[inline]
+fn marks(bytes: [u8; 8]) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let word = u64::from_le_bytes(bytes);
+    let quote = word ^ (ONES * u64::from(b'"'));
+    let backslash = word ^ (ONES * u64::from(b'\\'));
+    // A byte below n borrows from its high bit when n is taken away.
+    (word.wrapping_sub(ONES * u64::from(b' ')) & !word)
+        | (quote.wrapping_sub(ONES) & !quote)
+        | (backslash.wrapping_sub(ONES) & !backslash)
 }
 
 /// Renders times; remembers the second rendered last.

@@ -6,6 +6,8 @@
 //! - What is lost is counted by reason and level ([`SinkStats`]), and the log
 //!   itself says where records are missing.
 //! - A sink that is slow, fails or panics does not hurt another one ([`Tee`]).
+//! - Floods can be thinned ([`RepeatLimit`]), and spans timed
+//!   ([`Capture::with_span_events`]).
 //!
 //! It does not write files, talk to servers or hide secrets: the crates around
 //! it do, each behind the [`Sink`] trait. It opens no file and no socket, and
@@ -54,10 +56,16 @@
 //! `Capture` there is no thread at all: the caller writes.
 
 mod capture;
+mod entered;
 mod identity;
 mod record;
 mod span;
 mod visit;
+
+mod closing;
+mod notice;
+mod repeats;
+mod stopwatch;
 
 mod sink;
 
@@ -68,6 +76,7 @@ mod queue;
 mod tee;
 
 mod console;
+mod journal;
 mod json;
 mod memory;
 mod pretty;
@@ -82,14 +91,16 @@ pub use complain::complain;
 pub use console::{Console, Format};
 pub use filtered::Filtered;
 pub use identity::Identity;
+pub use journal::stderr_is_journal;
 pub use memory::MemorySink;
 pub use numbered::Numbered;
 pub use panic::install_panic_hook;
-pub use pretty::Pretty;
+pub use pretty::{Pretty, PrettyLine};
 pub use queue::{
     DEFAULT_BLOCK_TIMEOUT, DEFAULT_CAPACITY, DEFAULT_MAX_BYTES, Queue, QueueConfig, WhenFull,
 };
 pub use record::{Field, Record, Rewrite, Value};
+pub use repeats::RepeatLimit;
 pub use sink::{Health, LEVELS, LossReason, Losses, Sink, SinkError, SinkStats, level_index};
 pub use span::Span;
 pub use tee::Tee;

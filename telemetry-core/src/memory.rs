@@ -5,10 +5,25 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::lock;
+use crate::pretty::Pretty;
 use crate::record::Record;
 use crate::sink::{LossReason, Losses, Sink, SinkError, SinkStats};
 
-/// Keeps the JSON line of every record in memory, without a bound.
+/// Keeps every record in memory, as its JSON line and as text for a person,
+/// without a bound.
+///
+/// ```
+/// # use telemetry_core::{Capture, Identity, MemorySink, Numbered};
+/// # use tracing_subscriber::layer::SubscriberExt as _;
+/// let memory = MemorySink::new();
+/// let capture = Capture::new(Identity::new(uuid::Uuid::nil()), Numbered::new(memory.clone()));
+/// let subscriber = tracing_subscriber::registry().with(capture);
+/// tracing::subscriber::with_default(subscriber, || {
+///     tracing::warn!(target: "mirror", path = "/a b", "disk is slow");
+/// });
+/// assert_eq!(memory.texts(), [r#"WARN mirror: disk is slow path="/a b""#]);
+/// assert!(memory.lines()[0].contains(r#""fields":{"path":"/a b"}"#));
+/// ```
 ///
 /// A clone is another handle on the same lines, so that a test can put one into
 /// a pipeline and look at the other.
@@ -24,6 +39,8 @@ struct Inner {
 #[derive(Default)]
 struct Lines {
     kept: Vec<String>,
+    texts: Vec<String>,
+    pretty: Pretty,
     closed: bool,
     /// What came after the close.
     lost: Losses,
@@ -38,6 +55,13 @@ impl MemorySink {
     /// The lines until now, in order.
     pub fn lines(&self) -> Vec<String> {
         lock(&self.0.lines).kept.clone()
+    }
+
+    /// The same as text for a person: level, target, message, fields and spans,
+    /// as [`Pretty`] writes them, without the time. For assertions that can be
+    /// read.
+    pub fn texts(&self) -> Vec<String> {
+        lock(&self.0.lines).texts.clone()
     }
 
     /// Waits until there are `count` lines, or the limit is over; returns the
@@ -58,12 +82,16 @@ impl MemorySink {
 
 impl Sink for MemorySink {
     fn write(&self, record: &Record<'_>) -> Result<(), SinkError> {
-        let mut lines = lock(&self.0.lines);
+        let lines = &mut *lock(&self.0.lines);
         if lines.closed {
             lines.lost.add(LossReason::Shutdown, record.level(), 1);
             return Err(SinkError::Closed { sink: "memory" });
         }
         lines.kept.push(record.json().to_owned());
+        let mut text = String::new();
+        lines.pretty.push(&mut text, record);
+        let without_time = text.split_once(' ').map_or("", |(_, text)| text);
+        lines.texts.push(without_time.trim_start().to_owned());
         self.0.more.notify_all();
         Ok(())
     }

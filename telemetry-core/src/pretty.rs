@@ -30,7 +30,114 @@ impl Pretty {
 
     /// Appends the record, without a newline at the end.
     pub fn push(&mut self, out: &mut String, record: &Record<'_>) {
-        push_pretty(out, &mut self.clock, record, Paint(self.color));
+        let mut time = String::new();
+        self.clock.push(&mut time, record.unix_nanos());
+        time.truncate(time.len() - 3);
+        time.push('Z');
+        let mut line = self.begin(out, &time, record.level(), record.target());
+        line.message(record.message());
+        for (name, value) in record.fields() {
+            line.field(name, value);
+        }
+        let mut chain: Vec<&Span> = Vec::new();
+        let mut next = record.span();
+        while let Some(span) = next {
+            chain.push(span);
+            next = span.parent();
+        }
+        for span in chain.iter().rev() {
+            line.span(span.name());
+            for (field, value) in span.fields() {
+                line.span_field(field.name(), value);
+            }
+        }
+        line.end();
+    }
+
+    /// Begins a line of parts, for a record that was read back from a file: its
+    /// message, its fields and its spans, in this order.
+    pub fn begin<'a>(
+        &self,
+        out: &'a mut String,
+        time: &str,
+        level: Level,
+        target: &str,
+    ) -> PrettyLine<'a> {
+        let paint = Paint(self.color);
+        paint.visible(out, DIM, time);
+        let (level, style) = match level {
+            Level::ERROR => (" ERROR ", "31"),
+            Level::WARN => ("  WARN ", "33"),
+            Level::INFO => ("  INFO ", "32"),
+            Level::DEBUG => (" DEBUG ", "34"),
+            Level::TRACE => (" TRACE ", "35"),
+        };
+        paint.push(out, style, level);
+        // A target of the `log` crate may be any text.
+        paint.visible(out, DIM, target);
+        paint.push(out, DIM, ": ");
+        PrettyLine {
+            out,
+            paint,
+            spans: String::new(),
+            in_fields: false,
+        }
+    }
+}
+
+/// A line for a person that is put together from parts: see [`Pretty::begin`].
+pub struct PrettyLine<'a> {
+    out: &'a mut String,
+    paint: Paint,
+    /// ` in outer{a=1}:inner`
+    spans: String,
+    /// The last span has fields already.
+    in_fields: bool,
+}
+
+impl PrettyLine<'_> {
+    /// The message.
+    pub fn message(&mut self, message: &str) {
+        push_visible(self.out, message);
+    }
+
+    /// The next field of the record.
+    pub fn field(&mut self, name: &str, value: Value<'_>) {
+        self.out.push(' ');
+        self.paint.visible(self.out, ITALIC, name);
+        self.paint.push(self.out, DIM, "=");
+        push_value(self.out, value);
+    }
+
+    /// The next span, the outermost first.
+    pub fn span(&mut self, name: &str) {
+        self.end_span();
+        let before = if self.spans.is_empty() { " in " } else { ":" };
+        self.spans.push_str(before);
+        push_visible(&mut self.spans, name);
+    }
+
+    /// The next field of that span.
+    pub fn span_field(&mut self, name: &str, value: Value<'_>) {
+        self.spans.push(if self.in_fields { ' ' } else { '{' });
+        self.in_fields = true;
+        push_visible(&mut self.spans, name);
+        self.spans.push('=');
+        push_value(&mut self.spans, value);
+    }
+
+    /// Ends the line, without a newline.
+    pub fn end(mut self) {
+        self.end_span();
+        if !self.spans.is_empty() {
+            self.paint.push(self.out, DIM, &self.spans);
+        }
+    }
+
+    fn end_span(&mut self) {
+        if std::mem::take(&mut self.in_fields) {
+            self.spans.push('}');
+        }
     }
 }
 
@@ -56,62 +163,6 @@ impl Paint {
 
 const DIM: &str = "2";
 const ITALIC: &str = "3";
-
-fn push_pretty(out: &mut String, clock: &mut Clock, record: &Record<'_>, paint: Paint) {
-    let mut time = String::new();
-    clock.push(&mut time, record.unix_nanos());
-    time.truncate(time.len() - 3);
-    time.push('Z');
-    paint.push(out, DIM, &time);
-    let (level, style) = match record.level() {
-        Level::ERROR => (" ERROR ", "31"),
-        Level::WARN => ("  WARN ", "33"),
-        Level::INFO => ("  INFO ", "32"),
-        Level::DEBUG => (" DEBUG ", "34"),
-        Level::TRACE => (" TRACE ", "35"),
-    };
-    paint.push(out, style, level);
-    // A target of the `log` crate may be any text.
-    paint.visible(out, DIM, record.target());
-    paint.push(out, DIM, ": ");
-    push_visible(out, record.message());
-    for (name, value) in record.fields() {
-        out.push(' ');
-        paint.push(out, ITALIC, name);
-        paint.push(out, DIM, "=");
-        push_value(out, value);
-    }
-    if let Some(span) = record.span() {
-        push_spans(out, span, paint);
-    }
-}
-
-/// ` in outer{a=1}:inner`
-fn push_spans(out: &mut String, innermost: &Span, paint: Paint) {
-    let mut chain = vec![innermost];
-    while let Some(parent) = chain[chain.len() - 1].parent() {
-        chain.push(parent);
-    }
-    let mut text = String::from(" in ");
-    for (place, span) in chain.iter().rev().enumerate() {
-        if place > 0 {
-            text.push(':');
-        }
-        text.push_str(span.name());
-        let mut before = '{';
-        for (field, value) in span.fields() {
-            text.push(before);
-            before = ' ';
-            text.push_str(field.name());
-            text.push('=');
-            push_value(&mut text, value);
-        }
-        if before == ' ' {
-            text.push('}');
-        }
-    }
-    paint.push(out, DIM, &text);
-}
 
 fn push_value(out: &mut String, value: Value<'_>) {
     // Writing to a String cannot fail.

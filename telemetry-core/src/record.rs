@@ -104,8 +104,8 @@ impl Field {
     }
 }
 
-/// What a record has besides its fields.
-#[derive(Debug, Clone)]
+/// What a record has besides its fields and its span.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Head {
     /// Nanoseconds since 1970.
     pub(crate) nanos: u64,
@@ -113,9 +113,6 @@ pub(crate) struct Head {
     pub(crate) seq: u64,
     pub(crate) meta: &'static Metadata<'static>,
     pub(crate) identity: Identity,
-    pub(crate) span: Option<Arc<Span>>,
-    pub(crate) field_count: u32,
-    pub(crate) text_len: u32,
     /// From the `log` crate: some fields describe the callsite.
     pub(crate) bridged: bool,
 }

@@ -87,6 +87,12 @@ impl Values {
         let mut out = Limited::new(&mut self.text, most);
         let written = write(&mut out);
         out.finish(written);
+        self.end_text(field, start);
+    }
+
+    /// What was appended to the text since `start` is the value of the field.
+    #[inline]
+    fn end_text(&mut self, field: &Field, start: usize) {
         self.fields.push(Field {
             kind: Kind::Text,
             len: (self.text.len() - start) as u32,
@@ -124,15 +130,22 @@ impl<'a> Visitor<'a> {
         }
     }
 
-    #[inline]
+    // Into each method of `Visit`: those are called through a table, and one
+    // call more for each field is felt.
+    #[inline(always)]
     fn number(&mut self, name: &Name, kind: Kind, bits: u64, value: &dyn fmt::Debug) {
         let field = self.field(name, kind, bits);
         if field.is_message() {
-            // The message is text, whatever the callsite gave.
-            self.append(&field, |out| write!(out, "{value:?}"));
+            self.number_as_text(&field, value);
         } else {
             self.values.fields.push(field);
         }
+    }
+
+    /// The message is text, whatever the callsite gave.
+    #[cold]
+    fn number_as_text(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.append(field, |out| write!(out, "{value:?}"));
     }
 
     #[inline]
@@ -178,7 +191,14 @@ impl Visit for Visitor<'_> {
         self.text(name, |out| write!(out, "{value:?}"));
     }
     fn record_str(&mut self, name: &Name, value: &str) {
-        self.text(name, |out| out.write_str(value));
+        let field = self.field(name, Kind::Text, 0);
+        let start = self.values.text.len();
+        if value.len() <= MAX_VALUE_BYTES && start + value.len() <= MAX_TEXT_BYTES {
+            self.values.text.push_str(value);
+            self.values.end_text(&field, start);
+        } else {
+            self.append(&field, |out| out.write_str(value));
+        }
     }
     fn record_i64(&mut self, name: &Name, value: i64) {
         self.number(name, Kind::I64, value as u64, &value);

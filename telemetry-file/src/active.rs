@@ -16,14 +16,12 @@ use std::time::UNIX_EPOCH;
 
 use crate::config::FileConfig;
 use crate::error::FileError;
+use crate::line;
 use crate::platform::{self, FileId};
 use crate::surroundings::Append;
 
 /// Somebody may move the file while it is opened; not for ever.
 const OPEN_ATTEMPTS: usize = 8;
-
-/// Enough for `{"timestamp":"2026-11-23T12:30:00.123456789Z"`.
-const FIRST_BYTES: u64 = 64;
 
 /// The file that records are appended to.
 pub(crate) struct ActiveFile {
@@ -262,20 +260,13 @@ fn began(mut file: &File, size: u64) -> io::Result<Option<u64>> {
     }
     let mut first = Vec::new();
     file.seek(SeekFrom::Start(0))?;
-    file.take(FIRST_BYTES).read_to_end(&mut first)?;
-    if let Some(nanos) = timestamp_of(&first) {
+    file.take(line::TIME_BYTES as u64).read_to_end(&mut first)?;
+    if let Some(nanos) = line::time_of(&first) {
         return Ok(Some(nanos));
     }
     let modified = file.metadata()?.modified()?;
     let since_epoch = modified.duration_since(UNIX_EPOCH).unwrap_or_default();
     Ok(u64::try_from(since_epoch.as_nanos()).ok())
-}
-
-fn timestamp_of(line: &[u8]) -> Option<u64> {
-    let rest = line.strip_prefix(b"{\"timestamp\":\"")?;
-    let end = rest.iter().position(|&byte| byte == b'"')?;
-    let timestamp: jiff::Timestamp = std::str::from_utf8(&rest[..end]).ok()?.parse().ok()?;
-    u64::try_from(timestamp.as_nanosecond()).ok()
 }
 
 fn write_all(file: &File, bytes: &[u8], append: &Append) -> Result<(), Cut> {
@@ -310,20 +301,6 @@ mod tests {
         FileConfig {
             path: path.to_owned(),
             ..FileConfig::default()
-        }
-    }
-
-    #[test]
-    fn the_first_timestamp_tells_when_a_file_began() {
-        let line = b"{\"timestamp\":\"1970-01-01T00:00:01.5Z\",\"level\":\"INFO\"}";
-        assert_eq!(timestamp_of(line), Some(1_500_000_000));
-        for line in [
-            "",
-            "plain text",
-            "{\"timestamp\":\"2026",
-            "{\"timestamp\":\"x\"}",
-        ] {
-            assert_eq!(timestamp_of(line.as_bytes()), None, "{line}");
         }
     }
 

@@ -29,6 +29,21 @@ pub(crate) struct Label {
 }
 
 impl Label {
+    /// Every record of a file that was named after the period of its first
+    /// record, in seconds since 1970, from and before: the time of the period,
+    /// and one length of it earlier, since clocks that are set back by less do
+    /// not change the name. Later records only if a rotation failed.
+    pub(crate) fn bounds(&self) -> (i64, i64) {
+        const HOUR: i64 = 3600;
+        // Days have up to 25 hours.
+        let length = match self.hour {
+            Some(_) => HOUR,
+            None => 25 * HOUR,
+        };
+        let start = self.unix_seconds();
+        (start - length, start + length)
+    }
+
     /// When the period began, in seconds since 1970: what archives are sorted
     /// by, since an hour that comes twice sorts wrong as text.
     fn unix_seconds(&self) -> i64 {
@@ -92,6 +107,13 @@ impl ArchiveName {
         (parsed.to_string() == name).then_some(parsed)
     }
 
+    /// Reads the name of an archive of any log file.
+    pub(crate) fn parse_any(name: &str) -> Option<Self> {
+        let hyphens = name.match_indices('-');
+        let mut stems = hyphens.map(|(at, _)| &name[..at]);
+        stems.find_map(|stem| Self::parse(stem, name))
+    }
+
     /// The compressed form of the same archive.
     pub(crate) fn packed(&self) -> Self {
         Self {
@@ -101,15 +123,23 @@ impl ArchiveName {
     }
 
     /// Archives in the order of time.
-    pub(crate) fn sort_key(&self) -> (i64, bool, u32, bool) {
-        let label = &self.label;
-        (
-            label.unix_seconds(),
-            label.hour.is_some(),
-            self.number,
-            self.packed,
-        )
+    pub(crate) fn sort_key(&self) -> SortKey {
+        SortKey {
+            period_start: self.label.unix_seconds(),
+            is_hour: self.label.hour.is_some(),
+            number: self.number,
+            packed: self.packed,
+        }
     }
+}
+
+/// Orders archives by time; the fields count from the first to the last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct SortKey {
+    period_start: i64,
+    is_hour: bool,
+    number: u32,
+    packed: bool,
 }
 
 impl fmt::Display for ArchiveName {
@@ -211,6 +241,21 @@ mod tests {
             "daemon-",
         ] {
             assert_eq!(parse(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_recognised_whatever_the_stem() {
+        for (name, stem) in [
+            ("daemon-2026-11-23.0.log", "daemon"),
+            ("my-app-2026-11-23T07.0.log.xz", "my-app"),
+            ("a-2026-01-01.0.log-2026-11-23.1.log", "a-2026-01-01.0.log"),
+        ] {
+            let parsed = ArchiveName::parse_any(name).expect("an archive");
+            assert_eq!(parsed.stem, stem);
+        }
+        for name in ["daemon.log", "-", "my-app.log", "2026-11-23.0.log"] {
+            assert_eq!(ArchiveName::parse_any(name), None, "{name}");
         }
     }
 

@@ -67,9 +67,30 @@ pub enum FileError {
         /// What the system said.
         reason: String,
     },
+    /// There is neither a log file nor an archive of one.
+    #[error("there is no log file {path:?} and no archive of it")]
+    NoLog {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// A file of the log cannot be read, or not to its end.
+    #[error("log file {path:?} cannot be read: {reason}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system or the format said.
+        reason: String,
+    },
 }
 
 impl FileError {
+    pub(crate) fn unreadable(path: &std::path::Path, error: &io::Error) -> Self {
+        Self::Unreadable {
+            path: path.to_owned(),
+            reason: error.to_string(),
+        }
+    }
+
     /// True when the path itself is at fault, so that trying again later is
     /// not what anybody wants at the start.
     pub(crate) fn is_configuration(&self) -> bool {

@@ -57,14 +57,22 @@
 //! time. `ls -v` sorts them. A file belongs to the period of its first record,
 //! after a restart too: the timestamp of the first line tells (of a line that is
 //! not ours, the time of the last write). It is set aside when the first record
-//! of a later period arrives, not by a timer, and records count by their own
+//! of a later period arrives, not by a timer, not even when `batch_end` finds it
+//! idle: records of the old period may still wait in a queue, and a file that
+//! nothing is written to is as good in its place. Records count by their own
 //! timestamps. A clock that goes back rotates nothing and takes no name twice.
 //! With [`Frequency::Never`] the day is
 //! that of the first record.
 //!
 //! # Rotation from outside
-//! A file that `logrotate` or somebody else moved or removed is noticed within a
-//! second of writing, and at once by `reopen` (SIGHUP); `copytruncate` is safe.
+//! A file that `logrotate` or somebody else moved or removed is noticed by the
+//! next `write` or `batch_end` after a second (behind a `Queue` that is within
+//! two seconds, idle or not), and at once by `reopen` (SIGHUP); `copytruncate` is
+//! safe.
+//!
+//! # Reading back
+//! [`read`] finds records by time, level, target, field and pattern in the file
+//! and its archives, and follows what is being written.
 
 // What callers hold, and what stands behind its lock.
 mod config;
@@ -75,6 +83,7 @@ mod writer;
 // The file: when it is set aside, and what becomes of it.
 mod active;
 mod durability;
+mod line;
 mod rotation;
 
 // The archives beside it.
@@ -83,6 +92,10 @@ mod archiver;
 mod directory;
 mod retention;
 mod xz;
+mod xz_index;
+
+// Reading them back.
+pub mod read;
 
 // Books, clocks and systems.
 mod accounts;

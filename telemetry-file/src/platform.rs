@@ -39,6 +39,11 @@ mod system {
     pub(crate) fn open_directory(path: &Path) -> io::Result<Option<File>> {
         File::open(path).map(Some)
     }
+
+    /// Reads from a place in the file, for several threads at once.
+    pub(crate) fn read_at(file: &File, bytes: &mut [u8], at: u64) -> io::Result<usize> {
+        std::os::unix::fs::FileExt::read_at(file, bytes, at)
+    }
 }
 
 #[cfg(not(unix))]
@@ -70,10 +75,15 @@ mod system {
     pub(crate) fn open_directory(_: &Path) -> io::Result<Option<File>> {
         Ok(None)
     }
+
+    /// Reads from a place in the file, for several threads at once.
+    pub(crate) fn read_at(file: &File, bytes: &mut [u8], at: u64) -> io::Result<usize> {
+        std::os::windows::fs::FileExt::seek_read(file, bytes, at)
+    }
 }
 
 pub(crate) use system::{
-    create_directory, file_id, free_space, open_directory, refuse_links, set_mode,
+    create_directory, file_id, free_space, open_directory, read_at, refuse_links, set_mode,
 };
 
 /// True when an error means that there is nothing behind a path.
@@ -134,6 +144,30 @@ pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
         return Err(io::ErrorKind::AlreadyExists.into());
     }
     fs::rename(from, to)
+}
+
+/// Makes room for so many bytes at the end of a file, which stays as large as
+/// it is. False where the system or the file system cannot tell.
+///
+/// # Errors
+/// When there is no room, or the file cannot be written.
+pub(crate) fn reserve(file: &File, bytes: u64) -> io::Result<bool> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{FallocateFlags, fallocate};
+        use rustix::io::Errno;
+        let end = file.metadata()?.len();
+        match fallocate(file, FallocateFlags::KEEP_SIZE, end, bytes) {
+            Ok(()) => Ok(true),
+            Err(Errno::NOTSUP | Errno::NOSYS) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = (file, bytes);
+        Ok(false)
+    }
 }
 
 /// Gives the processor to everybody else first, where a thread can do so for

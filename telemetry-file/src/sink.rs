@@ -52,8 +52,8 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// # Losses
 /// While the file cannot be opened or written, records are dropped as
 /// `io_error`, `write` returns [`SinkError::Failed`], the health is `Failing`,
-/// stderr gets one line, and about once a second a record makes another
-/// attempt. Dropping the sink closes it.
+/// stderr gets one line, and about once a second a record, or `batch_end`
+/// without one, makes another attempt. Dropping the sink closes it.
 ///
 /// # Metrics
 /// `log_rotations_total{reason}`, reason = `day`, `hour`, `size`, `external`.
@@ -207,7 +207,7 @@ impl Sink for FileSink {
 
     fn batch_end(&self) {
         // A failure is told by the accounts, and by the next `write`.
-        let _ = self.writer().write_out();
+        let _ = self.writer().end_batch();
     }
 
     fn flush(&self, limit: Duration) -> Result<(), SinkError> {

@@ -96,6 +96,7 @@ impl World {
 
     fn surroundings(&self) -> Surroundings {
         let (disk_full, appends) = (Arc::clone(&self.disk_full), Arc::clone(&self.appends));
+        let no_room = Arc::clone(&self.disk_full);
         let failing_opens = Arc::clone(&self.failing_opens);
         let free_bytes = Arc::clone(&self.free_bytes);
         let complaints = Arc::clone(&self.complaints);
@@ -108,6 +109,10 @@ impl World {
                     true => Err(io::ErrorKind::StorageFull.into()),
                     false => file.write(bytes),
                 }
+            }),
+            reserve: Arc::new(move |_, _| match no_room.load(Ordering::Relaxed) {
+                true => Err(io::ErrorKind::StorageFull.into()),
+                false => Ok(true),
             }),
             open: Arc::new(move |config| {
                 let failing =
@@ -676,6 +681,73 @@ fn a_full_disk_loses_counts_and_heals_with_one_attempt_a_second() {
     );
     assert_law(&stats);
     assert_eq!(world.active_lines(), ["before", "after"]);
+}
+
+#[test]
+fn an_idle_sink_heals_by_itself() {
+    let world = World::new();
+    let sink = world.open();
+    world.write(&sink, "before").expect("written");
+    world.disk_full.store(true, Ordering::Relaxed);
+    world.write(&sink, "lost").expect("in the buffer");
+    assert!(is_failing(&sink));
+    for _ in 0..3 {
+        world.pass(1);
+        sink.batch_end();
+    }
+    assert!(is_failing(&sink), "there is no room yet");
+    assert_eq!(world.complaints().len(), 1, "and nothing new to say");
+    world.disk_full.store(false, Ordering::Relaxed);
+    sink.batch_end();
+    assert!(is_failing(&sink), "one attempt a second");
+    world.pass(1);
+    sink.batch_end();
+    assert_eq!(stats(&sink).health, Health::Good);
+    assert_eq!(
+        world.active_lines(),
+        ["before"],
+        "the attempt wrote nothing"
+    );
+    world.write(&sink, "after").expect("written");
+    assert_eq!(world.active_lines(), ["before", "after"]);
+
+    // The same for a file that cannot be opened.
+    fs::remove_file(world.path()).expect("removed");
+    world.failing_opens.store(1, Ordering::Relaxed);
+    world.pass(1);
+    sink.batch_end();
+    assert!(is_failing(&sink), "noticed without a record");
+    world.pass(1);
+    sink.batch_end();
+    assert_eq!(stats(&sink).health, Health::Good);
+    assert!(world.path().exists());
+    close(&sink);
+    sink.batch_end();
+}
+
+#[test]
+fn an_idle_file_of_yesterday_stays_until_there_is_a_record() {
+    let world = World::new();
+    let sink = world.open();
+    world.write(&sink, "yesterday").expect("written");
+    world.pass(2 * DAY);
+    sink.batch_end();
+    assert!(world.archive_names().is_empty());
+    world.write(&sink, "today").expect("written");
+    assert_eq!(world.archive_names(), ["d-2026-11-23.0.log"]);
+}
+
+#[test]
+fn the_room_that_an_attempt_reserves_does_not_show() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let path = folder.path().join("d.log");
+    fs::write(&path, "line\n").expect("written");
+    let file = fs::File::options()
+        .append(true)
+        .open(&path)
+        .expect("opened");
+    platform::reserve(&file, 1 << 16).expect("room");
+    assert_eq!(fs::read(&path).expect("readable"), b"line\n");
 }
 
 #[test]

@@ -17,6 +17,9 @@ pub(crate) type FreeSpace = Arc<dyn Fn(&Path) -> io::Result<u64> + Send + Sync>;
 /// Appends some of the bytes to a file and says how many: `write(2)`.
 pub(crate) type Append = Arc<dyn Fn(&File, &[u8]) -> io::Result<usize> + Send + Sync>;
 
+/// Makes room at the end of a file; false where that cannot be told.
+pub(crate) type Reserve = Arc<dyn Fn(&File, u64) -> io::Result<bool> + Send + Sync>;
+
 /// Opens or creates the active file.
 pub(crate) type Open = Arc<dyn Fn(&FileConfig) -> Result<ActiveFile, FileError> + Send + Sync>;
 
@@ -29,6 +32,7 @@ pub(crate) struct Surroundings {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) free_space: FreeSpace,
     pub(crate) append: Append,
+    pub(crate) reserve: Reserve,
     pub(crate) open: Open,
     pub(crate) complain: Complain,
     /// The zone of `Timezone::Local`; `None`: the system's.
@@ -41,6 +45,7 @@ impl Default for Surroundings {
             clock: Arc::new(SystemClock::default()),
             free_space: Arc::new(platform::free_space),
             append: Arc::new(|mut file, bytes| file.write(bytes)),
+            reserve: Arc::new(platform::reserve),
             open: Arc::new(ActiveFile::open),
             complain: Arc::new(telemetry_core::complain),
             local_zone: None,

@@ -5,7 +5,9 @@
 //! the end of a batch or when the buffer is full. *Failing*: the last attempt
 //! to open or write failed; there is no file, records are dropped and counted,
 //! and once a [`RETRY_INTERVAL`] a record makes another attempt, with
-//! everything that belongs to opening: directories, lock, a torn line. A failed
+//! everything that belongs to opening: directories, lock, a torn line. So does
+//! the end of a batch, which a queue announces even when it is idle: the
+//! trouble is over when a file is open and has room. A failed
 //! write drops what was in the buffer: a sink that held it back would lose the
 //! newest instead, and would have to bound it all the same.
 //!
@@ -185,6 +187,52 @@ impl Writer {
         self.write_out()
     }
 
+    /// Ends a batch: writes the buffer out, or sees whether all is well.
+    ///
+    /// # Errors
+    /// As `write_out`.
+    pub(crate) fn end_batch(&mut self) -> Result<(), SinkError> {
+        if !self.buffer.is_empty() {
+            return self.write_out();
+        }
+        if self.closed {
+            return Ok(());
+        }
+        if self.failing {
+            self.try_to_heal();
+        } else {
+            self.look_if_due();
+        }
+        Ok(())
+    }
+
+    /// While failing, makes the attempt that the next record would make.
+    fn try_to_heal(&mut self) {
+        let now = self.surroundings.clock.monotonic();
+        if now < self.next_attempt {
+            return;
+        }
+        if self.active.is_none() {
+            self.open_again();
+        }
+        self.next_attempt = now + RETRY_INTERVAL;
+        let Some(active) = &self.active else { return };
+        match (self.surroundings.reserve)(active.file(), BUFFER_BYTES as u64) {
+            Ok(true) => self.heal(),
+            // Only a record can tell.
+            Ok(false) => {}
+            Err(error) => self.fail(&error.to_string()),
+        }
+    }
+
+    fn look_if_due(&mut self) {
+        let now = self.surroundings.clock.monotonic();
+        if now >= self.next_look {
+            self.next_look = now + LOOK_INTERVAL;
+            self.look();
+        }
+    }
+
     /// Writes the buffer to the file.
     ///
     /// # Errors
@@ -193,11 +241,7 @@ impl Writer {
         if self.buffer.is_empty() {
             return Ok(());
         }
-        let now = self.surroundings.clock.monotonic();
-        if now >= self.next_look {
-            self.next_look = now + LOOK_INTERVAL;
-            self.look();
-        }
+        self.look_if_due();
         let Some(active) = &mut self.active else {
             self.lose_buffer();
             return Err(self.failure());

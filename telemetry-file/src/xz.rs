@@ -6,6 +6,14 @@
 //! first timestamp, and leave out the rest. Nothing beyond the block is in the
 //! dictionary, so a dictionary of the same size is enough for any level, which
 //! keeps the memory of both sides small.
+//!
+//! # What the size of a block tells
+//! The format has no room for the times that a block covers, and its first
+//! timestamp tells them only if the clock was never set back. So a block that
+//! holds a *step back* (a line that is more than [`ORDER_TOLERANCE_NANOS`] older
+//! than one before it in the archive) is ended early: a block of [`BLOCK_BYTES`]
+//! or more is in order, and so is its beginning with the block before it. A
+//! smaller one may hold anything. [`crate::read`] says what follows from that.
 
 use std::io::{self, Read, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,8 +21,25 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use xz2::read::XzDecoder;
 use xz2::stream::{Action, Check, Filters, LzmaOptions, Status, Stream};
 
+use crate::line;
+
 /// Uncompressed size at which a block ends with its line.
 pub(crate) const BLOCK_BYTES: usize = 1 << 20;
+
+/// The same for a block that is not in order. Not smaller, so that times all
+/// in disorder do not undo the compression; far enough from [`BLOCK_BYTES`],
+/// so that a line of any record fits in between.
+const MIXED_BLOCK_BYTES: usize = 128 << 10;
+
+/// How much older a line may be than one before it and still be in order:
+/// threads that log at the same moment are not queued by their clocks.
+pub(crate) const ORDER_TOLERANCE_NANOS: u64 = 1_000_000_000;
+
+/// Size of the header of a stream.
+pub(crate) const HEADER_BYTES: usize = 12;
+
+/// Enough for an archive of `xz -9`; with more, reading is refused.
+const MEMORY_LIMIT: u64 = 72 << 20;
 
 const CHUNK_BYTES: usize = 64 << 10;
 
@@ -47,7 +72,7 @@ pub(crate) fn pack(
             Err(error) => return Err(error),
         }
     }
-    packer.process(&[], Action::Finish)?;
+    packer.finish()?;
     Ok(Packed::Whole)
 }
 
@@ -72,11 +97,79 @@ pub(crate) fn holds(archive: impl Read, mut source: impl Read) -> io::Result<boo
     }
 }
 
+/// Reads an archive from its beginning, whatever its blocks look like.
+pub(crate) fn reader<R: Read>(archive: R) -> io::Result<impl Read + use<R>> {
+    let flags = xz2::stream::CONCATENATED;
+    let stream = Stream::new_stream_decoder(MEMORY_LIMIT, flags)?;
+    Ok(XzDecoder::new_stream(archive, stream))
+}
+
+/// Unpacks one block, given the header of its stream: to a decoder that is all
+/// there is of the stream so far.
+///
+/// # Errors
+/// When it does not hold exactly `length` bytes with the right checksum.
+pub(crate) fn unpack_block(
+    header: &[u8; HEADER_BYTES],
+    block: &[u8],
+    length: usize,
+) -> io::Result<Vec<u8>> {
+    // With room for one byte more: a block that has more is not taken for one
+    // that has not.
+    let (unpacked, rest) = unpack(header, block, length + 1)?;
+    if unpacked.len() != length || !rest.is_empty() {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "a block does not have the size that the index tells",
+        ));
+    }
+    Ok(unpacked)
+}
+
+/// Unpacks the first bytes of a block from its beginning; fewer than `length`
+/// if the beginning does not hold more.
+pub(crate) fn unpack_beginning(
+    header: &[u8; HEADER_BYTES],
+    beginning: &[u8],
+    length: usize,
+) -> io::Result<Vec<u8>> {
+    unpack(header, beginning, length).map(|(unpacked, _)| unpacked)
+}
+
+/// Unpacks until there is nothing more to read or no room; returns what of
+/// the block was not read, too.
+fn unpack<'a>(
+    header: &[u8; HEADER_BYTES],
+    block: &'a [u8],
+    room: usize,
+) -> io::Result<(Vec<u8>, &'a [u8])> {
+    let mut stream = Stream::new_stream_decoder(MEMORY_LIMIT, 0)?;
+    stream.process(header, &mut [], Action::Run)?;
+    let mut unpacked = Vec::with_capacity(room);
+    let mut rest = block;
+    loop {
+        let before = (stream.total_in(), stream.total_out());
+        let status = stream.process_vec(rest, &mut unpacked, Action::Run)?;
+        rest = &rest[(stream.total_in() - before.0) as usize..];
+        let is_stuck = before == (stream.total_in(), stream.total_out());
+        if status == Status::StreamEnd || is_stuck || unpacked.len() >= room {
+            return Ok((unpacked, rest));
+        }
+    }
+}
+
 struct Packer<W> {
     stream: Stream,
     target: W,
     output: Vec<u8>,
+    /// Of a line that has not come to its end.
+    line: Vec<u8>,
+    /// The line goes on from a part of it that has been packed.
+    in_line: bool,
+    order: Order,
     in_block: usize,
+    /// The block is not in order.
+    mixed: bool,
 }
 
 impl<W: Write> Packer<W> {
@@ -88,28 +181,62 @@ impl<W: Write> Packer<W> {
             stream,
             target,
             output: vec![0; CHUNK_BYTES],
+            line: Vec::new(),
+            in_line: false,
+            order: Order::default(),
             in_block: 0,
+            mixed: false,
         })
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         let mut rest = bytes;
-        while let Some(end) = self.block_end(rest) {
-            let (last, next) = rest.split_at(end);
-            self.process(last, Action::Run)?;
-            self.process(&[], Action::FullFlush)?;
-            self.in_block = 0;
+        while !rest.is_empty() {
+            let end = memchr::memchr(b'\n', rest).map_or(rest.len(), |end| end + 1);
+            let (part, next) = rest.split_at(end);
+            self.line.extend_from_slice(part);
+            if part.ends_with(b"\n") || self.line.len() >= CHUNK_BYTES {
+                self.pack_line()?;
+            }
             rest = next;
         }
-        self.in_block += rest.len();
-        self.process(rest, Action::Run)
+        Ok(())
     }
 
-    /// Behind the first line end that fills the block.
-    fn block_end(&self, bytes: &[u8]) -> Option<usize> {
-        let from = BLOCK_BYTES.saturating_sub(self.in_block + 1);
-        let line_end = bytes.get(from..)?.iter().position(|&byte| byte == b'\n')?;
-        Some(from + line_end + 1)
+    fn finish(mut self) -> io::Result<()> {
+        self.pack_line()?;
+        self.process(&[], Action::Finish)
+    }
+
+    /// Packs what there is of a line.
+    fn pack_line(&mut self) -> io::Result<()> {
+        let line = std::mem::take(&mut self.line);
+        if !self.in_line && self.order.is_step_back(&line) {
+            if self.in_block >= MIXED_BLOCK_BYTES {
+                self.end_block()?;
+            }
+            self.mixed = true;
+        }
+        self.process(&line, Action::Run)?;
+        self.in_block += line.len();
+        self.in_line = !line.ends_with(b"\n");
+        let full = match self.mixed {
+            true => MIXED_BLOCK_BYTES,
+            false => BLOCK_BYTES,
+        };
+        if self.in_block >= full && !self.in_line {
+            self.end_block()?;
+        }
+        // Its memory again.
+        self.line = line;
+        self.line.clear();
+        Ok(())
+    }
+
+    fn end_block(&mut self) -> io::Result<()> {
+        self.in_block = 0;
+        self.mixed = false;
+        self.process(&[], Action::FullFlush)
     }
 
     fn process(&mut self, input: &[u8], action: Action) -> io::Result<()> {
@@ -130,7 +257,32 @@ impl<W: Write> Packer<W> {
     }
 }
 
-fn is_damage(error: &io::Error) -> bool {
+/// Watches the times of lines.
+#[derive(Default)]
+struct Order {
+    /// The latest so far, or since the last step back.
+    latest: u64,
+}
+
+impl Order {
+    /// A line without a time of its own is never one.
+    fn is_step_back(&mut self, line: &[u8]) -> bool {
+        let beginning = &line[..line.len().min(line::TIME_BYTES)];
+        let Some(at) = line::time_of(beginning) else {
+            return false;
+        };
+        let is_step_back = at < self.latest.saturating_sub(ORDER_TOLERANCE_NANOS);
+        self.latest = if is_step_back {
+            at
+        } else {
+            self.latest.max(at)
+        };
+        is_step_back
+    }
+}
+
+/// Damaged content, rather than a disk that cannot be read.
+pub(crate) fn is_damage(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::UnexpectedEof
@@ -176,20 +328,25 @@ mod tests {
             .collect()
     }
 
-    /// The number of blocks, from the backward size and index of the stream.
+    /// The blocks as the index tells them.
+    fn blocks(archive: &[u8]) -> Vec<crate::xz_index::Block> {
+        let length = archive.len() as u64;
+        let read = |at: u64, bytes: &mut [u8]| {
+            bytes.copy_from_slice(&archive[at as usize..][..bytes.len()]);
+            Ok(())
+        };
+        let index = crate::xz_index::read(length, read).expect("readable");
+        index.expect("an index").blocks
+    }
+
     fn block_count(archive: &[u8]) -> u64 {
-        let footer = &archive[archive.len() - 12..];
-        let stored = u32::from_le_bytes(footer[4..8].try_into().expect("four bytes"));
-        let index = archive.len() - 12 - (stored as usize + 1) * 4;
-        assert_eq!(archive[index], 0, "the index begins with a zero");
-        let mut count = 0;
-        for (place, byte) in archive[index + 1..].iter().enumerate() {
-            count |= u64::from(byte & 0x7f) << (7 * place);
-            if byte & 0x80 == 0 {
-                break;
-            }
-        }
-        count
+        blocks(archive).len() as u64
+    }
+
+    fn timed(seconds: u64, length: usize) -> Vec<u8> {
+        let moment = jiff::Timestamp::from_second(seconds as i64).expect("in range");
+        let text = "x".repeat(length);
+        format!("{{\"timestamp\":\"{moment}\",\"message\":\"{text}\"}}\n").into_bytes()
     }
 
     #[test]
@@ -211,16 +368,80 @@ mod tests {
     }
 
     #[test]
-    fn blocks_end_with_a_line() {
-        let packer = Packer::new(io::sink(), 0).map(|packer| Packer {
-            in_block: BLOCK_BYTES - 3,
-            ..packer
-        });
-        let packer = packer.expect("a packer");
-        assert_eq!(packer.block_end(b"\n"), None, "not full yet");
-        assert_eq!(packer.block_end(b"a\n\n"), Some(3));
-        assert_eq!(packer.block_end(b"abcd\nef\n"), Some(5));
-        assert_eq!(packer.block_end(b"abcd"), None);
+    fn blocks_end_with_a_line_and_can_be_read_alone() {
+        let source = lines(150_000);
+        let archive = packed(&source, 0);
+        let header = archive[..HEADER_BYTES].try_into().expect("a header");
+        let mut unpacked = Vec::new();
+        for block in blocks(&archive) {
+            let packed = &archive[block.at as usize..][..block.packed_bytes as usize];
+            let text = unpack_block(header, packed, block.bytes as usize).expect("valid");
+            assert!(text.ends_with(b"\n"));
+            let beginning = &packed[..200];
+            let beginning = unpack_beginning(header, beginning, 20).expect("valid");
+            assert_eq!(beginning, &text[..20]);
+            unpacked.extend(text);
+            for wrong in [block.bytes - 1, block.bytes + 1] {
+                unpack_block(header, packed, wrong as usize).expect_err("wrong size");
+            }
+        }
+        assert_eq!(unpacked, source);
+    }
+
+    #[test]
+    fn a_damaged_block_is_an_error() {
+        let archive = packed(&lines(20_000), 0);
+        let header = archive[..HEADER_BYTES].try_into().expect("a header");
+        let block = blocks(&archive)[0];
+        let mut packed = archive[block.at as usize..][..block.packed_bytes as usize].to_vec();
+        let middle = packed.len() / 2;
+        packed[middle] ^= 1;
+        let length = block.bytes as usize;
+        unpack_block(header, &packed, length).expect_err("damaged");
+        unpack_block(header, &packed[..middle], length).expect_err("cut");
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_ends_blocks_early() {
+        let in_order: Vec<u8> = (0..3000).flat_map(|at| timed(at, 1000)).collect();
+        let sizes = |source: &[u8]| -> Vec<usize> {
+            let archive = packed(source, 0);
+            assert_eq!(unpacked(&archive), source);
+            blocks(&archive)
+                .iter()
+                .map(|block| block.bytes as usize)
+                .collect()
+        };
+        let is_full = |size: &&usize| **size >= BLOCK_BYTES;
+        assert_eq!(sizes(&in_order).iter().filter(is_full).count(), 3);
+
+        // In the middle of the second block.
+        let mut moments: Vec<u64> = (3600..5100).chain(0..3000).collect();
+        let source: Vec<u8> = moments.iter().flat_map(|&at| timed(at, 1000)).collect();
+        let stepped = sizes(&source);
+        assert!(stepped[0] >= BLOCK_BYTES, "{stepped:?}");
+        assert!(stepped[1] < BLOCK_BYTES, "cut before the step: {stepped:?}");
+        assert!(stepped[2] < BLOCK_BYTES, "holds the step: {stepped:?}");
+        assert!(stepped[3] >= BLOCK_BYTES, "in order again: {stepped:?}");
+
+        // No order at all: no block is full, but they are not tiny either.
+        moments.iter_mut().for_each(|at| *at = *at * 7919 % 3600);
+        let source: Vec<u8> = moments.iter().flat_map(|&at| timed(at, 1000)).collect();
+        let mixed = sizes(&source);
+        assert_eq!(mixed.iter().filter(is_full).count(), 0);
+        assert!(mixed[0] >= MIXED_BLOCK_BYTES, "{mixed:?}");
+    }
+
+    #[test]
+    fn a_little_disorder_is_order() {
+        let mut order = Order::default();
+        let mut is_step_back = |seconds| order.is_step_back(&timed(seconds, 1));
+        assert!(!is_step_back(100));
+        assert!(!is_step_back(99));
+        assert!(!is_step_back(101));
+        assert!(is_step_back(99));
+        assert!(!is_step_back(100), "since the step the clock goes on");
+        assert!(!order.is_step_back(b"plain text\n"));
     }
 
     #[test]

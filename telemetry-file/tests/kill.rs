@@ -21,9 +21,10 @@ const CHILD: &str = "--write-until-killed";
 const NAME: &str = "no_written_line_is_lost_or_doubled_by_kills";
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// `TELEMETRY_KILLS=200` makes it a long one.
-const KILLS_VARIABLE: &str = "TELEMETRY_KILLS";
 const KILLS: u64 = 15;
+/// With `SYNC_DAEMON_LONG=1`, as `cargo xtask check --long` sets it.
+const LONG_KILLS: u64 = 250;
+const LONG_VARIABLE: &str = "SYNC_DAEMON_LONG";
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -80,11 +81,12 @@ fn write_until_killed(path: &Path, from: u64) {
 fn no_written_line_is_lost_or_doubled_by_kills() {
     let folder = tempfile::tempdir().expect("a directory");
     let path = folder.path().join("d.log");
-    let kills = match std::env::var(KILLS_VARIABLE) {
-        Ok(kills) => kills.parse().expect("a number of kills"),
-        Err(_) => KILLS,
+    let kills = match std::env::var_os(LONG_VARIABLE) {
+        Some(_) => LONG_KILLS,
+        None => KILLS,
     };
     let mut written = 0;
+    let mut in_compression = 0;
     for round in 0..kills {
         let mut child = start_child(&path, written + 1);
         let output = BufReader::new(child.stdout.take().expect("piped"));
@@ -94,6 +96,7 @@ fn no_written_line_is_lost_or_doubled_by_kills() {
         child.kill().expect("killed");
         child.wait().expect("waited for");
         written = reader.join().expect("no panic").unwrap_or(written);
+        in_compression += u64::from(files(folder.path()).iter().any(|file| is_half(file)));
     }
     let sink = open(&path);
     let start = Instant::now();
@@ -110,9 +113,12 @@ fn no_written_line_is_lost_or_doubled_by_kills() {
     assert_eq!(missing.count(), 0, "of {written} written lines");
     let archives = files(folder.path()).len() - 1;
     assert!(archives > 0, "there was no rotation to be killed in");
+    if kills == LONG_KILLS {
+        assert!(in_compression > 0, "no kill hit a compression");
+    }
     let _ = writeln!(
         io::stderr(),
-        "{kills} kills, {written} lines, {archives} archives: nothing lost or doubled"
+        "{kills} kills ({in_compression} while compressing), {written} lines, {archives} archives: nothing lost or doubled"
     );
 }
 
@@ -136,6 +142,11 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     entries
         .map(|entry| entry.expect("readable").path())
         .collect()
+}
+
+/// What a compression writes until it is done.
+fn is_half(file: &Path) -> bool {
+    file.extension().is_some_and(|ending| ending == "tmp")
 }
 
 fn is_finished(file: &Path, active: &Path) -> bool {

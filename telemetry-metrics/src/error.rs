@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 /// Why the recorder or the endpoint could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -49,13 +50,34 @@ pub enum MetricsError {
     },
     /// Everybody who reaches the machine could read the endpoint.
     #[error(
-        "refusing to listen on {address} without authentication: bind to 127.0.0.1, \
-         or set `allow_remote_without_auth`"
+        "refusing to listen on {address} without authentication: set `auth`, \
+         bind to 127.0.0.1, or set `allow_remote_without_auth`"
     )]
     NotLocal {
         /// The address that was asked for.
         address: SocketAddr,
     },
+    /// The file with the token or hash is not there, or not ours to read.
+    #[error("cannot read the credentials of the metrics endpoint in {}: {source}", path.display())]
+    CredentialsUnreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file holds nothing that a client could be checked against.
+    #[error("the credentials of the metrics endpoint in {} cannot be used: {problem}", path.display())]
+    CredentialsInvalid {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// The system has no random numbers, without which secrets cannot be
+    /// compared safely.
+    #[error("the system gives no random numbers")]
+    NoRandomness,
     /// Most often: another process has the port.
     #[error("cannot listen on {address}: {}", advice(source))]
     Bind {

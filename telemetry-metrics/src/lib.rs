@@ -9,11 +9,11 @@
 //! - A collector that fails keeps its last values, is counted, and recovers
 //!   ([`Collector`]).
 //! - The endpoint listens on localhost, and limits clients, scrapes at once,
-//!   connections and times ([`ServerConfig`]).
+//!   connections and times ([`ServerConfig`]). It asks for a token or a password
+//!   ([`Auth`]), and refuses an address that other machines can reach without
+//!   one unless told otherwise.
 //!
-//! It has no authentication yet, so it refuses an address that other machines
-//! can reach unless told otherwise. It speaks no TLS: a reverse proxy does. It
-//! pushes to nobody.
+//! It speaks no TLS: a reverse proxy does. It pushes to nobody.
 //!
 //! # Example
 //!
@@ -50,6 +50,28 @@
 //! # Ok::<(), telemetry_metrics::MetricsError>(())
 //! ```
 //!
+//! # For other machines
+//!
+//! With credentials it may listen on any address; a file with the token, or with
+//! a hash of the password, may be replaced while it runs:
+//!
+//! ```no_run
+//! # use telemetry_metrics::{Auth, Endpoints, Handle, MetricsServer, ServerConfig};
+//! # let handle = Handle::build(&[])?;
+//! let config = ServerConfig {
+//!     bind_address: "0.0.0.0".parse().expect("an address"),
+//!     allowed_hosts: vec!["printer.example.com".to_owned()],
+//!     auth: Some(Auth::Basic {
+//!         username: "prom".to_owned(),
+//!         // `htpasswd -nB prom > /etc/printer/metrics-password`
+//!         password_hash_file: "/etc/printer/metrics-password".into(),
+//!     }),
+//!     ..ServerConfig::default()
+//! };
+//! let server = MetricsServer::spawn(config, Endpoints::new(move || handle.render()))?;
+//! # Ok::<(), telemetry_metrics::MetricsError>(())
+//! ```
+//!
 //! # With a log pipeline
 //!
 //! [`CountingSink`] is a sink that counts records, [`SinkAccounts`] exports what
@@ -61,6 +83,7 @@ mod metric;
 
 mod collector;
 mod exposition;
+mod figures;
 mod recorder;
 mod upkeep;
 
@@ -80,13 +103,14 @@ pub use counting::{CountingSink, DEFAULT_MAX_TARGETS, OTHER};
 pub use error::MetricsError;
 pub use exposition::CONTENT_TYPE;
 pub use family::{Family, Kind, Preset};
+pub use figures::Figures;
 pub use metric::{Metric, log_presets, redaction_presets, upload_presets};
 pub use process::{CpuSample, ProcessCollector, cpu_percent};
 pub use recorder::{
     DEFAULT_COLLECTION_INTERVAL, DEFAULT_UPKEEP_INTERVAL, Handle, Recorder, RecorderConfig,
 };
 pub use server::{
-    DEFAULT_BIND_ADDRESS, DEFAULT_BURST, DEFAULT_CONNECTION_TIMEOUT, DEFAULT_HEADER_TIMEOUT,
+    Auth, DEFAULT_BIND_ADDRESS, DEFAULT_BURST, DEFAULT_CONNECTION_TIMEOUT, DEFAULT_HEADER_TIMEOUT,
     DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_SCRAPES, DEFAULT_PORT, DEFAULT_REQUEST_TIMEOUT,
     DEFAULT_REQUESTS_PER_SECOND, DEFAULT_SHUTDOWN_TIMEOUT, Endpoints, MetricsServer, RateLimit,
     Readiness, ServerConfig, ServerThread,

@@ -77,11 +77,13 @@ pub enum Metric {
 pub(crate) const OUTCOMES: [&str; 4] = ["accepted", "delivered", "dropped", "rejected"];
 
 /// The values of `outcome` in [`Metric::HttpConnections`].
-pub(crate) const CONNECTION_OUTCOMES: [&str; 4] = ["closed", "timed_out", "failed", "refused"];
+pub(crate) const CONNECTION_OUTCOMES: [&str; 5] =
+    ["closed", "timed_out", "failed", "refused", "evicted"];
 
 /// The values of `status` in [`Metric::HttpRequests`].
-pub(crate) const HTTP_STATUSES: [&str; 8] =
-    ["200", "400", "404", "405", "421", "429", "500", "503"];
+pub(crate) const HTTP_STATUSES: [&str; 9] = [
+    "200", "400", "401", "404", "405", "421", "429", "500", "503",
+];
 
 impl Metric {
     /// Every metric, in the order of the enum.

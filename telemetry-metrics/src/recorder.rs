@@ -201,6 +201,12 @@ impl Handle {
         exposition::sorted(&self.inner.prometheus.render())
     }
 
+    /// As [`render`](Self::render), but with the figures as they are and in no
+    /// order: for a [`Collector`], which must not call that one.
+    pub fn render_uncollected(&self) -> String {
+        self.inner.prometheus.render()
+    }
+
     /// Runs the collectors of [`collect_at_intervals`](Self::collect_at_intervals).
     /// [`Recorder`] does it on its thread.
     pub fn collect(&self) {

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use client::{connect, get, parse, read_to_end, request, send, wait_until};
 use telemetry_metrics::{
-    Endpoints, Handle, MetricsError, MetricsServer, RateLimit, Readiness, Recorder, RecorderConfig,
-    ServerConfig, ServerThread,
+    Auth, Endpoints, Handle, MetricsError, MetricsServer, RateLimit, Readiness, Recorder,
+    RecorderConfig, ServerConfig, ServerThread,
 };
 
 /// One for the process, as in a program.
@@ -349,26 +349,51 @@ fn kept_connection_answers_several_scrapes() {
 }
 
 #[test]
-fn connection_past_the_limit_is_refused_and_room_comes_back() {
-    let before = count("telemetry_http_connections_total{outcome=\"refused\"}");
+fn connection_that_waited_longest_gives_way_to_a_new_one() {
+    let evicted = "telemetry_http_connections_total{outcome=\"evicted\"}";
+    let before = count(evicted);
     let server = start(ServerConfig {
         max_connections: 4,
         ..config()
     });
-    let held: Vec<_> = (0..4).map(|_| connect(server.local_addr())).collect();
-    let refused = get(server.local_addr(), "/healthz");
-    assert_eq!(refused.status, 503);
-    assert_eq!(refused.header("retry-after"), Some("1"));
-    assert_eq!(
-        count("telemetry_http_connections_total{outcome=\"refused\"}"),
-        before + 1
-    );
-    drop(held);
-    wait_until("a closed connection gives room", || {
-        let mut stream = connect(server.local_addr());
-        let sent = stream.write_all(b"GET /healthz HTTP/1.0\r\n\r\n");
-        sent.is_ok() && read_to_end(&mut stream).contains("200 OK")
+    let mut held: Vec<_> = (0..4).map(|_| connect(server.local_addr())).collect();
+    assert_eq!(get(server.local_addr(), "/healthz").status, 200);
+    assert_eq!(read_to_end(&mut held[0]), "");
+    wait_until("the evicted connection is counted", || {
+        count(evicted) > before
     });
+    let last = held.last_mut().unwrap();
+    last.write_all(b"GET /healthz HTTP/1.0\r\n\r\n").unwrap();
+    assert_eq!(parse(&read_to_end(last)).status, 200);
+}
+
+#[test]
+fn connection_is_refused_while_all_others_are_being_answered() {
+    let refused = "telemetry_http_connections_total{outcome=\"refused\"}";
+    let before = count(refused);
+    let (gate, endpoints) = Gate::new();
+    let config = ServerConfig {
+        max_connections: 2,
+        ..config()
+    };
+    let server = MetricsServer::spawn(config, endpoints).unwrap();
+    let address = server.local_addr();
+    let slow: Vec<_> = (0..2).map(|_| asking(address)).collect();
+    for _ in &slow {
+        gate.entered.recv_timeout(client::PATIENCE).unwrap();
+    }
+    let answer = get(address, "/healthz");
+    assert_eq!(answer.status, 503);
+    assert_eq!(answer.header("retry-after"), Some("1"));
+    assert!(count(refused) > before);
+    drop(gate.go);
+    for mut stream in slow {
+        let head = "HTTP/1.1 200 OK";
+        let mut answer = vec![0; head.len()];
+        stream.read_exact(&mut answer).unwrap();
+        assert_eq!(answer, head.as_bytes());
+    }
+    assert_eq!(get(address, "/healthz").status, 200);
 }
 
 #[test]
@@ -456,6 +481,151 @@ fn remote_address_is_refused_unless_allowed() {
     });
     let port = server.local_addr().port();
     assert_eq!(get(([127, 0, 0, 1], port).into(), "/metrics").status, 200);
+}
+
+#[test]
+fn remote_bind_with_auth_is_allowed() {
+    let (_place, auth) = bearer("token-of-a-test");
+    let server = start(ServerConfig {
+        bind_address: "0.0.0.0".parse().unwrap(),
+        auth: Some(auth),
+        ..config()
+    });
+    let local = ([127, 0, 0, 1], server.local_addr().port()).into();
+    assert_eq!(get(local, "/metrics").status, 401);
+}
+
+/// A token in a file, which lives as long as the directory.
+fn bearer(token: &str) -> (tempfile::TempDir, Auth) {
+    let place = tempfile::tempdir().unwrap();
+    let token_file = place.path().join("token");
+    std::fs::write(&token_file, token).unwrap();
+    (place, Auth::Bearer { token_file })
+}
+
+fn get_with(server: std::net::SocketAddr, path: &str, header: &str) -> client::Answer {
+    let head =
+        format!("GET {path} HTTP/1.1\r\nHost: {server}\r\n{header}\r\nConnection: close\r\n\r\n");
+    send(server, &head)
+}
+
+#[test]
+fn token_opens_metrics_and_page_and_the_others_are_open_to_all() {
+    let (place, auth) = bearer("token-of-a-test");
+    let endpoints = endpoints().page("<p>page", || serde_json::json!({ "a": 1 }));
+    let config = ServerConfig {
+        auth: Some(auth),
+        ..config()
+    };
+    let server = MetricsServer::spawn(config, endpoints).unwrap();
+    let address = server.local_addr();
+    for path in ["/metrics", "/", "/page.json"] {
+        let answer = get(address, path);
+        assert_eq!(answer.status, 401, "{path}");
+        let challenge = answer.header("www-authenticate");
+        assert_eq!(challenge, Some("Bearer realm=\"metrics\""), "{path}");
+        assert!(!answer.body.contains("daemon_"), "{path}");
+        let answer = get_with(address, path, "Authorization: Bearer wrong");
+        assert_eq!(answer.status, 401, "{path}");
+        let answer = get_with(address, path, "Authorization: Bearer token-of-a-test");
+        assert_eq!(answer.status, 200, "{path}");
+    }
+    for path in ["/healthz", "/readyz"] {
+        assert_eq!(get(address, path).status, 200, "{path}");
+    }
+    assert_eq!(get(address, "/nothing").status, 404);
+
+    std::fs::remove_file(place.path().join("token")).unwrap();
+    let answer = get_with(address, "/metrics", "Authorization: Bearer token-of-a-test");
+    assert_eq!(answer.status, 500);
+}
+
+#[test]
+fn guessing_is_limited_as_asking_is() {
+    let (_place, auth) = bearer("token-of-a-test");
+    let server = start(ServerConfig {
+        auth: Some(auth),
+        rate_limit: RateLimit {
+            requests_per_second: 1,
+            burst: 3,
+        },
+        ..config()
+    });
+    let statuses: Vec<_> = (0..10)
+        .map(|_| {
+            get_with(
+                server.local_addr(),
+                "/metrics",
+                "Authorization: Bearer guess",
+            )
+            .status
+        })
+        .collect();
+    assert_eq!(statuses[..3], [401; 3]);
+    assert!(statuses.contains(&429), "{statuses:?}");
+}
+
+#[test]
+fn missing_credentials_file_is_told_at_the_start() {
+    let auth = Auth::Bearer {
+        token_file: "/nonexistent/token".into(),
+    };
+    let config = ServerConfig {
+        auth: Some(auth),
+        ..config()
+    };
+    let error = MetricsServer::spawn(config, endpoints()).unwrap_err();
+    assert!(error.to_string().contains("/nonexistent/token"), "{error}");
+}
+
+#[test]
+fn metrics_are_packed_for_those_who_can_unpack() {
+    let server = start(config());
+    let ask = |encoding: &str| {
+        let mut stream = connect(server.local_addr());
+        let head = format!(
+            "GET /metrics HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: {encoding}\r\n\
+             Connection: close\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        let end = answer.windows(4).position(|at| at == b"\r\n\r\n").unwrap();
+        let body = answer.split_off(end + 4);
+        (parse(std::str::from_utf8(&answer).unwrap()), body)
+    };
+    let (head, packed) = ask("gzip");
+    assert_eq!(head.header("content-encoding"), Some("gzip"));
+    assert_eq!(head.header("vary"), Some("accept-encoding"));
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(&packed[..])
+        .read_to_string(&mut text)
+        .unwrap();
+    assert!(text.contains("\ndaemon_uptime_seconds "));
+    assert!(packed.len() < text.len() / 2);
+
+    let (head, plain) = ask("identity");
+    assert_eq!(head.header("content-encoding"), None);
+    assert_eq!(head.header("vary"), Some("accept-encoding"));
+    assert!(plain.starts_with(b"# HELP"));
+}
+
+#[test]
+fn page_of_the_program_and_its_data_are_served() {
+    let html = "<title>mine</title><script>1;</script>";
+    let own = endpoints().page(html, || serde_json::json!({ "answer": 42 }));
+    let server = MetricsServer::spawn(config(), own).unwrap();
+    let page = get(server.local_addr(), "/");
+    assert_eq!(page.body, html);
+    let policy = page.header("content-security-policy").unwrap();
+    assert!(policy.contains("default-src 'none'"), "{policy}");
+    assert!(policy.contains("script-src 'sha256-"), "{policy}");
+    let data = get(server.local_addr(), "/page.json");
+    assert_eq!(data.header("content-type"), Some("application/json"));
+    assert_eq!(data.body, "{\"answer\":42}\n");
+
+    let without = start(config());
+    assert_eq!(get(without.local_addr(), "/page.json").status, 404);
 }
 
 #[test]

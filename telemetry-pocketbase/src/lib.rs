@@ -84,19 +84,26 @@
 //!   that would be the same for another destination;
 //! - `pocketbase`: the destination: HTTP, tokens, and the table of what the
 //!   server's answers mean;
-//! - [`setup`]: making a server ready, and checking it.
+//! - [`setup`]: making a server ready, and checking it;
+//! - [`leftovers`]: what is in the spool and the dead letters, for people.
 //!
 //! # Features
 //! `tls` (on by default): `https://` with rustls.
 
+mod clock;
+mod complaint;
 mod config;
 pub mod delivery;
 mod error;
 mod files;
 mod id;
 mod instruments;
+pub mod leftovers;
+mod planted;
 mod pocketbase;
 pub mod setup;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 mod sink;
 
 pub use config::{
@@ -107,4 +114,5 @@ pub use config::{
 pub use delivery::BreakerPolicy;
 pub use error::PocketBaseError;
 pub use id::{ID_LENGTH, RecordId};
+pub(crate) use planted::planted;
 pub use sink::{DEAD_LETTERS_FILE, PocketBaseSink, SPOOL_FILE};

@@ -4,14 +4,15 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use telemetry_core::{Record, Sink, SinkError, SinkStats};
 
+use crate::clock::SystemClock;
 use crate::config::PocketBaseConfig;
 use crate::delivery::{
-    DeadLetters, DiskSpool, Intake, Ledger, MemorySpool, Message, OpenSpool, Opening, Parts, Spool,
+    DeadLetters, DiskSpool, Fit, Intake, Ledger, MemorySpool, Message, OpenSpool, Opening, Parts, Spool,
     Turned, start,
 };
 use crate::error::PocketBaseError;
@@ -89,7 +90,7 @@ impl PocketBaseSink {
             jitter: Box::new(fastrand::f64),
         };
         let url = client.base().to_owned();
-        let destination = PocketBase::new(&config, client);
+        let destination = PocketBase::new(&config, client, Arc::new(SystemClock::new()));
         start(parts, inbox, destination, &spool_path)?;
         Ok(Self {
             ledger,
@@ -164,8 +165,11 @@ impl Sink for PocketBaseSink {
         self.intake.close();
         let before = self.snapshot();
         let (done, answer) = bounded(1);
-        let until = Instant::now() + limit.mul_f64(0.9);
-        if self.intake.send_behind(Message::Close { until, done }) {
+        let message = Message::Close {
+            limit: limit.mul_f64(0.9),
+            done,
+        };
+        if self.intake.send_behind(message) {
             self.wait_for(&answer, limit)?;
         }
         let after = self.snapshot();
@@ -215,11 +219,15 @@ fn spool_opener(config: &PocketBaseConfig, path: PathBuf) -> OpenSpool {
         });
     }
     Box::new(move |opening: &Opening| {
-        let tightness = opening.tightness;
+        let fit = Fit {
+            max_bytes,
+            at_full_size: opening.at_full_size,
+            tightness: opening.tightness,
+        };
         let (spool, set_aside) = match &opening.corrupt {
-            None => DiskSpool::open(&path, max_bytes, tightness)?,
+            None => DiskSpool::open(&path, fit)?,
             Some(reason) => {
-                let (spool, report) = DiskSpool::begin_anew(&path, max_bytes, tightness, reason)?;
+                let (spool, report) = DiskSpool::begin_anew(&path, fit, reason)?;
                 (spool, Some(report))
             }
         };

@@ -7,16 +7,19 @@
 
 use std::io::{self, BufRead, BufWriter, Write};
 
-use telemetry_sanitize::{SanitizeConfig, Sanitizer};
+use telemetry_sanitize::{Lines, SanitizeConfig, Sanitizer};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let sanitizer = Sanitizer::new(SanitizeConfig::default())?;
     let mut out = BufWriter::new(io::stdout().lock());
     let mut line = Vec::new();
+    let mut lines = Lines::new(&sanitizer);
     let mut input = io::stdin().lock();
     while input.read_until(b'\n', &mut line)? > 0 {
         let text = String::from_utf8_lossy(&line);
-        out.write_all(sanitizer.sanitize_text(&text).as_bytes())?;
+        let content = text.trim_end_matches(['\n', '\r']);
+        out.write_all(lines.next(content).as_bytes())?;
+        out.write_all(&text.as_bytes()[content.len()..])?;
         line.clear();
     }
     out.flush()?;

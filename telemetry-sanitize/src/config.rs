@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::tag::HashKey;
+
 /// Settings of a [`Sanitizer`](crate::Sanitizer).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SanitizeConfig {
@@ -23,6 +25,12 @@ pub struct SanitizeConfig {
     /// Further directories (absolute) and what to write in their place.
     /// Applied even when `normalize_paths` is false. Default: none.
     pub roots: BTreeMap<String, String>,
+    /// Look for personal data too: e-mail and IP addresses, telephone and social
+    /// security numbers. Default: `false`.
+    pub pii: bool,
+    /// Adds a tag to each replacement, `[REDACTED:rule:1f3a]`: the same secret
+    /// has the same tag under the same key. Default: none.
+    pub hash_key: Option<HashKey>,
 }
 
 impl Default for SanitizeConfig {
@@ -34,6 +42,8 @@ impl Default for SanitizeConfig {
             patterns: Vec::new(),
             normalize_paths: true,
             roots: BTreeMap::new(),
+            pii: false,
+            hash_key: None,
         }
     }
 }

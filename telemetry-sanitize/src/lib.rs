@@ -9,8 +9,8 @@
 //! any length takes linear time; sanitizing twice is the same as once.
 //!
 //! What has neither a telling name nor a telling shape is not found: a password
-//! in a sentence, or a bare hexadecimal string (it may be a hash). Names and
-//! e-mail addresses of persons are not looked for. Sinks before this step get
+//! in a sentence, or a bare hexadecimal string (it may be a hash). Names of
+//! persons are not looked for, their addresses and numbers only on request. Sinks before this step get
 //! the secrets.
 //!
 //! # Example
@@ -49,6 +49,9 @@ mod config; // what a user may set
 mod sanitizer; // the rules at work on one text
 mod sink; // the step in a pipeline
 
+mod json; // lines of JSON
+mod lines; // lines one after the other
+
 mod names; // which names stand before a secret
 mod rules; // the rules with their examples
 mod vendors; // tokens by prefix
@@ -57,19 +60,23 @@ mod scan; // the search
 
 mod callsites; // verdicts kept per callsite
 #[cfg(test)]
-mod corpus;
+mod corpus; // secrets in many surroundings, and harmless lines
 #[cfg(test)]
-mod examples; // templates of secrets for the tests // secrets in many surroundings, and harmless lines
+mod examples; // templates of secrets for the tests
 
 mod counts; // how often each rule replaced something
 mod glob; // the user's globs over names
 mod mask; // values that are no secrets
+mod pii; // personal data, on request
 mod sieve; // the first look at a text
 mod spans; // spans sanitized once
+mod tag; // how a secret can be followed
 mod text; // a text under search
 
 pub use config::{Pattern, SanitizeConfig, SanitizeError};
+pub use lines::Lines;
 pub use names::{SecretName, Verdict};
 pub use rules::Rule;
 pub use sanitizer::Sanitizer;
 pub use sink::Sanitized;
+pub use tag::HashKey;

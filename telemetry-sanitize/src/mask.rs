@@ -25,21 +25,22 @@ pub(crate) fn is_status(word: &[u8]) -> bool {
 /// Sorted.
 #[rustfmt::skip] // A list of words, not one a line.
 const STATUS: &[&[u8]] = &[
-    b"absent", b"accepted", b"added", b"and", b"are", b"at", b"authenticated", b"authentication",
-    b"bad", b"basic", b"be", b"bearer", b"can", b"cannot", b"changed", b"characters", b"checked",
-    b"complete", b"completed", b"contain", b"contains", b"created", b"default",
-    b"deleted", b"denied", b"digest", b"disabled", b"does", b"enabled", b"encrypted", b"enter",
-    b"error", b"exists", b"expected", b"expired", b"fail", b"failed", b"failure", b"field", b"for",
-    b"found", b"generated", b"given", b"granted", b"has", b"hidden", b"ignored", b"include",
-    b"incorrect", b"invalid", b"is", b"issued", b"least", b"loaded", b"locked", b"long",
-    b"malformed", b"match", b"matches", b"may", b"mismatch", b"missing", b"must", b"needed",
-    b"needs", b"new", b"no", b"not", b"ok", b"omit", b"only", b"passed", b"please", b"present",
-    b"provided", b"read", b"refreshed", b"refused", b"rejected", b"removed", b"renewed",
-    b"required", b"reset", b"revoked", b"rotated", b"saved", b"sent", b"set", b"short", b"should",
-    b"skipped", b"stored", b"succeeded", b"success", b"the", b"this", b"too", b"unauthorized",
-    b"unavailable", b"unchanged", b"unexpected", b"unknown", b"unset", b"unused", b"updated",
-    b"used", b"using", b"valid", b"validated", b"verified", b"was", b"weak", b"will", b"with",
-    b"wrong", b"your",
+    b"absent", b"accepted", b"added", b"and", b"are", b"argument", b"at", b"authenticated",
+    b"authentication", b"bad", b"basic", b"be", b"bearer", b"blank", b"can", b"cannot", b"changed",
+    b"characters", b"checked", b"complete", b"completed", b"configured", b"contain", b"contains",
+    b"created", b"default", b"deleted", b"denied", b"digest", b"disabled", b"does", b"enabled",
+    b"encrypted", b"enter", b"entered", b"error", b"exists", b"expected", b"expired", b"fail",
+    b"failed", b"failure", b"field", b"flag", b"for", b"found", b"generated", b"given", b"granted",
+    b"has", b"hidden", b"ignored", b"include", b"incorrect", b"invalid", b"is", b"issued", b"least",
+    b"loaded", b"locked", b"long", b"malformed", b"match", b"matches", b"maximum", b"may",
+    b"minimum", b"mismatch", b"missing", b"must", b"needed", b"needs", b"new", b"no", b"not", b"ok",
+    b"omit", b"only", b"option", b"passed", b"please", b"present", b"provided", b"read",
+    b"refreshed", b"refused", b"rejected", b"removed", b"renewed", b"required", b"requires",
+    b"reset", b"revoked", b"rotated", b"saved", b"sent", b"set", b"short", b"should", b"skipped",
+    b"specified", b"stored", b"succeeded", b"success", b"supplied", b"the", b"this", b"too",
+    b"took", b"unauthorized", b"unavailable", b"unchanged", b"unexpected", b"unknown", b"unset",
+    b"unused", b"updated", b"used", b"using", b"valid", b"validated", b"verified", b"want",
+    b"wants", b"was", b"weak", b"will", b"with", b"wrong", b"your",
 ];
 
 fn is_nothing(value: &[u8]) -> bool {
@@ -114,7 +115,10 @@ fn is_placeholder(value: &[u8]) -> bool {
         return is_variable(name.split(|&byte| byte == b':').next().unwrap_or_default());
     }
     if let Some(name) = value.strip_prefix(b"$") {
-        return is_upper_variable(name);
+        return is_upper_variable(name) || name.iter().all(u8::is_ascii_digit);
+    }
+    if is_lookup(value) {
+        return true;
     }
     if let Some(name) = strip_both(value, b'%', b'%') {
         return is_upper_variable(name);
@@ -126,6 +130,38 @@ fn is_placeholder(value: &[u8]) -> bool {
         return is_words(name);
     }
     strip_both(value, b'<', b'>').is_some_and(is_words)
+}
+
+/// Source text that fetches the value from elsewhere, and the parameters of
+/// statements and formats.
+fn is_lookup(value: &[u8]) -> bool {
+    const PLACES: [&[u8]; 17] = [
+        b"prompt(",
+        b"getpass",
+        b"input(",
+        b"process.env",
+        b"os.environ",
+        b"os.getenv",
+        b"System.getenv",
+        b"env.",
+        b"ENV[",
+        b"env(",
+        b"getenv(",
+        b"valueFrom",
+        b"!vault",
+        b"!Ref",
+        b"!GetAtt",
+        b"!Sub",
+        b"secretKeyRef",
+    ];
+    let is_format = matches!(
+        value,
+        b"%s" | b"%d" | b"%v" | b"%q" | b"{}" | b"await" | b"?"
+    );
+    let parameter = value.strip_prefix(b":").is_some_and(|name| {
+        !name.is_empty() && name.iter().all(|b| b.is_ascii_lowercase() || *b == b'_')
+    });
+    is_format || parameter || PLACES.iter().any(|place| value.starts_with(place))
 }
 
 fn is_variable(name: &[u8]) -> bool {

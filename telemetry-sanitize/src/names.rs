@@ -54,6 +54,9 @@ pub(crate) enum Trust {
     Counted,
     /// Only digits are secret (`pin`, `otp`).
     Digits,
+    /// Only long random values are secret: a `session_id` may be a number or a
+    /// UUID that gives no access.
+    Session,
 }
 
 /// The built-in words and the user's globs.
@@ -93,6 +96,26 @@ impl Names {
     }
 }
 
+/// Inside of a group with a secret name, names of what describes the secret:
+/// `"credentials": {"user": "bob", "secret": "x"}`.
+pub(crate) fn is_description(name: &str) -> bool {
+    let mut lower = [0; MAX_NAME];
+    if name.len() > MAX_NAME {
+        return false;
+    }
+    let words = Words::split(name.as_bytes(), &mut lower);
+    let Some(head) = words.words[..words.count].last() else {
+        return false;
+    };
+    HARMLESS_HEADS.binary_search(head).is_ok() || OWNERS.contains(head)
+}
+
+#[rustfmt::skip] // A list of words, not one a line.
+const OWNERS: [&[u8]; 14] = [
+    b"account", b"address", b"client", b"description", b"email", b"expires",
+    b"host", b"issuer", b"login", b"port", b"realm", b"region", b"user", b"username",
+];
+
 fn secret(rule: Kind, trust: Trust) -> Verdict {
     Verdict::Secret(SecretName { rule, trust })
 }
@@ -117,7 +140,14 @@ fn judge_head(head: &[u8], before: &[&[u8]]) -> Option<Verdict> {
         | b"sessid" => secret(Kind::Token, Trust::Shaped),
         b"tokens" => secret(Kind::Token, Trust::Counted),
         b"sid" if last_before == b"connect" => secret(Kind::Token, Trust::Shaped),
-        b"sessionid" if last_before == b"net" => secret(Kind::Token, Trust::Shaped),
+        b"sid" | b"sessionid" | b"session" | b"sess" => secret(Kind::Token, Trust::Session),
+        b"id" if last_before == b"session" => secret(Kind::Token, Trust::Session),
+        b"sign" if last_before == b"api" || last_before == b"access" => {
+            secret(Kind::Signature, Trust::Shaped)
+        }
+        b"api" if last_before == b"art" => secret(Kind::ApiKey, Trust::Shaped),
+        b"appid" => secret(Kind::ApiKey, Trust::Session),
+        b"masterauth" => secret(Kind::Password, Trust::Strong),
         b"authorization" | b"authorisation" => secret(Kind::Authorization, Trust::Strong),
         b"auth" | b"xauth" => secret(Kind::Authorization, Trust::Shaped),
         b"cookie" | b"cookies" => secret(Kind::Cookie, Trust::Strong),
@@ -201,8 +231,8 @@ fn strong(word: &[u8]) -> Option<Kind> {
 }
 
 #[rustfmt::skip] // A list of words, not one a line.
-const CODE_OF: [&[u8]; 16] = [
-    b"2fa", b"access", b"auth", b"authorization", b"backup", b"confirmation", b"login", b"mfa",
+const CODE_OF: [&[u8]; 17] = [
+    b"2fa", b"fa", b"access", b"auth", b"authorization", b"backup", b"confirmation", b"login", b"mfa",
     b"otp", b"pass", b"pin", b"recovery", b"security", b"sms", b"totp", b"verification",
 ];
 
@@ -214,7 +244,8 @@ const PRIVATE_KEYS: [&[u8]; 8] = [
 ];
 
 #[rustfmt::skip] // A list of words, not one a line.
-const KEY_OF: [&[u8]; 59] = [
+const KEY_OF: [&[u8]; 61] = [
+    b"instrumentation", b"activation",
     b"access", b"account", b"admin", b"aes", b"age", b"anon", b"api", b"app", b"application",
     b"auth", b"azure", b"client", b"consumer", b"cookie", b"crypto", b"datadog", b"dd", b"decrypt",
     b"decryption", b"deploy", b"enc", b"encrypt", b"encryption", b"fernet", b"functions", b"google",
@@ -241,21 +272,25 @@ const PASS_OF: [&[u8]; 75] = [
 #[rustfmt::skip] // A list of words, not one a line.
 const HARMLESS_HEADS: &[&[u8]] = &[
     b"age", b"alg", b"algo", b"algorithm", b"arn", b"at", b"attempt", b"attempts",
-    b"authentication", b"backend", b"bits", b"broker", b"bytes", b"change", b"changed", b"charset",
-    b"check", b"class", b"column", b"complexity", b"count", b"counts", b"created", b"date", b"days",
-    b"dialog", b"dir", b"directory", b"disabled", b"enabled", b"encryptor", b"endpoint", b"engine",
-    b"entropy", b"error", b"errors", b"exists", b"expiration", b"expired", b"expires", b"expiry",
-    b"fail", b"failed", b"failures", b"field", b"file", b"filename", b"flag", b"form", b"format",
-    b"generator", b"handler", b"hint", b"history", b"id", b"identifier", b"ids", b"index", b"input",
-    b"interval", b"key", b"kind", b"label", b"len", b"length", b"lifetime", b"limit", b"link",
-    b"loaded", b"location", b"manager", b"max", b"message", b"method", b"min", b"mode", b"module",
-    b"name", b"names", b"offset", b"ok", b"page", b"path", b"paths", b"placeholder", b"plugin",
-    b"policy", b"present", b"prompt", b"protected", b"provider", b"quality", b"ref", b"regex",
-    b"required", b"reset", b"resets", b"retries", b"rotated", b"rotation", b"rounds", b"rules",
-    b"scheme", b"scope", b"score", b"seconds", b"secs", b"service", b"set", b"size", b"source",
-    b"state", b"status", b"store", b"strength", b"time", b"timeout", b"timestamp", b"title", b"ttl",
-    b"type", b"types", b"updated", b"uri", b"url", b"usage", b"uuid", b"valid", b"validation",
-    b"validator", b"version", b"versions", b"visible",
+    b"authentication", b"backend", b"bits", b"broker", b"bytes", b"c", b"cfg", b"change",
+    b"changed", b"charset", b"check", b"class", b"column", b"complexity", b"component", b"conf",
+    b"controller", b"count", b"counts", b"cpp", b"created", b"css", b"date", b"days", b"decoder",
+    b"dialog", b"dir", b"directory", b"disabled", b"enabled", b"encoder", b"encryptor", b"endpoint",
+    b"engine", b"entropy", b"error", b"errors", b"exists", b"expiration", b"expired", b"expires",
+    b"expiry", b"fail", b"failed", b"failures", b"field", b"file", b"filename", b"filter", b"flag",
+    b"form", b"format", b"generator", b"go", b"handler", b"helper", b"hint", b"history", b"html",
+    b"id", b"identifier", b"ids", b"in", b"index", b"input", b"interval", b"java", b"js", b"json",
+    b"jsx", b"key", b"keys", b"kind", b"label", b"len", b"length", b"lifetime", b"limit", b"link",
+    b"loaded", b"location", b"log", b"manager", b"max", b"message", b"method", b"min", b"mode",
+    b"module", b"name", b"names", b"offset", b"ok", b"page", b"path", b"paths", b"php",
+    b"placeholder", b"plugin", b"policy", b"present", b"prompt", b"protected", b"provider", b"py",
+    b"quality", b"rb", b"ref", b"regex", b"require", b"required", b"reset", b"resets", b"retries",
+    b"rotated", b"rotation", b"rounds", b"rs", b"rules", b"scheme", b"scope", b"score", b"seconds",
+    b"secs", b"service", b"set", b"sh", b"size", b"source", b"spec", b"sql", b"state", b"status",
+    b"store", b"strength", b"svelte", b"template", b"tests", b"time", b"timeout", b"timestamp",
+    b"title", b"toml", b"ts", b"tsx", b"ttl", b"txt", b"type", b"types", b"updated", b"uri", b"url",
+    b"usage", b"util", b"utils", b"uuid", b"valid", b"validation", b"validator", b"version",
+    b"versions", b"view", b"visible", b"vue", b"yaml", b"yml",
 ];
 
 /// Last words that leave the meaning of the ones before as it is. Sorted.
@@ -471,7 +506,6 @@ mod tests {
             "status_code",
             "exit_code",
             "password_file",
-            "session_id",
             "access_key_id",
             "design",
             "tokens_per_second",

@@ -190,7 +190,7 @@ pub(crate) const RULES: [Rule; 23] = [
             "Authorization: «{alnum:24}»",
             "Authorization: Token «{alnum:24}»",
             r#"headers={"authorization": "Negotiate «{alnum:40}»"}"#,
-            r#"Authorization: Digest «username="bob", nonce="{hex:16}", response="{hex:32}"»"#,
+            r#"Authorization: Digest username="bob", nonce="«{hex:16}»", response="«{hex:32}»""#,
         ],
         survive: &[
             "Authorization: required",
@@ -203,7 +203,7 @@ pub(crate) const RULES: [Rule; 23] = [
         name: "cookie",
         finds: "values in `Cookie` and `Set-Cookie`; names and attributes stay",
         vanish: &[
-            "Cookie: sid=«{alnum:24}»; theme=«{alnum:12}»",
+            "Cookie: sid=«{alnum:24}»; cart=«{alnum:12}»; theme=dark",
             "Set-Cookie: sid=«{alnum:24}»; Path=/; HttpOnly",
             r#"{"cookie":"sid=«{alnum:24}»"}"#,
         ],

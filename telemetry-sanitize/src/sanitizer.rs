@@ -1,6 +1,7 @@
 //! The rules at work on one text.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -9,10 +10,11 @@ use telemetry_core::Value;
 
 use crate::config::{Pattern, SanitizeConfig, SanitizeError};
 use crate::counts::Counts;
-use crate::mask::{is_harmless, is_status};
-use crate::names::{Names, SecretName, Trust, Verdict};
+use crate::names::{self, Names, SecretName, Trust, Verdict};
+use crate::pii;
 use crate::rules::{Kind, RULES, Rule};
 use crate::scan::{self, Finding, Scan, Triggers, What};
+use crate::tag::HashKey;
 use crate::vendors::VENDORS;
 
 /// A sanitized text is searched again, because a replacement changes what
@@ -32,6 +34,7 @@ pub struct Sanitizer {
     marks: Vec<String>,
     roots: Vec<String>,
     counts: Counts,
+    hash_key: Option<HashKey>,
     search: Search,
 }
 
@@ -54,7 +57,9 @@ impl Sanitizer {
     ) -> Result<Self, SanitizeError> {
         check_globs("deny_fields", &config.deny_fields)?;
         check_globs("allow_fields", &config.allow_fields)?;
-        let patterns = Patterns::new(&config.patterns)?;
+        let personal = config.pii.then(pii::patterns).into_iter().flatten();
+        let wanted: Vec<Pattern> = personal.chain(config.patterns.iter().cloned()).collect();
+        let patterns = Patterns::new(&wanted)?;
         let names = Names::new(&config.deny_fields, &config.allow_fields);
         let own_home = home.filter(|_| config.normalize_paths);
         let (directories, roots) = directories(&config, own_home.as_deref())?;
@@ -72,6 +77,7 @@ impl Sanitizer {
                 .collect(),
             roots,
             counts: Counts::new(rules),
+            hash_key: config.hash_key.clone(),
             search: Self::search_all,
         };
         sanitizer.check_replacements(&config)?;
@@ -100,7 +106,7 @@ impl Sanitizer {
         match catch_unwind(AssertUnwindSafe(rounds)) {
             Ok(Some(changed)) => Cow::Owned(changed),
             Ok(None) => Cow::Borrowed(text),
-            Err(_) => Cow::Owned(self.replace_whole(Kind::Error)),
+            Err(_) => Cow::Owned(self.replace_whole(Kind::Error, text)),
         }
     }
 
@@ -124,7 +130,7 @@ impl Sanitizer {
         if let Verdict::Secret(secret) = verdict
             && is_secret_value(secret, value)
         {
-            return Some(self.replace_whole(secret.rule));
+            return Some(self.replace_value(secret, value));
         }
         let Value::Text(text) = value else {
             return None;
@@ -154,9 +160,43 @@ impl Sanitizer {
             && self.patterns.is_quiet(text)
     }
 
-    fn replace_whole(&self, rule: Kind) -> String {
+    /// The verdict on a member of a group: its own, or that of the group around
+    /// it, where the name says nothing (`"secret": {"value": …}`).
+    pub(crate) fn member_verdict(&self, outer: Verdict, name: &str) -> Verdict {
+        match (self.verdict(name), outer) {
+            (Verdict::Plain, Verdict::Secret(_)) if !names::is_description(name) => outer,
+            (own, _) => own,
+        }
+    }
+
+    /// The value of a secret name: all of it goes, but for the scheme of
+    /// credentials and the names of cookies.
+    fn replace_value(&self, secret: SecretName, value: Value<'_>) -> String {
+        if let Value::Text(text) = value
+            && matches!(secret.rule, Kind::Authorization | Kind::Cookie)
+        {
+            let mut findings = Vec::new();
+            let mut scan = Scan::new(text, &self.names, &self.triggers, &mut findings);
+            scan.run_credentials(secret.rule);
+            if !findings.is_empty() {
+                self.settle(text, &mut findings);
+                return self.rebuild(text, &findings);
+            }
+        }
+        match value {
+            Value::Text(text) => self.replace_whole(secret.rule, text),
+            Value::I64(number) => self.replace_whole(secret.rule, &number.to_string()),
+            Value::U64(number) => self.replace_whole(secret.rule, &number.to_string()),
+            Value::F64(number) => self.replace_whole(secret.rule, &number.to_string()),
+            Value::Bool(flag) => self.replace_whole(secret.rule, &flag.to_string()),
+        }
+    }
+
+    pub(crate) fn replace_whole(&self, rule: Kind, secret: &str) -> String {
         self.counts.add(rule as usize, 1);
-        self.marks[rule as usize].clone()
+        let mut mark = String::new();
+        self.push_replacement(&mut mark, What::Builtin(rule), secret);
+        mark
     }
 
     /// Searches until nothing is found any more.
@@ -169,7 +209,7 @@ impl Sanitizer {
                 None => return Some(current),
             }
         }
-        Some(self.replace_whole(Kind::Error))
+        Some(self.replace_whole(Kind::Error, text))
     }
 
     fn round(&self, text: &str, findings: &mut Vec<Finding>) -> Option<String> {
@@ -228,7 +268,7 @@ impl Sanitizer {
                 let known = self
                     .marks
                     .iter()
-                    .any(|mark| mark.as_bytes() == &rest[..length]);
+                    .any(|mark| is_mark_of(mark.as_bytes(), &rest[..length]));
                 known.then_some(start..start + length)
             })
             .collect()
@@ -239,7 +279,7 @@ impl Sanitizer {
         let mut done = 0;
         for found in findings {
             out.push_str(&text[done..found.range.start]);
-            out.push_str(self.replacement(found.what));
+            self.push_replacement(&mut out, found.what, &text[found.range.clone()]);
             self.counts.add(rule_index(found.what), 1);
             done = found.range.end;
         }
@@ -247,11 +287,20 @@ impl Sanitizer {
         out
     }
 
-    fn replacement(&self, what: What) -> &str {
-        match what {
-            What::Home => "~",
-            What::Root(index) => &self.roots[usize::from(index)],
+    fn push_replacement(&self, out: &mut String, what: What, secret: &str) {
+        let mark = match what {
+            What::Home => return out.push('~'),
+            What::Root(index) => return out.push_str(&self.roots[usize::from(index)]),
             _ => &self.marks[rule_index(what)],
+        };
+        match &self.hash_key {
+            None => out.push_str(mark),
+            Some(key) => {
+                let tag = key.tag(secret);
+                let inner = &mark[..mark.len() - 1];
+                // Writing into a string cannot fail.
+                let _ = write!(out, "{inner}:{tag:04x}]");
+            }
         }
     }
 
@@ -297,10 +346,7 @@ impl std::fmt::Debug for Sanitizer {
 fn is_secret_value(secret: SecretName, value: Value<'_>) -> bool {
     match value {
         Value::Bool(_) => false,
-        Value::Text(text) => {
-            let told = secret.trust == Trust::Shaped && is_status(text.as_bytes());
-            !told && !is_harmless(text.as_bytes())
-        }
+        Value::Text(text) => scan::is_secret_text(secret, text.as_bytes()),
         Value::F64(_) => secret.trust == Trust::Strong,
         Value::I64(_) | Value::U64(_) => holds_numbers(secret),
     }
@@ -311,6 +357,16 @@ fn is_secret_value(secret: SecretName, value: Value<'_>) -> bool {
 fn holds_numbers(secret: SecretName) -> bool {
     let is_code = matches!(secret.rule, Kind::Pin | Kind::Card);
     is_code || (secret.trust == Trust::Strong && secret.rule != Kind::Cookie)
+}
+
+/// The replacement `found` is the mark of a rule, with or without a tag.
+fn is_mark_of(mark: &[u8], found: &[u8]) -> bool {
+    let inner = &mark[..mark.len() - 1];
+    match found.strip_prefix(inner) {
+        Some(b"]") => true,
+        Some([b':', tag @ .., b']']) => tag.len() == 4 && tag.iter().all(u8::is_ascii_hexdigit),
+        _ => false,
+    }
 }
 
 /// Cuts the masks out of the findings.

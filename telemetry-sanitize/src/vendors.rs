@@ -40,6 +40,8 @@ pub(crate) enum Body {
     Crypt,
     /// Base64 of either alphabet, and `.`, `~`, `:`, `%`.
     Wide,
+    /// What a path of a URL is made of.
+    Path,
 }
 
 impl Body {
@@ -52,6 +54,7 @@ impl Body {
             Self::Url => byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'),
             Self::Dotted => byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'),
             Self::Crypt => byte.is_ascii_alphanumeric() || b"./+$,=-_".contains(&byte),
+            Self::Path => Self::Wide.has(byte) || matches!(byte, b'@' | b'$'),
             Self::Wide => {
                 byte.is_ascii_alphanumeric()
                     || matches!(
@@ -95,7 +98,7 @@ const fn after(left: Left, vendor: Vendor) -> Vendor {
     Vendor { left, ..vendor }
 }
 
-use Body::{Alnum, Crypt, Digits, Dotted, Hex, Upper, Url, Wide};
+use Body::{Alnum, Crypt, Digits, Dotted, Hex, Path, Upper, Url, Wide};
 
 /// `SK` and a first digit: two letters alone are in too many words.
 const TWILIO: &[&str] = &[
@@ -107,7 +110,7 @@ const TWILIO: &[&str] = &[
 #[rustfmt::skip] // A table: one line a vendor.
 pub(crate) const VENDORS: &[Vendor] = &[
     vendor("adobe_token", "Adobe", &["p8e-"], Alnum, 32),
-    vendor("age_key", "age", &["AGE-SECRET-KEY-1", "AGE-PLUGIN-"], Upper, 40),
+    vendor("age_key", "age", &["AGE-SECRET-KEY-1", "AGE-SECRET-KEY-PQ-1", "AGE-PLUGIN-"], Upper, 40),
     vendor("airtable_token", "Airtable", &["pat"], Dotted, 70),
     vendor("alibaba_key", "Alibaba Cloud", &["LTAI"], Alnum, 12),
     vendor("anthropic_key", "Anthropic", &["sk-ant-"], Url, 20),
@@ -116,9 +119,11 @@ pub(crate) const VENDORS: &[Vendor] = &[
     vendor("aws_access_key", "AWS", &["AKIA", "ASIA", "ABIA", "ACCA"], Upper, 16),
     vendor("aws_bedrock_key", "AWS Bedrock", &["ABSKQmVkcm9ja0FQSUtleS"], Wide, 40),
     after(Left::Part(Alnum, 3), vendor("azure_client_secret", "Azure", &["8Q~", "7Q~"], Wide, 28)),
+    after(Left::Part(Alnum, 40), vendor("azure_devops_token", "Azure DevOps", &["AZDO"], Alnum, 4)),
     vendor("buildkite_token", "Buildkite", &["bkua_"], Alnum, 32),
     vendor("cargo_token", "crates.io", &["cio"], Alnum, 32),
     vendor("circleci_token", "CircleCI", &["CCIPAT_", "CCIPRJ_"], Wide, 30),
+    vendor("cloudflare_key", "Cloudflare", &["v1.0-"], Url, 150),
     vendor("clojars_token", "Clojars", &["CLOJARS_"], Alnum, 40),
     vendor("contentful_token", "Contentful", &["CFPAT-"], Url, 40),
     vendor("databricks_token", "Databricks", &["dapi", "dkea", "dose"], Hex, 30),
@@ -146,9 +151,12 @@ pub(crate) const VENDORS: &[Vendor] = &[
     vendor("hubspot_token", "HubSpot", &["pat-na1-", "pat-na2-", "pat-eu1-"], Url, 32),
     vendor("huggingface_token", "Hugging Face", &["hf_", "api_org_"], Alnum, 30),
     vendor("infracost_key", "Infracost", &["ico-"], Alnum, 30),
+    vendor("intercom_token", "Intercom", &["dG9rO"], Wide, 40),
     vendor("intra42_secret", "Intra42", &["s-s4t2ud-", "s-s4t2af-"], Hex, 60),
+    after(Left::Stays, vendor("kubernetes_token", "Kubernetes, over WebSocket", &["bearer.authorization.k8s.io."], Url, 20)),
     vendor("langsmith_key", "LangSmith", &["lsv2_pt_", "lsv2_sk_", "ls__"], Url, 30),
     vendor("linear_key", "Linear", &["lin_api_", "lin_oauth_"], Alnum, 32),
+    vendor("lob_key", "Lob", &["live_", "test_"], Hex, 30),
     after(Left::Part(Hex, 32), vendor("mailchimp_key", "Mailchimp", &["-us"], Digits, 1)),
     vendor("mailersend_token", "MailerSend", &["mlsn."], Alnum, 40),
     vendor("mailgun_key", "Mailgun", &["key-", "pubkey-"], Alnum, 32),
@@ -165,7 +173,7 @@ pub(crate) const VENDORS: &[Vendor] = &[
     vendor("openshift_token", "OpenShift", &["sha256~"], Url, 40),
     vendor("openvsx_token", "Open VSX", &["ovsxat_", "ovsxp_"], Url, 30),
     vendor("password_hash", "`crypt` and its like", &["$1$", "$5$", "$6$", "$y$", "$2a$", "$2b$", "$2y$", "$apr1$", "$argon2id$", "$argon2i$", "$scrypt$", "$pbkdf2", "pbkdf2_sha256$", "{SSHA}", "{SSHA512}"], Crypt, 20),
-    vendor("paypal_token", "PayPal and Braintree", &["access_token$production$", "access_token$sandbox$"], Wide, 30),
+    vendor("paypal_token", "PayPal and Braintree", &["access_token$production$", "access_token$sandbox$"], Path, 30),
     vendor("perplexity_key", "Perplexity", &["pplx-"], Alnum, 40),
     vendor("pinecone_key", "Pinecone", &["pcsk_"], Url, 40),
     vendor("plaid_token", "Plaid", &["access-sandbox-", "access-development-", "access-production-"], Url, 32),
@@ -193,10 +201,11 @@ pub(crate) const VENDORS: &[Vendor] = &[
     vendor("sourcegraph_token", "Sourcegraph", &["sgp_", "slk_"], Url, 36),
     vendor("square_token", "Square", &["sq0atp-", "sq0csp-", "sq0idp-", "EAAA"], Url, 22),
     vendor("stripe_key", "Stripe", &["sk_live_", "sk_test_", "rk_live_", "rk_test_", "rk_prod_", "sk_prod_", "whsec_", "sk_org_"], Alnum, 14),
+    vendor("swarm_token", "Docker Swarm", &["SWMTKN-1-"], Url, 40),
     vendor("supabase_key", "Supabase", &["sbp_", "sb_secret_"], Url, 24),
     vendor("tailscale_key", "Tailscale", &["tskey-"], Url, 20),
     vendor("tavily_key", "Tavily", &["tvly-"], Url, 28),
-    after(Left::Stays, vendor("teams_webhook", "Microsoft Teams", &[".webhook.office.com/webhookb2/"], Wide, 60)),
+    after(Left::Stays, vendor("teams_webhook", "Microsoft Teams", &[".webhook.office.com/webhookb2/"], Path, 60)),
     after(Left::Part(Digits, 8), vendor("telegram_token", "Telegram", &[":AA"], Url, 30)),
     vendor("tencent_key", "Tencent Cloud", &["AKID"], Alnum, 30),
     after(Left::Part(Alnum, 14), vendor("terraform_token", "Terraform Cloud", &[".atlasv1."], Url, 50)),
@@ -222,4 +231,15 @@ pub(crate) fn looks_random(body: &[u8]) -> bool {
             let lower = has(u8::is_ascii_lowercase);
             (digit && (upper || lower || run.len() >= 16)) || (upper && lower)
         })
+        || is_mixed(body)
+}
+
+/// Dashes cut a token into short runs; then all three classes must be in it.
+fn is_mixed(body: &[u8]) -> bool {
+    let count = |class: fn(&u8) -> bool| body.iter().filter(|byte| class(byte)).count();
+    count(u8::is_ascii_digit) > 0
+        && count(u8::is_ascii_uppercase) > 1
+        && count(u8::is_ascii_lowercase) > 1
+        && body.len() >= 12
+        && body.iter().all(|&byte| Body::Wide.has(byte))
 }

@@ -128,6 +128,12 @@ fn steps(shell: &Shell, long: bool) -> Vec<Step<'_>> {
             advice: "if only this step fails: the crate uses a feature of a dependency that only another crate switches on: name it in its own manifest",
             run: Box::new(|| each_crate_alone(shell)),
         },
+        Step {
+            name: "model",
+            covers: "the log queue in every order in which its threads could act",
+            advice: "a deadlock here is a wake-up that is missing; `telemetry-core/src/queue/model.rs` says how to run one model",
+            run: Box::new(|| queue_model(shell)),
+        },
     ]
 }
 
@@ -193,6 +199,15 @@ fn each_crate_alone(shell: &Shell) -> Result<String> {
     });
     all_of(commands)?;
     Ok(libraries.join(", "))
+}
+
+fn queue_model(shell: &Shell) -> Result<String> {
+    let _model = shell.push_env("RUSTFLAGS", "--cfg queue_model");
+    quiet(cmd!(
+        shell,
+        "cargo test --quiet --package telemetry-core --lib queue::model"
+    ))?;
+    Ok(String::new())
 }
 
 /// Runs all commands, also after one has failed.

@@ -4,11 +4,14 @@
 //! It installs nothing outside `target/`.
 //!
 //! In reading order: `check` (the steps), `step` (how one is run, timed and reported), `features` (the combinations),
-//! `deny` and `spdx` (licences, sources and duplicate versions), `tools` (PocketBase, Prometheus, …).
+//! `deny` and `spdx` (licences, sources and duplicate versions), `tools` (PocketBase, Prometheus, …),
+//! `bench` (the project beside its peers), `simulate` (the uploader in a simulated world).
 
+mod bench;
 mod check;
 mod deny;
 mod features;
+mod simulate;
 mod spdx;
 mod step;
 mod tools;
@@ -23,6 +26,7 @@ usage: cargo xtask COMMAND
 
   check [--long] [STEP]...   run all checks, or only the named steps
                              --long: the tests that loop take many more rounds
+  simulate [--seeds N]       the uploader in N simulated worlds; --seed S: that one again; --bugs: plants bugs and finds them
   tools                      fetch PocketBase, Prometheus and what else the tests run, into target/tools
 ";
 
@@ -47,12 +51,20 @@ fn run(args: &[String]) -> Result<ExitCode> {
             step::say(&tools::fetch(&shell)?);
             Ok(ExitCode::SUCCESS)
         }
+        Some((command, options)) if command == "bench" => {
+            bench::run(&shell, options)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Some((command, options)) if command == "simulate" => {
+            simulate::run(&shell, options)?;
+            Ok(ExitCode::SUCCESS)
+        }
         Some((command, [])) if command == "help" || command == "--help" => {
-            step::say(USAGE);
+            step::say(&format!("{USAGE}{}", bench::USAGE));
             Ok(ExitCode::SUCCESS)
         }
         _ => {
-            step::say(USAGE);
+            step::say(&format!("{USAGE}{}", bench::USAGE));
             Ok(ExitCode::from(2))
         }
     }

@@ -20,13 +20,16 @@ use crate::step::{quiet, say};
 const RECIPE: &str = "recipe 1";
 
 /// Programs that Debian packages, with the package's name.
-const DEBIAN: [(&str, &str); 6] = [
+const DEBIAN: [(&str, &str); 9] = [
     ("promtool", "prometheus"),
     ("prometheus", "prometheus"),
     ("jq", "jq"),
     ("rsync", "rsync"),
+    ("rclone", "rclone"),
+    ("strace", "strace"),
     ("xz", "xz-utils"),
     ("curl", "curl"),
+    ("logrotate", "logrotate"),
 ];
 
 /// Where the programs stand, and the scratch space for getting them.
@@ -35,16 +38,10 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// `target/tools`, wherever cargo's target directory is.
+    /// `target/tools`.
     fn find(shell: &Shell) -> Result<Self> {
-        let json = cmd!(shell, "cargo metadata --format-version 1 --no-deps")
-            .quiet()
-            .read()?;
-        let metadata: Value = serde_json::from_str(&json)?;
-        let target = metadata["target_directory"].as_str();
-        let target = target.context("cargo metadata names no target directory")?;
         Ok(Self {
-            root: Path::new(target).join("tools"),
+            root: target(shell)?.join("tools"),
         })
     }
 
@@ -67,6 +64,29 @@ impl Place {
         std::os::unix::fs::symlink(target, &program)
             .with_context(|| format!("cannot create {}", program.display()))
     }
+}
+
+/// Cargo's target directory, wherever it is.
+///
+/// # Errors
+/// If cargo does not tell.
+pub(crate) fn target(shell: &Shell) -> Result<PathBuf> {
+    let json = cmd!(shell, "cargo metadata --format-version 1 --no-deps")
+        .quiet()
+        .read()?;
+    let metadata: Value = serde_json::from_str(&json)?;
+    let target = metadata["target_directory"].as_str();
+    let target = target.context("cargo metadata names no target directory")?;
+    Ok(PathBuf::from(target))
+}
+
+/// The path of a fetched program; `None` if it is not there.
+///
+/// # Errors
+/// If cargo does not tell where it would be.
+pub(crate) fn path(shell: &Shell, name: &str) -> Result<Option<PathBuf>> {
+    let program = Place::find(shell)?.program(name);
+    Ok(program.exists().then_some(program))
 }
 
 /// Fetches what is missing and returns a sentence about what is there.

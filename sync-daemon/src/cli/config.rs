@@ -11,7 +11,7 @@ use clap::{Args, Subcommand};
 use super::output::{print, say};
 use super::settings::{load, load_file, nothing_found};
 use super::{EXIT_FAILED, EXIT_OK, Global};
-use crate::config::{Config, LOCAL_CONFIG_FILE, Loaded, Metrics};
+use crate::config::{Config, LOCAL_CONFIG_FILE, Loaded, Metrics, exposed_secrets};
 
 /// Arguments of `config`.
 #[derive(Debug, Args)]
@@ -94,7 +94,12 @@ fn write_new(path: &Path, force: bool) -> io::Result<()> {
 
 fn check(global: &Global) -> u8 {
     match load_file(global) {
-        Ok(loaded) => print(&summary(&loaded)),
+        Ok(loaded) => {
+            for note in exposed_secrets(&loaded) {
+                say(&format!("warning: {note}"));
+            }
+            print(&summary(&loaded))
+        }
         Err(code) => code,
     }
 }

@@ -5,15 +5,28 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub mod adjust;
+mod ask;
 pub mod config;
+#[cfg(feature = "pocketbase")]
+pub mod dead_letter;
+pub mod documents;
+#[cfg(feature = "file")]
+pub mod logs;
 mod one_shot;
 pub mod output;
 #[cfg(feature = "pocketbase")]
 pub mod pocketbase;
+pub mod run;
+#[cfg(feature = "sanitize")]
+pub mod sanitize;
 pub mod settings;
+#[cfg(feature = "pocketbase")]
+pub mod spool;
 pub mod start;
 pub mod status;
 pub mod sync;
+mod table;
 pub mod trigger;
 
 /// Everything was done.
@@ -68,20 +81,46 @@ pub enum Color {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run the daemon in the foreground until SIGTERM or SIGINT; SIGHUP reopens the log file
+    /// Run the daemon in the foreground until SIGTERM or SIGINT; SIGHUP reloads
     Start,
     /// Mirror SRC to DST once, without any configuration
     Sync(sync::SyncArgs),
+    /// Run configured jobs once, without a running daemon
+    Run(run::RunArgs),
     /// Ask the running daemon to run a job now
     Trigger(trigger::TriggerArgs),
+    /// Ask the running daemon to stop the run of a job
+    Cancel(trigger::CancelArgs),
     /// Show how the running daemon is
     Status(status::StatusArgs),
+    /// Ask the running daemon to read its configuration anew
+    Reload,
+    /// Change how finely the running daemon logs
+    LogLevel(adjust::LogLevelArgs),
     /// Make a PocketBase server ready for the log, or check it
     #[cfg(feature = "pocketbase")]
     #[command(name = "pocketbase")]
     PocketBase(pocketbase::PocketBaseArgs),
+    /// Look at the records that wait for upload
+    #[cfg(feature = "pocketbase")]
+    Spool(spool::SpoolArgs),
+    /// Look at the records that the server refused, send them again or drop them
+    #[cfg(feature = "pocketbase")]
+    DeadLetter(dead_letter::DeadLetterArgs),
+    /// Remove secrets and home directories from lines on stdin
+    #[cfg(feature = "sanitize")]
+    Sanitize(sanitize::SanitizeArgs),
+    /// Search the log file and its archives, or follow it
+    #[cfg(feature = "file")]
+    Logs(logs::LogsArgs),
     /// Write, check or show the configuration
     Config(config::ConfigArgs),
+    /// Print a hardened unit for systemd
+    Systemd,
+    /// Print completions for a shell
+    Completions(documents::CompletionsArgs),
+    /// Print the manual page
+    Man,
 }
 
 /// Parses the command line, runs the command, and says how it ended.
@@ -90,10 +129,25 @@ pub fn main() -> ExitCode {
     match cli.command {
         Command::Start => start::run(&cli.global),
         Command::Sync(args) => sync::run(&args, &cli.global),
+        Command::Run(args) => run::run(&args, &cli.global),
         Command::Trigger(args) => trigger::run(&args, &cli.global),
+        Command::Cancel(args) => trigger::cancel(&args, &cli.global),
         Command::Status(args) => status::run(&args, &cli.global),
         #[cfg(feature = "pocketbase")]
         Command::PocketBase(args) => pocketbase::run(&args, &cli.global),
+        #[cfg(feature = "pocketbase")]
+        Command::Spool(args) => spool::run(&args, &cli.global),
+        #[cfg(feature = "pocketbase")]
+        Command::DeadLetter(args) => dead_letter::run(&args, &cli.global),
+        #[cfg(feature = "sanitize")]
+        Command::Sanitize(args) => sanitize::run(&args, &cli.global),
+        Command::Reload => adjust::reload(&cli.global),
+        Command::LogLevel(args) => adjust::log_level(&args, &cli.global),
+        #[cfg(feature = "file")]
+        Command::Logs(args) => logs::run(&args, &cli.global),
         Command::Config(args) => config::run(&args, &cli.global),
+        Command::Systemd => documents::systemd(),
+        Command::Completions(args) => documents::completions(&args),
+        Command::Man => documents::man(),
     }
 }

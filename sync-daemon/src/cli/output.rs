@@ -1,6 +1,6 @@
 //! What commands write: data to stdout, everything else to stderr.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 
 use super::{Color, EXIT_FAILED, EXIT_OK, Global};
 
@@ -28,12 +28,21 @@ pub fn say(text: &str) {
 /// Whether stderr gets colours: `--color`, then `NO_COLOR`, then whether it is a
 /// terminal.
 pub fn colors_stderr(global: &Global) -> bool {
+    colors(global, &io::stderr())
+}
+
+/// The same for stdout.
+pub fn colors_stdout(global: &Global) -> bool {
+    colors(global, &io::stdout())
+}
+
+fn colors(global: &Global, stream: &impl io::IsTerminal) -> bool {
     match global.color {
         Color::Always => true,
         Color::Never => false,
         Color::Auto => {
             let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-            !refused && io::stderr().is_terminal()
+            !refused && stream.is_terminal()
         }
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use telemetry_pocketbase::setup::{self, AdminLogin, Report};
+use telemetry_pocketbase::setup::{self, AdminLogin, FilesFor, Report};
 use telemetry_pocketbase::{PocketBaseConfig, PocketBaseError, Secret};
 use uuid::Uuid;
 
@@ -44,7 +44,7 @@ Run it again at any time: it changes only what is not as it should be."
     },
     /// Say what the server lacks, and how fast it takes records; leaves a few probe records there
     Check,
-    /// Write the migration for a server that is set up with files, into ./pb_migrations
+    /// Write files for the server: ./pb_migrations, and ./pb_hooks with the route for uploads in bulk and the retention
     Files {
         /// For PocketBase 0.22 and older
         #[arg(long)]
@@ -75,10 +75,7 @@ pub fn run(args: &PocketBaseArgs, global: &Global) -> ExitCode {
             let report = setup::check(&uploader)?;
             Ok(report)
         }),
-        PocketBaseCommand::Files { legacy } => {
-            let names = (&settings.collection, &settings.auth_collection);
-            setup::write_files(Path::new("."), names.0, names.1, *legacy).map_err(Stop::from)
-        }
+        PocketBaseCommand::Files { legacy } => write_files(settings, *legacy).map_err(Stop::from),
     };
     ExitCode::from(match done {
         Ok(report) => tell(&report),
@@ -97,6 +94,19 @@ fn tell(report: &Report) -> u8 {
     } else {
         EXIT_FAILED
     }
+}
+
+fn write_files(settings: &PocketbaseLogging, legacy: bool) -> Result<Report, PocketBaseError> {
+    let here = Path::new(".");
+    if legacy {
+        return setup::write_legacy_files(here, &settings.collection);
+    }
+    let files = FilesFor {
+        collection: &settings.collection,
+        auth_collection: &settings.auth_collection,
+        retention_days: settings.retention_days,
+    };
+    setup::write_files(here, files)
 }
 
 fn set_up(

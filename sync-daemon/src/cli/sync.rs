@@ -6,15 +6,15 @@ use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use clap::{Args, ValueHint};
+use clap::{Args, ValueEnum, ValueHint};
 use indicatif::{DecimalBytes, HumanCount, ProgressBar, ProgressStyle};
 
 use super::one_shot::OneShot;
 use super::output::say;
 use super::{EXIT_FAILED, EXIT_OK, EXIT_PARTIAL, EXIT_USAGE, Global};
 use crate::mirror::{
-    Cancel, Comparison, DEFAULT_FILE_OPERATIONS, DEFAULT_MAX_DELETE, Filter, FilterError, Observer,
-    Operation, Options, Plan, Report, Status, escape, mirror,
+    Cancel, Comparison, DEFAULT_FILE_OPERATIONS, DEFAULT_MAX_DELETE, Durability, Filter,
+    FilterError, Observer, Operation, Options, Plan, Report, Status, escape, mirror,
 };
 use crate::signals;
 
@@ -62,9 +62,33 @@ pub struct SyncArgs {
     /// Accept an empty SRC although DST is not empty
     #[arg(long)]
     allow_empty_source: bool,
+    /// What survives a power cut right after the run
+    #[arg(long, value_name = "WHAT", default_value = "none")]
+    durability: DurabilityArg,
     /// Print the result as one JSON object
     #[arg(long)]
     json: bool,
+}
+
+/// [`Durability`] as it is typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum DurabilityArg {
+    /// Whatever the kernel has written by then
+    None,
+    /// Every file is flushed before it takes its name
+    File,
+    /// The file system is flushed before each batch of files takes its names
+    Batch,
+}
+
+impl From<DurabilityArg> for Durability {
+    fn from(argument: DurabilityArg) -> Self {
+        match argument {
+            DurabilityArg::None => Self::None,
+            DurabilityArg::File => Self::File,
+            DurabilityArg::Batch => Self::Batch,
+        }
+    }
 }
 
 /// Runs the command until it is done, or stopped by SIGINT or SIGTERM.
@@ -122,6 +146,7 @@ fn options_of(args: &SyncArgs) -> Result<Options, FilterError> {
         max_delete_percent: 0,
         allow_empty_source: args.allow_empty_source,
         comparison,
+        durability: args.durability.into(),
         dry_run: args.dry_run,
         filter: Filter::parse(excludes.chain(includes))?,
         file_operations: usize::from(args.threads),
@@ -129,7 +154,7 @@ fn options_of(args: &SyncArgs) -> Result<Options, FilterError> {
     })
 }
 
-fn exit_code(status: Status) -> u8 {
+pub(super) fn exit_code(status: Status) -> u8 {
     match status {
         Status::Success => EXIT_OK,
         Status::Partial => EXIT_PARTIAL,
@@ -138,7 +163,7 @@ fn exit_code(status: Status) -> u8 {
 }
 
 /// Stops the run at the first signal, and the process at the second.
-fn cancel_on_signal(cancel: Cancel) -> io::Result<()> {
+pub(super) fn cancel_on_signal(cancel: Cancel) -> io::Result<()> {
     signals::watch(move |_| {
         if cancel.is_cancelled() {
             std::process::exit(i32::from(EXIT_FAILED));
@@ -209,7 +234,7 @@ fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
-fn lines_of(plan: &Plan) -> Vec<String> {
+pub(super) fn lines_of(plan: &Plan) -> Vec<String> {
     use std::os::unix::ffi::OsStrExt;
     let mut lines = Vec::new();
     let visited: Result<(), std::convert::Infallible> = plan.try_for_each(|action| {
@@ -223,7 +248,7 @@ fn lines_of(plan: &Plan) -> Vec<String> {
     }
 }
 
-fn name_errors(report: &Report) {
+pub(super) fn name_errors(report: &Report) {
     for error in &report.errors {
         say(&format!(
             "{}: {} [{}]",

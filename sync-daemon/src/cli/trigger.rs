@@ -1,13 +1,13 @@
-//! `sync-daemon trigger JOB`.
+//! `sync-daemon trigger JOB` and `sync-daemon cancel JOB`.
 
 use std::process::ExitCode;
 
 use clap::Args;
 
-use super::output::{print, say};
-use super::{EXIT_FAILED, EXIT_OK, EXIT_PARTIAL, Global, settings};
-use crate::control::{self, Reply, Request};
-use crate::state_dir::control_socket;
+use super::ask::{ask, unexpected};
+use super::output::print;
+use super::{EXIT_FAILED, EXIT_OK, EXIT_PARTIAL, Global};
+use crate::control::{Reply, Request};
 
 /// Arguments of `trigger`.
 #[derive(Debug, Args)]
@@ -19,26 +19,38 @@ pub struct TriggerArgs {
     pub wait: bool,
 }
 
+/// Arguments of `cancel`.
+#[derive(Debug, Args)]
+pub struct CancelArgs {
+    /// The id of the job
+    pub job: String,
+}
+
 /// Asks the running daemon for a run of a job.
 pub fn run(args: &TriggerArgs, global: &Global) -> ExitCode {
-    let code = settings::load(global).map_or_else(
-        |code| code,
-        |found| {
-            let socket = control_socket(&found.loaded.config.daemon.state_dir);
-            let request = Request::Trigger {
-                job: args.job.clone(),
-                wait: args.wait,
-            };
-            match control::ask(&socket, &request) {
-                Ok(Reply::Finished(summary)) => finished(&summary),
-                Ok(_) => print(&format!("triggered {}\n", args.job)),
-                Err(error) => {
-                    say(&format!("sync-daemon: {error}"));
-                    EXIT_FAILED
-                }
-            }
-        },
-    );
+    let request = Request::Trigger {
+        job: args.job.clone(),
+        wait: args.wait,
+    };
+    let code = match ask(&request, global) {
+        Ok(Reply::Triggered) => print(&format!("triggered {}\n", args.job)),
+        Ok(Reply::Finished(summary)) => finished(&summary),
+        Ok(other) => unexpected(&other),
+        Err(code) => code,
+    };
+    ExitCode::from(code)
+}
+
+/// Asks the running daemon to stop a job.
+pub fn cancel(args: &CancelArgs, global: &Global) -> ExitCode {
+    let request = Request::Cancel {
+        job: args.job.clone(),
+    };
+    let code = match ask(&request, global) {
+        Ok(Reply::Cancelled(was)) => print(&format!("cancelled {} ({was})\n", args.job)),
+        Ok(other) => unexpected(&other),
+        Err(code) => code,
+    };
     ExitCode::from(code)
 }
 

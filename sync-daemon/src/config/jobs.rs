@@ -11,6 +11,7 @@ use super::slot::{
     Choice, choice, count, duration, milliseconds, optional_text, path, positive_duration, small,
     switch, text, texts,
 };
+use crate::jobs::CronTimes;
 
 /// Default of [`SyncJob::enabled`] and [`FileWatcher::enabled`].
 pub const DEFAULT_ENTRY_ENABLED: bool = true;
@@ -524,7 +525,7 @@ fn time_zone(written: &str) -> Result<String, String> {
     }
 }
 
-/// Checks the shape; whether the times exist is for the scheduler to say.
+/// Checks the shape; the zone, which may be wrong too, is told about by itself.
 fn cron_expression(written: &str) -> Result<Option<String>, String> {
     if written.is_empty() {
         return Ok(None);
@@ -536,11 +537,12 @@ fn cron_expression(written: &str) -> Result<Option<String>, String> {
         ));
     }
     let allowed = |c: char| c.is_ascii_alphanumeric() || "*,-/?#+ \t".contains(c);
-    match written.chars().find(|c| !allowed(*c)) {
-        Some(wrong) => Err(format!(
+    if let Some(wrong) = written.chars().find(|c| !allowed(*c)) {
+        return Err(format!(
             "`{}` cannot stand in a cron expression",
             wrong.escape_debug()
-        )),
-        None => Ok(Some(written.to_owned())),
+        ));
     }
+    CronTimes::parse(written, DEFAULT_SCHEDULE_TIMEZONE)?;
+    Ok(Some(written.to_owned()))
 }

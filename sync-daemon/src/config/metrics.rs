@@ -112,7 +112,7 @@ fn host_name(written: &str) -> Result<(), String> {
 /// `[telemetry.metrics.auth]`: exactly one of the two is set.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct MetricsAuth {
-    /// The file with the token that clients send as `Authorization: Bearer …`.
+    /// The file with the token that clients send as `Authorization: Bearer …`; read for each request.
     pub bearer_token_file: Option<PathBuf>,
     /// Name and password.
     pub basic: Option<BasicAuth>,
@@ -144,7 +144,7 @@ impl Example for MetricsAuth {
 pub struct BasicAuth {
     /// The name that clients send.
     pub username: String,
-    /// The file with the bcrypt or argon2 hash of the password.
+    /// The file with the bcrypt or argon2 hash of the password; read for each request.
     pub password_hash_file: PathBuf,
 }
 

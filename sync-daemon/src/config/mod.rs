@@ -25,9 +25,11 @@
 
 mod check; // what concerns several keys
 mod daemon; // [daemon], [concurrency]
+mod difference; // what a reload changes
 mod document; // files and variables, and places in them
 mod environment; // where files are looked for
 mod error; // what users see of mistakes
+mod exposure; // secrets that all can read
 mod features; // what this build can do
 mod jobs; // [[sync_jobs]], [[file_watchers]]
 mod json_schema;
@@ -41,7 +43,6 @@ mod section; // the description of a table
 mod slot; // the kinds of values
 mod suggest; // what may have been meant
 mod telemetry; // [telemetry], [telemetry.log_rotation]
-mod unsupported; // what this version cannot do yet
 
 #[cfg(test)]
 mod tests;
@@ -58,6 +59,7 @@ pub use environment::{
     CONFIG_VARIABLE, Environment, LOCAL_CONFIG_FILE, SYSTEM_CONFIG_FILE, Search,
 };
 pub use error::{ConfigError, ConfigErrors};
+pub use exposure::exposed_secrets;
 pub use features::Features;
 pub use jobs::{
     ComparisonMethod, DEFAULT_COMPARISON_METHOD, DEFAULT_DEBOUNCE, DEFAULT_DURABILITY,
@@ -177,7 +179,6 @@ impl Config {
         if is_complete {
             check::check(&mut config, &mut findings);
         }
-        unsupported::refuse(&config, &mut findings);
         let origins = findings.finish(&documents, errors)?;
         let names = documents.iter().filter_map(Document::variable_name);
         Ok(Loaded {

@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 use super::error::printable;
 use super::origin::Origins;
 use super::section::{Keys, OptionalTable, Section, Slot, TableList};
-use super::unsupported;
 
 /// What is written besides the values.
 #[derive(Clone, Copy)]
@@ -68,13 +67,12 @@ impl<'a> Printer<'a> {
         let body = Self::print(section, header.clone(), path, self.remarks);
         self.tables.push('\n');
         if let Remarks::Help = self.remarks {
-            self.add_help(&header, help);
+            self.add_help(help);
         }
         self.tables += &format!("{open}{header}{close}\n{body}");
     }
 
-    fn add_help(&mut self, header: &str, help: &str) {
-        let help = explained(header, help);
+    fn add_help(&mut self, help: &str) {
         self.tables += &format!("# {help}\n");
     }
 
@@ -90,7 +88,7 @@ impl<'a> Printer<'a> {
             let (open, close) = brackets;
             let body = Self::print(&mut *example, header.clone(), header.clone(), self.remarks);
             self.tables.push('\n');
-            self.add_help(&header, help);
+            self.add_help(help);
             self.tables += &commented(&format!("{open}{header}{close}\n{body}"));
         }
     }
@@ -115,7 +113,7 @@ impl Keys for Printer<'_> {
                 } else {
                     ""
                 };
-                writeln!(self.keys, "# {}\n{off}{line}", explained(&header, help))
+                writeln!(self.keys, "# {}\n{off}{line}", help)
             }
         };
     }
@@ -153,13 +151,6 @@ fn joined(table: &str, name: &str) -> String {
     match table {
         "" => name.to_owned(),
         table => format!("{table}.{name}"),
-    }
-}
-
-fn explained(header: &str, help: &str) -> String {
-    match unsupported::is_listed(header) {
-        true => format!("{help} (not in this version yet)"),
-        false => help.to_owned(),
     }
 }
 

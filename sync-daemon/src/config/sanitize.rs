@@ -83,7 +83,7 @@ impl Section for Sanitize {
         keys.key(
             "pii",
             switch(&mut self.pii),
-            "Redact mail addresses, telephone numbers and the like too",
+            "Redact mail and IP addresses, telephone numbers and the like too",
         );
         keys.key(
             "keyed_hash",

@@ -131,11 +131,7 @@ fn the_contracts_block_loads_but_for_what_this_version_cannot_do() {
         .collect();
     assert_eq!(
         wrong,
-        [
-            "1.toml:51:1: exactly one of `bearer_token_file` and `basic` is needed",
-            "1.toml:51:1: `[telemetry.metrics.auth]` is not supported by this version yet",
-            "1.toml:97:11: a file watcher with `enabled = true` is not supported by this version yet",
-        ]
+        ["1.toml:51:1: exactly one of `bearer_token_file` and `basic` is needed",]
     );
 }
 
@@ -504,6 +500,10 @@ fn every_mistake_in_a_job_has_its_message() {
             "`$` cannot stand in a cron expression",
         ),
         (
+            "schedule = { type = \"cron\", expression = \"0 0 30 2 *\" }",
+            "a cron expression whose time never comes",
+        ),
+        (
             "schedule.timezone = \"Nowhere/At_All\"",
             "`Nowhere/At_All` is not a time zone",
         ),
@@ -604,32 +604,6 @@ fn files_that_cannot_be_read_are_named() {
         )),
         "{errors}"
     );
-}
-
-#[test]
-fn what_this_version_cannot_do_is_refused_and_its_absence_is_not() {
-    let job = |text: &str| format!("{JOB}{text}");
-    let refused = [
-        "telemetry.span_events = true".to_owned(),
-        "telemetry.repeat_limit_per_sec = 5".to_owned(),
-        "telemetry.sanitize.keyed_hash = true".to_owned(),
-        "telemetry.sanitize.pii = true".to_owned(),
-        "telemetry.metrics.auth.bearer_token_file = \"/t\"".to_owned(),
-        "telemetry.pocketbase_logging.retention_days = 1".to_owned(),
-        job("schedule = { type = \"cron\", expression = \"0 */15 * * * *\" }"),
-        job("[[file_watchers]]\nid = \"w\"\nwatch_path = \"/w\"\nsync_job_id = \"a\"\n"),
-    ];
-    for text in &refused {
-        let found = messages(text);
-        assert_eq!(found.len(), 1, "{found:#?}");
-        assert!(
-            found[0].ends_with("is not supported by this version yet"),
-            "{found:#?}"
-        );
-    }
-    let off = "telemetry = { span_events = false, repeat_limit_per_sec = 0 }\n\
-               file_watchers = [{ id = \"w\", watch_path = \"/w\", sync_job_id = \"a\", enabled = false }]\n";
-    assert_eq!(config(&[&format!("{off}{JOB}")]).file_watchers.len(), 1);
 }
 
 // Features.

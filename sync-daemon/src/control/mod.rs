@@ -9,5 +9,7 @@ mod protocol;
 mod server;
 
 pub use client::{ControlError, ask};
-pub use protocol::{MAX_LINE_BYTES, Reply, Request, Response, SinkReport, StatusReport};
+pub use protocol::{
+    MAX_LINE_BYTES, ReloadReport, Reply, Request, Response, SinkReport, StatusReport, UploadReport,
+};
 pub use server::{Control, Handler};

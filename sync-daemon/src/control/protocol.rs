@@ -24,6 +24,21 @@ pub enum Request {
         #[serde(default)]
         wait: bool,
     },
+    /// Stop the run of a job, or take it out of the line.
+    Cancel {
+        /// The job's id.
+        job: String,
+    },
+    /// Read the configuration anew.
+    Reload,
+    /// Set the level of every target.
+    LogLevel {
+        /// `off`, `error`, `warn`, `info`, `debug` or `trace`; `None` takes back what was set.
+        level: Option<String>,
+        /// Take it back after so many seconds.
+        #[serde(default)]
+        for_secs: Option<u64>,
+    },
 }
 
 /// What the daemon answers.
@@ -46,6 +61,21 @@ pub enum Reply {
     Triggered,
     /// The job has run: its summary.
     Finished(Value),
+    /// The job was stopped: `running` or `waiting` is what it did.
+    Cancelled(String),
+    /// The configuration on disk is in force.
+    Reloaded(ReloadReport),
+    /// The levels in force, as directives like those of `RUST_LOG`.
+    LogLevel(String),
+}
+
+/// What a reload has changed: paths of keys, such as `sync_jobs[documents].filters`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReloadReport {
+    /// In force now.
+    pub changed: Vec<String>,
+    /// Other than at the start of the daemon, and not in force without a restart.
+    pub needs_restart: Vec<String>,
 }
 
 /// How the daemon is.
@@ -67,12 +97,37 @@ pub struct StatusReport {
     pub config_files: Vec<PathBuf>,
     /// Where the metrics are, if they are.
     pub metrics: Option<String>,
+    /// The levels of the log in force, as directives like those of `RUST_LOG`.
+    #[serde(default)]
+    pub log_level: Option<String>,
     /// What somebody should know, in words.
     pub notes: Vec<String>,
     /// The jobs with their last and next run.
     pub jobs: Vec<Value>,
+    /// How full the line of jobs is.
+    #[serde(default)]
+    pub queue: Value,
+    /// The file watchers.
+    #[serde(default)]
+    pub watchers: Vec<Value>,
+    /// The upload to PocketBase, if it is on.
+    #[serde(default)]
+    pub upload: Option<UploadReport>,
     /// The accounts of the sinks, in the order of the pipeline.
     pub sinks: Vec<SinkReport>,
+}
+
+/// How the upload to PocketBase is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UploadReport {
+    /// `closed` (records are sent), `half_open` (one is tried) or `open` (none is sent).
+    pub breaker: String,
+    /// Records in the channel and in the spool.
+    pub buffered: u64,
+    /// The size of the spool on disk.
+    pub spool_bytes: u64,
+    /// Records that the server refused for good.
+    pub dead_letters: u64,
 }
 
 /// The accounts of one sink.

@@ -14,6 +14,7 @@ const FILES: &str = "sync_files_processed_total";
 const BYTES: &str = "sync_bytes_transferred_total";
 const ERRORS: &str = "sync_errors_total";
 const LAST_SUCCESS: &str = "sync_last_success_timestamp_seconds";
+const MISSED: &str = "sync_starts_missed_total";
 const ACTIVE: &str = "active_sync_jobs";
 
 /// Reads one count of a report.
@@ -44,6 +45,7 @@ pub struct JobMetrics {
     bytes: Counter,
     /// By [`ErrorType::ALL`].
     errors: Vec<Counter>,
+    missed: Counter,
     last_success: Gauge,
     active: Gauge,
 }
@@ -78,9 +80,15 @@ impl JobMetrics {
             files: files.into(),
             bytes: counter!(BYTES, "job_id" => job_id.to_owned()),
             errors: errors.into(),
+            missed: counter!(MISSED, "job_id" => job_id.to_owned()),
             last_success: gauge!(LAST_SUCCESS, "job_id" => job_id.to_owned()),
             active: gauge!(ACTIVE),
         }
+    }
+
+    /// A start was left out.
+    pub(super) fn missed(&self) {
+        self.missed.increment(1);
     }
 
     /// A run has begun.
@@ -170,6 +178,12 @@ pub fn presets(job_ids: &[String]) -> Vec<telemetry_metrics::Preset> {
             "Errors of sync jobs; a run may have several.",
         ))
         .each("error_type", ErrorType::ALL.map(ErrorType::as_str)),
+        of_jobs(family(
+            MISSED,
+            Kind::Counter,
+            &["job_id"],
+            "Starts on schedule that were left out because too many jobs waited.",
+        )),
         of_jobs(family(
             LAST_SUCCESS,
             Kind::Gauge,

@@ -1,48 +1,69 @@
 //! When jobs run.
 //!
-//! Each job has one task, which runs it on a blocking thread: so a job never
-//! overlaps with itself. A trigger goes into the job's mailbox. All that wait
-//! there when a run begins are answered by that one run; what comes during a run
-//! causes one more.
+//! Each job has one task (`job_task`), so it never overlaps with itself. A
+//! trigger makes the job wait in line (`run_queue`) until there is a place to
+//! run and its destination is free. A second trigger of a waiting job merges
+//! into the first: one run answers both. A trigger during a run causes one more.
 //!
-//! An interval counts from the start of a run to the start of the next. A run
-//! that takes longer than the interval is followed by a pause until the next
-//! multiple: missed runs are not made up for, since one mirror pass does it all.
+//! When the next start is due is said by `timetable`, which also documents what
+//! happens to a start that is missed.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde::Serialize;
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::timeout;
 
 use super::job::{Job, Trigger};
+use super::job_task::{JobSlot, JobTask};
 use super::run::{RunSummary, run};
-use crate::config::{Schedule, ScheduleKind};
-use crate::mirror::{Cancel, Unobserved};
-
-/// Runs jobs when they are due, until it is stopped.
-pub struct Scheduler {
-    jobs: BTreeMap<String, Handle>,
-    tasks: Mutex<JoinSet<()>>,
-    stopping: watch::Sender<bool>,
-    cancel: Cancel,
-}
+use super::run_queue::{Limits, RunQueue};
+use crate::config::{self, Config};
+use crate::mirror::{Cancel, Observer, Status};
 
 /// How long cancelled runs may take to end.
 const CANCEL_LIMIT: Duration = Duration::from_secs(2);
 
-struct Handle {
-    mailbox: mpsc::Sender<Request>,
-    status: Arc<Mutex<JobStatus>>,
+/// Runs jobs when they are due, until it is stopped.
+pub struct Scheduler {
+    jobs: Mutex<BTreeMap<String, Handle>>,
+    tasks: Mutex<JoinSet<()>>,
+    queue: RunQueue,
+    stopping: watch::Sender<bool>,
+    context: Context,
 }
 
-struct Request {
-    trigger: Trigger,
-    reply: oneshot::Sender<RunSummary>,
+/// What a scheduler takes from outside, so that tests can give it another.
+#[derive(Clone)]
+pub(super) struct Context {
+    /// Shows the time on the wall.
+    pub(super) wall: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    /// Draws the jitter, from 0 to 1.
+    pub(super) random: fn() -> f64,
+    /// Runs a job, on a thread that may block.
+    pub(super) run: Arc<Run>,
+}
+
+type Run = dyn Fn(&Job, Trigger, &dyn Observer, &Cancel) -> RunSummary + Send + Sync;
+
+/// A job as the configuration has it now.
+#[derive(Debug)]
+pub(super) struct JobSetup {
+    pub(super) job: Job,
+    pub(super) config: config::SyncJob,
+    /// Copies at once, as the job was made with.
+    max_file_operations: usize,
+}
+
+struct Handle {
+    slot: Arc<JobSlot>,
+    /// `None` when the configuration does not have the job any more. The task
+    /// stays, for the job may come back while its last run is still under way.
+    setup: watch::Sender<Option<Arc<JobSetup>>>,
 }
 
 /// What a job is doing, for `status`.
@@ -56,10 +77,14 @@ pub struct JobStatus {
     pub enabled: bool,
     /// What it is doing now.
     pub state: JobState,
+    /// What starts it by itself, in words.
+    pub schedule: String,
     /// When its schedule starts it next.
     pub next_run: Option<Timestamp>,
     /// Its last run since the daemon started.
     pub last_run: Option<RunSummary>,
+    /// Starts that found the line full and were left out.
+    pub missed: u64,
 }
 
 /// What a job is doing now.
@@ -68,10 +93,23 @@ pub struct JobStatus {
 pub enum JobState {
     /// Nothing.
     Idle,
-    /// Waits for one of the `max_concurrent_syncs` places.
+    /// Waits for a place to run, or for its destination.
     Waiting,
     /// Mirrors.
     Running,
+}
+
+/// How full the line is, for `status`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct QueueStatus {
+    /// Jobs that mirror now.
+    pub running: usize,
+    /// `concurrency.max_concurrent_syncs`.
+    pub max_running: usize,
+    /// Jobs that wait.
+    pub waiting: usize,
+    /// `concurrency.sync_queue_size`.
+    pub max_waiting: usize,
 }
 
 /// Why a job was not started.
@@ -86,9 +124,15 @@ pub enum TriggerError {
         /// The ids that there are.
         known: String,
     },
-    /// Too many wait for this job already.
-    #[error("too many are waiting for the job `{id}` already (see `concurrency.sync_queue_size`)")]
+    /// Too many jobs wait already.
+    #[error("`{id}` cannot wait: the line is full (see `concurrency.sync_queue_size`)")]
     Busy {
+        /// The job.
+        id: String,
+    },
+    /// There is nothing to cancel.
+    #[error("`{id}` neither runs nor waits")]
+    Idle {
         /// The job.
         id: String,
     },
@@ -99,77 +143,147 @@ pub enum TriggerError {
 
 impl Scheduler {
     /// Starts a task for each job, on the runtime that this is called on.
-    pub fn start(
-        jobs: impl IntoIterator<Item = (Job, Schedule, bool)>,
-        max_concurrent: usize,
-        mailbox_size: usize,
-    ) -> Self {
-        let places = Arc::new(Semaphore::new(max_concurrent));
-        let cancel = Cancel::new();
-        let (stopping, stop) = watch::channel(false);
-        let mut tasks = JoinSet::new();
-        let mut handles = BTreeMap::new();
-        for (job, schedule, enabled) in jobs {
-            let (mailbox, requests) = mpsc::channel(mailbox_size);
-            let status = Arc::new(Mutex::new(JobStatus {
-                id: job.id.clone(),
-                name: job.name.clone(),
-                enabled,
-                state: JobState::Idle,
-                next_run: None,
-                last_run: None,
-            }));
-            let id = job.id.clone();
-            let task = JobTask {
-                job: Arc::new(job),
-                requests,
-                status: Arc::clone(&status),
-                places: Arc::clone(&places),
-                stop: stop.clone(),
-                cancel: cancel.clone(),
-            };
-            let timetable = enabled.then(|| Timetable::new(&schedule)).flatten();
-            tasks.spawn(task.run(timetable));
-            handles.insert(id, Handle { mailbox, status });
+    pub fn start(config: &Config) -> Self {
+        let context = Context {
+            wall: Arc::new(Timestamp::now),
+            random: fastrand::f64,
+            run: Arc::new(run),
+        };
+        Self::start_with(config, context)
+    }
+
+    pub(super) fn start_with(config: &Config, context: Context) -> Self {
+        let scheduler = Self {
+            jobs: Mutex::default(),
+            tasks: Mutex::default(),
+            queue: RunQueue::new(limits(config)),
+            stopping: watch::Sender::new(false),
+            context,
+        };
+        for job in &config.sync_jobs {
+            let setup = JobSetup::new(job, &config.concurrency);
+            scheduler.add(setup, job.schedule.run_at_start);
         }
-        Self {
-            jobs: handles,
-            tasks: Mutex::new(tasks),
-            stopping,
-            cancel,
+        scheduler
+    }
+
+    /// Takes over a changed configuration. Runs that are under way end under the
+    /// old one. A job whose schedule has not changed keeps its next start; none
+    /// runs because of `run_at_start`.
+    pub fn reconfigure(&self, config: &Config) {
+        self.queue.set_limits(limits(config));
+        for job in &config.sync_jobs {
+            let setup = JobSetup::new(job, &config.concurrency);
+            if let Some(handle) = lock(&self.jobs).get(&job.id) {
+                handle.take_over(setup);
+                continue;
+            }
+            self.add(setup, false);
+        }
+        for (id, handle) in &*lock(&self.jobs) {
+            if !config.sync_jobs.iter().any(|job| job.id == *id) {
+                handle.setup.send_replace(None);
+            }
         }
     }
 
+    fn add(&self, setup: JobSetup, run_now: bool) {
+        let id = setup.config.id.clone();
+        let slot = Arc::new(JobSlot::default());
+        let setup = watch::Sender::new(Some(Arc::new(setup)));
+        let task = JobTask {
+            slot: Arc::clone(&slot),
+            setup: setup.subscribe(),
+            queue: self.queue.clone(),
+            stop: self.stopping.subscribe(),
+            context: self.context.clone(),
+        };
+        lock(&self.tasks).spawn(task.run(run_now));
+        lock(&self.jobs).insert(id, Handle { slot, setup });
+    }
+
     /// Asks for a run of a job. The receiver gets the summary of the run that
-    /// answers it; it may be dropped.
+    /// answers it, or an error if the run is cancelled while it waits; it may be
+    /// dropped.
     ///
     /// # Errors
-    /// If there is no such job, or it cannot take more requests.
+    /// If there is no such job, or no room in the line.
     pub fn trigger(
         &self,
         id: &str,
         trigger: Trigger,
     ) -> Result<oneshot::Receiver<RunSummary>, TriggerError> {
-        let handle = self.jobs.get(id).ok_or_else(|| TriggerError::UnknownJob {
-            id: id.to_owned(),
-            known: self.jobs.keys().cloned().collect::<Vec<_>>().join(", "),
-        })?;
+        if *self.stopping.borrow() {
+            return Err(TriggerError::Stopping);
+        }
         let (reply, answer) = oneshot::channel();
-        let request = Request { trigger, reply };
-        match handle.mailbox.try_send(request) {
-            Ok(()) => Ok(answer),
-            Err(mpsc::error::TrySendError::Full(_)) => {
-                Err(TriggerError::Busy { id: id.to_owned() })
-            }
-            Err(mpsc::error::TrySendError::Closed(_)) => Err(TriggerError::Stopping),
+        self.with_slot(id, |slot| {
+            slot.ask(trigger, Some(reply), &self.queue)
+                .map_err(|_| TriggerError::Busy { id: id.to_owned() })
+        })?;
+        Ok(answer)
+    }
+
+    /// Stops the run of a job that is under way, and takes it out of the line if
+    /// it waits. Returns what it was doing.
+    ///
+    /// # Errors
+    /// If there is no such job, or it does nothing.
+    pub fn cancel(&self, id: &str) -> Result<JobState, TriggerError> {
+        self.with_slot(id, |slot| match slot.cancel() {
+            JobState::Idle => Err(TriggerError::Idle { id: id.to_owned() }),
+            state => Ok(state),
+        })
+    }
+
+    fn with_slot<T>(
+        &self,
+        id: &str,
+        act: impl FnOnce(&JobSlot) -> Result<T, TriggerError>,
+    ) -> Result<T, TriggerError> {
+        let jobs = lock(&self.jobs);
+        let handle = jobs.get(id).filter(|handle| handle.is_configured());
+        match handle {
+            Some(handle) => act(&handle.slot),
+            None => Err(TriggerError::UnknownJob {
+                id: id.to_owned(),
+                known: configured(&jobs).collect::<Vec<_>>().join(", "),
+            }),
         }
     }
 
     /// What every job is doing, by id.
     pub fn status(&self) -> Vec<JobStatus> {
-        self.jobs
-            .values()
-            .map(|handle| lock(&handle.status).clone())
+        let jobs = lock(&self.jobs);
+        jobs.values().filter_map(Handle::status).collect()
+    }
+
+    /// The ids of the jobs, and for each how its last run ended, if it has run.
+    pub fn last_ends(&self) -> Vec<(String, Option<Status>)> {
+        let jobs = lock(&self.jobs);
+        let configured = jobs.iter().filter(|(_, handle)| handle.is_configured());
+        configured
+            .map(|(id, handle)| (id.clone(), handle.slot.last_end()))
+            .collect()
+    }
+
+    /// How full the line is.
+    pub fn queue(&self) -> QueueStatus {
+        let (running, waiting) = self.queue.counts();
+        let limits = self.queue.limits();
+        QueueStatus {
+            running,
+            max_running: limits.max_running,
+            waiting,
+            max_waiting: limits.max_waiting,
+        }
+    }
+
+    /// The jobs that run, and when each last took a step.
+    pub fn last_steps(&self) -> Vec<(String, Instant)> {
+        let jobs = lock(&self.jobs);
+        jobs.iter()
+            .filter_map(|(id, handle)| Some((id.clone(), handle.slot.last_step()?)))
             .collect()
     }
 
@@ -183,248 +297,70 @@ impl Scheduler {
         if timeout(limit, all_ended).await.is_ok() {
             return true;
         }
-        self.cancel.cancel();
+        for handle in lock(&self.jobs).values() {
+            handle.slot.cancel();
+        }
         let all_ended = async { while tasks.join_next().await.is_some() {} };
         timeout(CANCEL_LIMIT, all_ended).await.is_ok()
     }
 }
 
-/// When a schedule starts its job.
-struct Timetable {
-    interval: Option<Duration>,
-    jitter: Duration,
-    next: Instant,
-    /// What the next start is called.
-    trigger: Trigger,
-}
-
-impl Timetable {
-    /// `None` for a job that only people start.
-    fn new(schedule: &Schedule) -> Option<Self> {
-        let interval = match schedule.kind {
-            ScheduleKind::Interval => Some(schedule.interval),
-            ScheduleKind::Manual | ScheduleKind::Cron => None,
-        };
-        let now = Instant::now();
-        let (next, trigger) = match interval {
-            _ if schedule.run_at_start => (now, Trigger::Startup),
-            Some(interval) => (now + interval, Trigger::Schedule),
-            None => return None,
-        };
-        Some(Self {
-            interval,
-            jitter: schedule.jitter,
-            next,
-            trigger,
-        })
+impl Handle {
+    fn is_configured(&self) -> bool {
+        self.setup.borrow().is_some()
     }
 
-    /// The timetable after a start: the first multiple of the interval that is
-    /// still to come. `None` when there is none.
-    fn advance(mut self, now: Instant) -> Option<Self> {
-        let interval = self.interval?;
-        self.trigger = Trigger::Schedule;
-        self.next += interval;
-        if self.next <= now {
-            let missed = (now - self.next).as_nanos() / interval.as_nanos() + 1;
-            self.next += interval.saturating_mul(u32::try_from(missed).unwrap_or(u32::MAX));
-        }
-        Some(self)
-    }
-
-    /// The next start with its share of the jitter.
-    fn next_start(&self) -> Instant {
-        self.next + self.jitter.mul_f64(fastrand::f64())
-    }
-}
-
-/// The task of one job.
-struct JobTask {
-    job: Arc<Job>,
-    requests: mpsc::Receiver<Request>,
-    status: Arc<Mutex<JobStatus>>,
-    places: Arc<Semaphore>,
-    stop: watch::Receiver<bool>,
-    cancel: Cancel,
-}
-
-impl JobTask {
-    async fn run(mut self, mut timetable: Option<Timetable>) {
-        loop {
-            let start = timetable.as_ref().map(Timetable::next_start);
-            lock(&self.status).next_run = start.and_then(wall_clock);
-            let due = async {
-                match start {
-                    Some(start) => sleep_until(start).await,
-                    None => std::future::pending().await,
-                }
-            };
-            let (trigger, replies) = tokio::select! {
-                biased;
-                _ = self.stop.wait_for(|stop| *stop) => return,
-                request = self.requests.recv() => match request {
-                    Some(request) => (request.trigger, vec![request.reply]),
-                    None => return,
-                },
-                () = due => {
-                    let trigger = timetable.as_ref().map_or(Trigger::Schedule, |t| t.trigger);
-                    timetable = timetable.and_then(|t| t.advance(Instant::now()));
-                    (trigger, Vec::new())
-                }
-            };
-            if !self.run_once(trigger, replies).await {
-                return;
+    /// Replaces the setup if it differs.
+    fn take_over(&self, new: JobSetup) {
+        self.setup.send_if_modified(|setup| {
+            let differs = setup.as_ref().is_none_or(|old| **old != new);
+            if differs {
+                *setup = Some(Arc::new(new));
             }
-            timetable = match timetable {
-                // The run took longer than the interval: skip what was missed.
-                Some(late) if late.next <= Instant::now() => late.advance(Instant::now()),
-                other => other,
-            };
-        }
+            differs
+        });
     }
 
-    /// Runs the job for everybody who waits; false when the daemon is stopping.
-    async fn run_once(
-        &mut self,
-        trigger: Trigger,
-        mut replies: Vec<oneshot::Sender<RunSummary>>,
-    ) -> bool {
-        lock(&self.status).state = JobState::Waiting;
-        let places = Arc::clone(&self.places);
-        let place = tokio::select! {
-            biased;
-            _ = self.stop.wait_for(|stop| *stop) => return false,
-            place = places.acquire_owned() => place,
-        };
-        while let Ok(request) = self.requests.try_recv() {
-            replies.push(request.reply);
-        }
-        lock(&self.status).state = JobState::Running;
-        let (job, cancel) = (Arc::clone(&self.job), self.cancel.clone());
-        let running = tokio::task::spawn_blocking(move || run(&job, trigger, &Unobserved, &cancel));
-        let summary = running.await;
-        drop(place);
-        let mut status = lock(&self.status);
-        status.state = JobState::Idle;
-        // `run` catches the panics of the engine; what is left is a shutdown of the runtime.
-        let Ok(summary) = summary else { return false };
-        status.last_run = Some(summary.clone());
-        drop(status);
-        for reply in replies {
-            // Whoever asked may have gone.
-            let _ = reply.send(summary.clone());
-        }
-        true
+    fn status(&self) -> Option<JobStatus> {
+        let setup = self.setup.borrow();
+        let config = &setup.as_ref()?.config;
+        Some(self.slot.status(config))
     }
 }
 
-/// What the clock on the wall will show at `instant`.
-fn wall_clock(instant: Instant) -> Option<Timestamp> {
-    let wait = instant.saturating_duration_since(Instant::now());
-    Timestamp::now().checked_add(wait).ok()
+fn configured(jobs: &BTreeMap<String, Handle>) -> impl Iterator<Item = &str> {
+    jobs.iter()
+        .filter(|(_, handle)| handle.is_configured())
+        .map(|(id, _)| id.as_str())
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+impl JobSetup {
+    fn new(config: &config::SyncJob, concurrency: &config::Concurrency) -> Self {
+        Self {
+            job: Job::new(config, concurrency),
+            config: config.clone(),
+            max_file_operations: concurrency.max_file_operations,
+        }
+    }
+}
+
+impl PartialEq for JobSetup {
+    /// The job follows from the configuration.
+    fn eq(&self, other: &Self) -> bool {
+        self.config == other.config && self.max_file_operations == other.max_file_operations
+    }
+}
+
+fn limits(config: &Config) -> Limits {
+    Limits {
+        max_running: config.concurrency.max_concurrent_syncs,
+        max_waiting: config.concurrency.sync_queue_size,
+    }
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::{Concurrency, SyncJob};
-    use std::path::Path;
-
-    fn schedule(kind: ScheduleKind, interval: Duration) -> Schedule {
-        Schedule {
-            kind,
-            interval,
-            ..Schedule::default()
-        }
-    }
-
-    fn job(place: &Path, id: &str) -> Job {
-        let source = place.join("source");
-        std::fs::create_dir_all(&source).unwrap();
-        std::fs::write(source.join("file"), id).unwrap();
-        let config = SyncJob {
-            id: id.to_owned(),
-            name: id.to_owned(),
-            source_path: source,
-            destination_path: place.join(id),
-            ..SyncJob::default()
-        };
-        Job::new(&config, &Concurrency::default())
-    }
-
-    #[tokio::test]
-    async fn an_interval_skips_what_a_long_run_missed() {
-        let minute = Duration::from_secs(60);
-        let table = Timetable::new(&schedule(ScheduleKind::Interval, minute)).unwrap();
-        let first = table.next;
-        let table = table.advance(first).unwrap();
-        assert_eq!(table.next, first + minute);
-        let table = table.advance(first + minute * 5 / 2).unwrap();
-        assert_eq!(table.next, first + minute * 3);
-    }
-
-    #[tokio::test]
-    async fn a_manual_job_has_no_timetable_unless_it_runs_at_start() {
-        let mut manual = schedule(ScheduleKind::Manual, Duration::from_secs(1));
-        assert!(Timetable::new(&manual).is_none());
-        manual.run_at_start = true;
-        let table = Timetable::new(&manual).unwrap();
-        assert_eq!(table.trigger, Trigger::Startup);
-        assert!(table.advance(Instant::now()).is_none());
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn a_trigger_runs_the_job_and_answers() {
-        let place = tempfile::tempdir().unwrap();
-        let manual = schedule(ScheduleKind::Manual, Duration::from_secs(1));
-        let scheduler = Scheduler::start([(job(place.path(), "one"), manual, true)], 1, 10);
-        let answers: Vec<_> = (0..3)
-            .map(|_| scheduler.trigger("one", Trigger::Manual).unwrap())
-            .collect();
-        for answer in answers {
-            let summary = timeout(Duration::from_secs(20), answer)
-                .await
-                .unwrap()
-                .unwrap();
-            assert_eq!(summary.report.failed, 0);
-        }
-        assert!(place.path().join("one/file").exists());
-        assert!(scheduler.status()[0].last_run.is_some());
-        assert!(scheduler.stop(Duration::from_secs(10)).await);
-        assert!(matches!(
-            scheduler.trigger("one", Trigger::Manual),
-            Err(TriggerError::Stopping)
-        ));
-    }
-
-    #[tokio::test]
-    async fn an_unknown_job_is_named_with_those_that_there_are() {
-        let place = tempfile::tempdir().unwrap();
-        let manual = schedule(ScheduleKind::Manual, Duration::from_secs(1));
-        let scheduler = Scheduler::start([(job(place.path(), "one"), manual, true)], 1, 10);
-        let error = scheduler.trigger("two", Trigger::Manual).unwrap_err();
-        assert_eq!(error.to_string(), "no job has the id `two`; there are: one");
-        assert!(scheduler.stop(Duration::from_secs(10)).await);
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn a_job_that_is_due_at_start_runs() {
-        let place = tempfile::tempdir().unwrap();
-        let mut often = schedule(ScheduleKind::Interval, Duration::from_secs(3600));
-        often.run_at_start = true;
-        let scheduler = Scheduler::start([(job(place.path(), "one"), often, true)], 1, 10);
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while scheduler.status()[0].last_run.is_none() {
-            assert!(Instant::now() < deadline, "the job never ran");
-            tokio::task::yield_now().await;
-        }
-        let status = scheduler.status().remove(0);
-        assert_eq!(status.last_run.unwrap().trigger, Trigger::Startup);
-        assert!(status.next_run.is_some());
-        assert!(scheduler.stop(Duration::from_secs(10)).await);
-    }
-}
+mod tests;

@@ -4,19 +4,21 @@
 //! the name. The time that is stored was read before the first byte of content: whatever is written
 //! to the source later gives it another time, and the next run sees it.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::os::unix::ffi::OsStrExt;
+use std::time::{Duration, SystemTime};
 
-use rustix::fs::{AtFlags, Gid, Mode, OFlags, SeekFrom, Uid};
+use rustix::fs::{Gid, Mode, OFlags, SeekFrom, Uid};
 use rustix::io::Errno;
 
 use super::dirs;
 use super::failure::Failure;
 use super::metadata::{Kind, Metadata, Mtime, Preserved, mode_of};
 use super::options::Durability;
+use super::pinned::Pinned;
 use super::run::Run;
-use super::temporary;
+use super::temporary::Temporary;
 use crate::error_type::ErrorType;
 
 /// So much is copied between two looks at the request to stop.
@@ -57,31 +59,8 @@ pub(super) struct Prepared<'d> {
 
 impl Prepared<'_> {
     /// Takes the name, replacing whatever has it. A directory is replaced only if it is empty.
-    pub(super) fn publish(mut self, name: &OsStr) -> Result<(), Failure> {
-        let directory = self.temporary.directory;
-        let rename = || rustix::fs::renameat(directory, &*self.temporary.name, directory, name);
-        match rename() {
-            Ok(()) => {}
-            Err(Errno::ISDIR | Errno::EXIST | Errno::NOTEMPTY) => {
-                remove_empty_directory(directory, name)?;
-                rename().map_err(|errno| Failure::writing("rename the finished copy", errno))?;
-            }
-            Err(errno) => return Err(Failure::writing("rename the finished copy", errno)),
-        }
-        self.temporary.is_renamed = true;
-        Ok(())
-    }
-}
-
-fn remove_empty_directory(directory: BorrowedFd<'_>, name: &OsStr) -> Result<(), Failure> {
-    match rustix::fs::unlinkat(directory, name, AtFlags::REMOVEDIR) {
-        Ok(()) => Ok(()),
-        Err(Errno::NOTEMPTY | Errno::EXIST) => Err(Failure::new(
-            ErrorType::Write,
-            "a directory that is not empty stands in its place; \
-             only a run that may delete removes it",
-        )),
-        Err(errno) => Err(Failure::writing("remove the directory in its place", errno)),
+    pub(super) fn publish(self, name: &OsStr) -> Result<(), Failure> {
+        self.temporary.take_name(name)
     }
 }
 
@@ -108,24 +87,22 @@ impl<'r> Copier<'r> {
     /// Copies a regular file.
     pub(super) fn prepare_file<'d>(&mut self, place: Place<'d>) -> Result<Prepared<'d>, NotCopied> {
         let source = open_source(place)?;
-        let first = regular_file(&source)?;
-        wait_until_settled(first.mtime);
-        let create_mode = mode_of(self.run.preserved.create_mode(&first));
-        let (temporary, handle) = Temporary::file(place.destination, create_mode)?;
-        let mut bytes = self.copy_content(&source, &handle, &first)?;
-        let mut before = first;
+        let mut begun = Begun::with(regular_file(&source)?);
+        let create_mode = mode_of(self.run.preserved.create_mode(&begun.source));
+        let (temporary, copy) = Temporary::file(place.destination, create_mode)
+            .map_err(|errno| Failure::writing("create a file in the destination", errno))?;
+        let mut bytes = self.copy_content(&source, &copy, &begun.source)?;
         let mut after = regular_file(&source)?;
-        let mut is_torn = false;
-        if changed_between(&before, &after) {
-            before = after;
-            wait_until_settled(before.mtime);
-            rustix::fs::ftruncate(&handle, 0)
+        let mut is_torn = begun.is_changed(&after);
+        if is_torn {
+            begun = Begun::with(after);
+            rustix::fs::ftruncate(&copy, 0)
                 .map_err(|errno| Failure::writing("empty the copy", errno))?;
-            bytes = self.copy_content(&source, &handle, &before)?;
+            bytes = self.copy_content(&source, &copy, &begun.source)?;
             after = regular_file(&source)?;
-            is_torn = changed_between(&before, &after);
+            is_torn = begun.is_changed(&after);
         }
-        self.finish_file(place, &handle, &before, is_torn)?;
+        self.finish_file(place, &copy, &begun, is_torn)?;
         Ok(Prepared {
             temporary,
             bytes,
@@ -146,15 +123,16 @@ impl<'r> Copier<'r> {
             Err(Errno::INVAL) => return Err(changed_kind().into()),
             Err(errno) => return Err(Failure::reading("read the link", errno).into()),
         };
-        let name = temporary::random_name();
-        rustix::fs::symlinkat(target.as_c_str(), place.destination, &*name)
+        let target = OsStr::from_bytes(target.to_bytes());
+        let temporary = Temporary::link(place.destination, target)
             .map_err(|errno| Failure::writing("create the link", errno))?;
-        let temporary = Temporary {
-            directory: place.destination,
-            name,
-            is_renamed: false,
-        };
-        self.set_owner_and_time(place.destination, &temporary.name, &metadata)?;
+        let pinned = Pinned::open(place.destination, temporary.name())
+            .map_err(|errno| Failure::writing("look at the link", errno))?;
+        if pinned.metadata().kind != Kind::Symlink || pinned.metadata().has_other_links {
+            let message = "somebody else works in the destination and changed the unfinished link";
+            return Err(Failure::new(ErrorType::Write, message).into());
+        }
+        self.set_attributes(&pinned, &metadata)?;
         Ok(Prepared {
             temporary,
             bytes: 0,
@@ -162,80 +140,49 @@ impl<'r> Copier<'r> {
         })
     }
 
-    /// Gives a destination file the source's mode, owner and time, and leaves its content.
-    pub(super) fn set_file_attributes(
-        &self,
-        place: Place<'_>,
-        source: &Metadata,
-    ) -> Result<(), Failure> {
+    /// Gives a file or link of the destination the source's owner, mode and time, and leaves its
+    /// content.
+    pub(super) fn set_attributes(&self, pinned: &Pinned, source: &Metadata) -> Result<(), Failure> {
+        let preserved = &self.run.preserved;
         // Owner first: changing it clears setuid and setgid. Time last, as it says: all is done.
-        self.set_owner(place.destination, place.name, source)?;
-        if self.run.preserved.permissions {
-            change_mode(place.destination, place.name, source.mode)
+        pinned
+            .set_owner(preserved.owner(source), preserved.group(source))
+            .map_err(|errno| Failure::writing("change the owner", errno))?;
+        if preserved.permissions && source.kind == Kind::File {
+            pinned
+                .set_mode(source.mode)
                 .map_err(|errno| Failure::writing("change the mode", errno))?;
         }
-        self.set_time(place.destination, place.name, source.mtime)
-    }
-
-    /// Gives a destination link the source's owner and time.
-    pub(super) fn set_owner_and_time(
-        &self,
-        directory: BorrowedFd<'_>,
-        name: &OsStr,
-        source: &Metadata,
-    ) -> Result<(), Failure> {
-        self.set_owner(directory, name, source)?;
-        self.set_time(directory, name, source.mtime)
-    }
-
-    fn set_owner(
-        &self,
-        directory: BorrowedFd<'_>,
-        name: &OsStr,
-        source: &Metadata,
-    ) -> Result<(), Failure> {
-        let owner = self.run.preserved.owner(source).map(Uid::from_raw);
-        let group = self.run.preserved.group(source).map(Gid::from_raw);
-        if owner.is_none() && group.is_none() {
-            return Ok(());
+        if preserved.timestamps {
+            pinned
+                .set_time(source.mtime)
+                .map_err(|errno| Failure::writing("change the time", errno))?;
         }
-        rustix::fs::chownat(directory, name, owner, group, AtFlags::SYMLINK_NOFOLLOW)
-            .map_err(|errno| Failure::writing("change the owner", errno))
-    }
-
-    fn set_time(
-        &self,
-        directory: BorrowedFd<'_>,
-        name: &OsStr,
-        mtime: Mtime,
-    ) -> Result<(), Failure> {
-        if !self.run.preserved.timestamps {
-            return Ok(());
-        }
-        let times = mtime.to_timestamps();
-        rustix::fs::utimensat(directory, name, &times, AtFlags::SYMLINK_NOFOLLOW)
-            .map_err(|errno| Failure::writing("change the time", errno))
+        Ok(())
     }
 
     fn finish_file(
         &self,
         place: Place<'_>,
         copy: &OwnedFd,
-        source: &Metadata,
+        begun: &Begun,
         is_torn: bool,
     ) -> Result<(), Failure> {
         let preserved = &self.run.preserved;
         if preserved.permissions {
-            set_permissions(preserved, copy, source)?;
+            set_permissions(preserved, copy, &begun.source)?;
         } else if let Ok(replaced) = dirs::stat(place.destination, place.name)
             && replaced.kind == Kind::File
         {
             change_open_mode(copy, replaced.mode)?;
         }
-        if preserved.timestamps || is_torn {
-            rustix::fs::futimens(copy, &source.mtime.to_timestamps())
-                .map_err(|errno| Failure::writing("change the time", errno))?;
-        }
+        let mtime = if preserved.timestamps || is_torn {
+            begun.source.mtime
+        } else {
+            begun.time_of_its_own()
+        };
+        rustix::fs::futimens(copy, &mtime.to_timestamps())
+            .map_err(|errno| Failure::writing("change the time", errno))?;
         if self.run.options.durability == Durability::File {
             rustix::fs::fsync(copy)
                 .map_err(|errno| Failure::writing("flush the file to disk", errno))?;
@@ -404,24 +351,36 @@ fn changed_kind() -> Failure {
     )
 }
 
-fn changed_between(before: &Metadata, after: &Metadata) -> bool {
-    before.size != after.size || before.mtime != after.mtime
+/// A file of the source as it was right before its content was read.
+struct Begun {
+    source: Metadata,
+    at: SystemTime,
 }
 
-/// Waits until a change of the file would give it another time, which is at most [`CLOCK_TICK`].
-fn wait_until_settled(mtime: Mtime) {
-    let (Ok(now), Ok(secs)) = (
-        SystemTime::now().duration_since(UNIX_EPOCH),
-        u64::try_from(mtime.secs),
-    ) else {
-        return;
-    };
-    let changed = Duration::new(secs, mtime.nanos);
-    // A time in the future says nothing about when the file was changed.
-    if let Some(age) = now.checked_sub(changed)
-        && age < CLOCK_TICK
-    {
-        std::thread::sleep(CLOCK_TICK - age);
+impl Begun {
+    /// Waits, at most [`CLOCK_TICK`], until any further change would give the file another time.
+    fn with(source: Metadata) -> Self {
+        let now = SystemTime::now();
+        // A time in the future says nothing about when the file was changed.
+        let age = source.mtime.age_at(now);
+        if let Some(rest) = age.and_then(|age| CLOCK_TICK.checked_sub(age)) {
+            std::thread::sleep(rest);
+        }
+        Self {
+            source,
+            at: SystemTime::now(),
+        }
+    }
+
+    fn is_changed(&self, after: &Metadata) -> bool {
+        self.source.size != after.size || self.source.mtime != after.mtime
+    }
+
+    /// The time of a copy that does not get the source's: not older than the source was, and older
+    /// than whatever is written to the source from now on.
+    fn time_of_its_own(&self) -> Mtime {
+        let before = self.at.checked_sub(CLOCK_TICK).and_then(Mtime::at);
+        before.map_or(self.source.mtime, |before| before.max(self.source.mtime))
     }
 }
 
@@ -451,65 +410,4 @@ fn set_permissions(
 fn change_open_mode(handle: &OwnedFd, mode: u32) -> Result<(), Failure> {
     rustix::fs::fchmod(handle, mode_of(mode))
         .map_err(|errno| Failure::writing("change the mode", errno))
-}
-
-/// Changes the mode of a regular file, never that of what a link leads to.
-fn change_mode(directory: BorrowedFd<'_>, name: &OsStr, mode: u32) -> rustix::io::Result<()> {
-    let open = |how: OFlags| {
-        let flags = how | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        rustix::fs::openat(directory, name, flags, Mode::empty())
-    };
-    match open(OFlags::RDONLY | OFlags::NONBLOCK) {
-        Ok(handle) => rustix::fs::fchmod(&handle, mode_of(mode)),
-        // Not readable for its owner. `fchmod` does not take an O_PATH handle, but its name in
-        // /proc leads to exactly this file.
-        Err(Errno::ACCESS) => {
-            use std::os::fd::AsRawFd;
-            let handle = open(OFlags::PATH)?;
-            if dirs::stat_open(&handle)?.kind != Kind::File {
-                return Err(Errno::LOOP);
-            }
-            let path = format!("/proc/self/fd/{}", handle.as_raw_fd());
-            rustix::fs::chmod(path, mode_of(mode))
-        }
-        Err(errno) => Err(errno),
-    }
-}
-
-/// A file or link beside its target that disappears unless it was renamed.
-#[derive(Debug)]
-struct Temporary<'d> {
-    directory: BorrowedFd<'d>,
-    name: OsString,
-    is_renamed: bool,
-}
-
-impl<'d> Temporary<'d> {
-    fn file(directory: BorrowedFd<'d>, mode: Mode) -> Result<(Self, OwnedFd), Failure> {
-        let name = temporary::random_name();
-        let flags =
-            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let handle = rustix::fs::openat(directory, &*name, flags, mode)
-            .map_err(|errno| Failure::writing("create a file in the destination", errno))?;
-        let temporary = Self {
-            directory,
-            name,
-            is_renamed: false,
-        };
-        Ok((temporary, handle))
-    }
-}
-
-impl Drop for Temporary<'_> {
-    fn drop(&mut self) {
-        if !self.is_renamed
-            && let Err(errno) = rustix::fs::unlinkat(self.directory, &*self.name, AtFlags::empty())
-        {
-            tracing::warn!(
-                name = %self.name.display(),
-                error = %errno,
-                "a temporary file could not be removed; the next run will sweep it"
-            );
-        }
-    }
 }

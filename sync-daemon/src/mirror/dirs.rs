@@ -17,8 +17,6 @@ use rustix::io::{self, Errno};
 use super::metadata::{Kind, Metadata};
 use super::temporary;
 
-/// How many handles of a deep path stay open; the ones above are opened again when needed.
-const HANDLES_KEPT: usize = 32;
 const LISTING_BUFFER_BYTES: usize = 64 * 1024;
 
 /// Opens the directory `name` in `parent`.
@@ -60,6 +58,15 @@ pub(super) fn stat_open(handle: impl AsFd) -> io::Result<Metadata> {
 
 /// Whether a directory has no entries, besides temporaries that a run left behind.
 pub(super) fn is_empty(directory: impl AsFd) -> io::Result<bool> {
+    is_without(directory, |name| !temporary::is_ours(name))
+}
+
+/// Whether a directory has no entries at all.
+pub(super) fn is_wholly_empty(directory: impl AsFd) -> io::Result<bool> {
+    is_without(directory, |_| true)
+}
+
+fn is_without(directory: impl AsFd, counts: impl Fn(&OsStr) -> bool) -> io::Result<bool> {
     let directory = open_again(directory)?;
     let mut buffer = vec![MaybeUninit::uninit(); LISTING_BUFFER_BYTES];
     let mut reader = RawDir::new(directory.as_fd(), &mut buffer);
@@ -67,7 +74,7 @@ pub(super) fn is_empty(directory: impl AsFd) -> io::Result<bool> {
         let entry = entry?;
         let name = entry.file_name().to_bytes();
         let is_itself_or_parent = name == b"." || name == b"..";
-        if !is_itself_or_parent && !temporary::is_ours(OsStr::from_bytes(name)) {
+        if !is_itself_or_parent && counts(OsStr::from_bytes(name)) {
             return Ok(false);
         }
     }
@@ -143,10 +150,13 @@ impl Listing {
         Ok(())
     }
 
+    /// A directory that changes while it is read may tell a name twice.
     fn sort(&mut self) {
         let bytes = &self.bytes;
         self.entries
             .sort_unstable_by(|a, b| name_in(bytes, *a).cmp(name_in(bytes, *b)));
+        self.entries
+            .dedup_by(|a, b| name_in(bytes, *a) == name_in(bytes, *b));
     }
 }
 
@@ -170,6 +180,8 @@ pub(super) struct DirStack<'t, T> {
     tree: &'t T,
     root: Arc<OwnedFd>,
     way: Vec<Level>,
+    /// How many handles of the way stay open; the ones above are opened again when needed.
+    kept: usize,
 }
 
 struct Level {
@@ -178,9 +190,14 @@ struct Level {
 }
 
 impl<'t, T: Tree> DirStack<'t, T> {
-    pub(super) fn new(tree: &'t T, root: Arc<OwnedFd>) -> Self {
-        let way = Vec::new();
-        Self { tree, root, way }
+    /// Keeps at most `kept` handles open besides the root.
+    pub(super) fn new(tree: &'t T, root: Arc<OwnedFd>, kept: usize) -> Self {
+        Self {
+            tree,
+            root,
+            way: Vec::new(),
+            kept,
+        }
     }
 
     /// The handle of a directory.
@@ -240,7 +257,7 @@ impl<'t, T: Tree> DirStack<'t, T> {
             directory,
             handle: Some(handle),
         });
-        if let Some(far) = self.way.len().checked_sub(HANDLES_KEPT + 1) {
+        if let Some(far) = self.way.len().checked_sub(self.kept + 1) {
             self.way[far].handle = None;
         }
     }
@@ -268,6 +285,7 @@ mod tests {
 
     #[test]
     fn deep_stack_keeps_few_handles_and_finds_its_way_back() {
+        const KEPT: usize = 5;
         let temporary = tempfile::tempdir().expect("tempdir");
         let root = Arc::new(open_path(temporary.path()));
         let mut at = Arc::clone(&root);
@@ -275,7 +293,7 @@ mod tests {
             rustix::fs::mkdirat(&*at, "d", Mode::RWXU).expect("mkdir");
             at = Arc::new(open_directory(&*at, OsStr::new("d")).expect("open"));
         }
-        let mut stack = DirStack::new(&Chain, root);
+        let mut stack = DirStack::new(&Chain, root, KEPT);
         let deep = stack.open(100).expect("deepest");
         let same = |a: &OwnedFd, b: &OwnedFd| {
             stat_open(a).expect("stat").identity == stat_open(b).expect("stat").identity
@@ -285,12 +303,23 @@ mod tests {
             let open = stack.way.iter().filter(|level| level.handle.is_some());
             open.count()
         };
-        assert_eq!(kept(&stack), HANDLES_KEPT);
+        assert_eq!(kept(&stack), KEPT);
         let path: std::path::PathBuf = std::iter::repeat_n("d", 3).collect();
         let third = open_path(&temporary.path().join(path));
         assert!(same(&stack.open(3).expect("third"), &third));
         assert!(same(&stack.open(100).expect("deepest again"), &at));
-        assert_eq!(kept(&stack), HANDLES_KEPT);
+        assert_eq!(kept(&stack), KEPT);
+    }
+
+    #[test]
+    fn name_that_is_told_twice_is_listed_once() {
+        let mut listing = Listing::default();
+        for name in ["b", "a", "b"] {
+            listing.push(name.as_bytes(), Kind::File).expect("short");
+        }
+        listing.sort();
+        let names: Vec<_> = listing.iter().map(|(name, _)| name.to_owned()).collect();
+        assert_eq!(names, ["a", "b"]);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What a run knows about one entry of a directory.
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use rustix::fs::{FileType, Mode, Stat, Timespec, Timestamps};
 use rustix::process;
 
@@ -39,6 +41,21 @@ pub(super) struct Mtime {
 }
 
 impl Mtime {
+    /// A moment as a modification time; `None` before 1970.
+    pub(super) fn at(moment: SystemTime) -> Option<Self> {
+        let since_1970 = moment.duration_since(UNIX_EPOCH).ok()?;
+        Some(Self {
+            secs: i64::try_from(since_1970.as_secs()).ok()?,
+            nanos: since_1970.subsec_nanos(),
+        })
+    }
+
+    /// How long ago this was; `None` if it is in the future, or before 1970.
+    pub(super) fn age_at(self, now: SystemTime) -> Option<Duration> {
+        let since_1970 = Duration::new(u64::try_from(self.secs).ok()?, self.nanos);
+        now.duration_since(UNIX_EPOCH).ok()?.checked_sub(since_1970)
+    }
+
     /// The argument of `utimensat` that sets this time and leaves the access time alone.
     pub(super) fn to_timestamps(self) -> Timestamps {
         Timestamps {

@@ -9,10 +9,14 @@
 //!   after a crash; what a crash leaves behind is swept by the next run;
 //! - nothing outside the two trees is read or written, whatever links lie in them: every step goes
 //!   from a directory handle to one name, without following it;
-//! - nothing is deleted before everything was copied, nothing below a directory that could not be
-//!   listed whole, nothing that the filters exclude, and nothing at all above the limit;
+//! - nothing is deleted before everything was copied, but for what stands in the place of a file;
+//!   nothing below a directory that could not be listed whole, nothing that the filters exclude, and
+//!   nothing at all above the limit;
 //! - a missing source, an empty one, or one that overlaps with the destination is refused before
 //!   anything is touched.
+//!
+//! Directories of the destination that are closed to their owner are opened up for the time of the
+//! run. A file that takes unusually long is named in the log while it does.
 //!
 //! It does not carry over hard links between files (each name gets its own file), access control
 //! lists or extended attributes.
@@ -42,16 +46,19 @@ mod dirs; // directory handles
 mod escape; // names for people
 mod failure; // why a step failed
 mod filter; // which names take part
+mod handles; // how many may be open
 mod metadata; // what `stat` tells
 mod observer; // watching and stopping
 mod options; // what a run may do
+mod pinned; // attributes in place
 mod plan; // what will be done
 mod preflight; // what is refused
 mod report; // what was done
 mod run; // what the parts share
 mod scan; // what differs
+mod slow; // what holds it up
 mod tally; // counting it
-mod temporary; // names of unfinished files
+mod temporary; // unfinished files
 mod workers; // threads
 
 #[cfg(test)]
@@ -73,8 +80,10 @@ pub use tally::Operation;
 
 use crate::error_type::ErrorType;
 use failure::Failure;
+use handles::Handles;
 use metadata::Preserved;
 use run::Run;
+use scan::Scanned;
 use tally::Tally;
 
 /// Scanning waits for the disk more than for the processor, but too many threads only disturb
@@ -103,6 +112,7 @@ pub fn mirror(
         Ok(roots) => {
             let run = Run {
                 roots,
+                handles: Handles::of_process(),
                 options,
                 preserved: Preserved::new(options),
                 tally: Tally::default(),
@@ -124,29 +134,34 @@ pub(crate) fn escape_path(path: &Path) -> String {
 
 fn carry_out(run: Run<'_>, destination: &Path) -> Report {
     let scanned = tracing::info_span!("scan").in_scope(|| scan::scan(&run, scan_threads()));
-    let mut deletions_withheld = 0;
     // An unfinished scan makes no plan.
-    if !run.should_stop() {
-        let plan = tracing::info_span!("plan").in_scope(|| {
-            let entries = scanned.destination_entries;
-            Plan::new(scanned.directories, entries, run.options)
-        });
-        deletions_withheld = plan.deletions_withheld();
-        note_withheld_deletions(&run, deletions_withheld, destination);
-        run.observer.planned(&plan);
-        if run.options.dry_run {
-            pretend(&run, &plan);
-        } else {
-            tracing::info_span!("apply").in_scope(|| apply::apply(&run, &plan));
-        }
+    let plan = if run.should_stop() {
+        Plan::to_restore(scanned.directories)
+    } else {
+        make_plan(&run, scanned, destination)
+    };
+    if run.options.dry_run {
+        pretend(&run, &plan);
+    } else {
+        tracing::info_span!("apply").in_scope(|| apply::apply(&run, &plan));
     }
-    let status = status_of(&run, deletions_withheld);
+    let status = status_of(&run, &plan);
     let report = run.tally.into_report();
     Report {
         status,
-        deletions_withheld,
+        deletions_withheld: plan.deletions_withheld(),
         ..report
     }
+}
+
+fn make_plan(run: &Run<'_>, scanned: Scanned, destination: &Path) -> Plan {
+    let plan = tracing::info_span!("plan").in_scope(|| {
+        let entries = scanned.destination_entries;
+        Plan::new(scanned.directories, entries, run.options)
+    });
+    note_withheld_deletions(run, plan.deletions_withheld(), destination);
+    run.observer.planned(&plan);
+    plan
 }
 
 fn scan_threads() -> usize {
@@ -176,12 +191,12 @@ fn pretend(run: &Run<'_>, plan: &Plan) {
     run.tally.add_bytes(totals.bytes);
 }
 
-fn status_of(run: &Run<'_>, deletions_withheld: u64) -> Status {
+fn status_of(run: &Run<'_>, plan: &Plan) -> Status {
     if run.cancel.is_cancelled() {
         Status::Cancelled
     } else if run.stopped_by_error() {
         Status::Failed
-    } else if run.tally.has_failures() || deletions_withheld > 0 {
+    } else if run.tally.has_failures() || plan.deletions_withheld() > 0 {
         Status::Partial
     } else {
         Status::Success

@@ -49,10 +49,10 @@ pub(super) struct Directory {
     pub(super) name: Box<OsStr>,
     pub(super) side: Side,
     pub(super) change: Change,
-    /// What the source has; meaningless for [`Side::DestinationOnly`].
+    /// What the source has; meaningless if only the destination has it.
     pub(super) source: Metadata,
-    /// The mode in the destination, if it is there already.
-    pub(super) existing_mode: Option<u32>,
+    /// The mode in the destination, if that had to be relaxed to look into it.
+    pub(super) relaxed_from: Option<u32>,
     /// The time in the destination is not the source's.
     pub(super) time_differs: bool,
     /// Something in it stays, so that it cannot be deleted.
@@ -67,11 +67,12 @@ pub(super) enum Side {
     Both,
     /// In the source; the destination has nothing, or something else, under this name.
     SourceOnly,
-    /// In the destination.
-    DestinationOnly {
-        /// The source has something else under this name, or under the name of a parent.
-        in_the_way: bool,
-    },
+    /// In the destination: to be deleted, if nothing in it stays.
+    Extra,
+    /// The same, but a file or link of the source takes its name, and it goes at that moment.
+    InTheWay,
+    /// In the destination, and it stays. Only what an earlier run left behind is removed from it.
+    Kept,
 }
 
 /// What happens to a directory itself.
@@ -93,6 +94,8 @@ pub(super) struct Step {
     /// Bytes of content to write.
     pub(super) bytes: u64,
     pub(super) action: Action,
+    /// A directory has the name, and is emptied first.
+    pub(super) waits_for_deletions: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,11 +138,12 @@ impl Directory {
 
     /// Whether the source has it, so that its attributes have to be right in the end.
     pub(super) fn is_mirrored(&self) -> bool {
-        !matches!(self.side, Side::DestinationOnly { .. })
+        matches!(self.side, Side::Both | Side::SourceOnly)
     }
 
     fn has_work(&self) -> bool {
-        self.change != Change::None || self.time_differs || !self.steps.is_empty()
+        let own_work = self.change != Change::None || self.time_differs;
+        own_work || self.relaxed_from.is_some() || !self.steps.is_empty()
     }
 }
 
@@ -163,6 +167,21 @@ impl Plan {
             totals: totals(&directories),
             directories,
             deletions_withheld,
+        }
+    }
+
+    /// What is left of an unfinished scan: to give back the modes that it relaxed.
+    pub(super) fn to_restore(mut scanned: Vec<Directory>) -> Self {
+        for directory in &mut scanned {
+            directory.side = Side::Kept;
+            directory.change = Change::None;
+            directory.time_differs = false;
+            directory.steps.clear();
+        }
+        Self {
+            directories: in_walking_order(scanned),
+            totals: Totals::default(),
+            deletions_withheld: 0,
         }
     }
 
@@ -343,7 +362,7 @@ mod tests {
                 is_sparse: false,
                 identity: Identity::default(),
             },
-            existing_mode: None,
+            relaxed_from: None,
             time_differs: false,
             keeps_something: false,
             steps: Vec::new(),
@@ -355,6 +374,7 @@ mod tests {
             name: OsStr::new(name).into(),
             bytes: 10,
             action,
+            waits_for_deletions: false,
         }
     }
 
@@ -372,14 +392,12 @@ mod tests {
         lines
     }
 
-    const EXTRA: Side = Side::DestinationOnly { in_the_way: false };
-
     fn tree_with_deletions() -> Vec<Directory> {
         let mut scanned = vec![
             directory(0, "", Side::Both, Change::None),
             directory(0, "z", Side::Both, Change::None),
-            directory(0, "gone", EXTRA, Change::None),
-            directory(2, "below", EXTRA, Change::None),
+            directory(0, "gone", Side::Extra, Change::None),
+            directory(2, "below", Side::Extra, Change::None),
             directory(0, "a", Side::SourceOnly, Change::Create),
             directory(0, "idle", Side::Both, Change::None),
         ];

@@ -11,7 +11,7 @@ use super::dirs;
 use super::escape_path;
 use super::failure::Failure;
 use super::metadata::{Identity, Metadata, mode_of};
-use super::options::Options;
+use super::options::{Durability, Options};
 use super::report::Report;
 use crate::error_type::ErrorType;
 
@@ -264,6 +264,9 @@ fn create(path: &Path, source: &Metadata, options: &Options) -> Result<OwnedFd, 
     let parent = open_root(parent_of(path)).map_err(unavailable)?;
     let name = path.file_name().unwrap_or(OsStr::new("."));
     rustix::fs::mkdirat(&parent, name, mode).map_err(unavailable)?;
+    if options.durability != Durability::None {
+        rustix::fs::fsync(&parent).map_err(unavailable)?;
+    }
     dirs::open_directory(&parent, name).map_err(unavailable)
 }
 

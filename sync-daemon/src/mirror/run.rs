@@ -1,5 +1,6 @@
 //! What all parts of one run share.
 
+use super::handles::Handles;
 use super::metadata::Preserved;
 use super::observer::{Cancel, Observer};
 use super::options::Options;
@@ -9,6 +10,7 @@ use super::tally::Tally;
 /// One run: what it works on, how, and what it has counted so far.
 pub(super) struct Run<'a> {
     pub(super) roots: Roots,
+    pub(super) handles: Handles,
     pub(super) options: &'a Options,
     pub(super) preserved: Preserved,
     pub(super) tally: Tally,

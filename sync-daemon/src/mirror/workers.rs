@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant};
 
 /// Runs `work` on `threads` named threads, and `lead` on this one, until all of them return.
 ///
@@ -32,11 +33,15 @@ pub(super) fn run<R>(
     })
 }
 
+/// How often a thread that leads looks up while it waits for the workers.
+const LOOK_UP_EVERY: Duration = Duration::from_secs(1);
+
 /// A bounded queue of jobs between one thread that leads and several that work.
-pub(super) struct Jobs<T> {
+pub(super) struct Jobs<'a, T> {
     state: Mutex<State<T>>,
     changed: Condvar,
     capacity: usize,
+    look_up: Box<dyn Fn() + Sync + 'a>,
 }
 
 struct State<T> {
@@ -45,19 +50,25 @@ struct State<T> {
     is_closed: bool,
     /// A worker panicked: waiting for the others to finish could last for ever.
     is_broken: bool,
+    /// When the thread that leads looked up last.
+    looked_up: Instant,
 }
 
-impl<T> Jobs<T> {
-    pub(super) fn new(capacity: usize) -> Self {
+impl<'a, T> Jobs<'a, T> {
+    /// A queue for `capacity` jobs. While the thread that leads waits, it calls `look_up` now and
+    /// then.
+    pub(super) fn new(capacity: usize, look_up: impl Fn() + Sync + 'a) -> Self {
         Self {
             state: Mutex::new(State {
                 waiting: VecDeque::with_capacity(capacity),
                 in_work: 0,
                 is_closed: false,
                 is_broken: false,
+                looked_up: Instant::now(),
             }),
             changed: Condvar::new(),
             capacity,
+            look_up: Box::new(look_up),
         }
     }
 
@@ -65,7 +76,7 @@ impl<T> Jobs<T> {
     pub(super) fn push(&self, job: T) {
         let mut state = self.lock();
         while state.waiting.len() >= self.capacity && !state.is_broken {
-            state = self.wait(state);
+            state = self.wait_looking_up(state);
         }
         state.waiting.push_back(job);
         drop(state);
@@ -76,7 +87,7 @@ impl<T> Jobs<T> {
     pub(super) fn wait_until_idle(&self) {
         let mut state = self.lock();
         while (!state.waiting.is_empty() || state.in_work > 0) && !state.is_broken {
-            state = self.wait(state);
+            state = self.wait_looking_up(state);
         }
     }
 
@@ -116,6 +127,21 @@ impl<T> Jobs<T> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn wait_looking_up<'s>(&'s self, state: MutexGuard<'s, State<T>>) -> MutexGuard<'s, State<T>> {
+        let (mut state, _) = self
+            .changed
+            .wait_timeout(state, LOOK_UP_EVERY)
+            .unwrap_or_else(PoisonError::into_inner);
+        // Not only when nothing happened: one file may be slow while others come and go.
+        if state.looked_up.elapsed() < LOOK_UP_EVERY {
+            return state;
+        }
+        state.looked_up = Instant::now();
+        drop(state);
+        (self.look_up)();
+        self.lock()
+    }
+
     fn wait<'s>(&self, state: MutexGuard<'s, State<T>>) -> MutexGuard<'s, State<T>> {
         self.changed
             .wait(state)
@@ -124,18 +150,18 @@ impl<T> Jobs<T> {
 }
 
 /// Closes the queue when the thread that leads is done, or panics.
-pub(super) struct CloseOnDrop<'q, T>(pub(super) &'q Jobs<T>);
+pub(super) struct CloseOnDrop<'q, 'a, T>(pub(super) &'q Jobs<'a, T>);
 
-impl<T> Drop for CloseOnDrop<'_, T> {
+impl<T> Drop for CloseOnDrop<'_, '_, T> {
     fn drop(&mut self) {
         self.0.close();
     }
 }
 
 /// Tells that a job is done, also when it panicked.
-struct Finished<'q, T>(&'q Jobs<T>);
+struct Finished<'q, 'a, T>(&'q Jobs<'a, T>);
 
-impl<T> Drop for Finished<'_, T> {
+impl<T> Drop for Finished<'_, '_, T> {
     fn drop(&mut self) {
         let mut state = self.0.lock();
         state.in_work -= 1;
@@ -152,7 +178,7 @@ mod tests {
 
     #[test]
     fn every_job_is_done_before_the_queue_is_idle() {
-        let jobs = Jobs::new(2);
+        let jobs = Jobs::new(2, || ());
         let sum = AtomicUsize::new(0);
         let add = |number| {
             sum.fetch_add(number, Ordering::SeqCst);
@@ -173,7 +199,7 @@ mod tests {
     #[test]
     fn panic_of_a_worker_reaches_the_caller_and_blocks_nobody() {
         let outcome = std::panic::catch_unwind(|| {
-            let jobs = Jobs::new(1);
+            let jobs = Jobs::new(1, || ());
             run(
                 "test",
                 1,

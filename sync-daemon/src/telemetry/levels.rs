@@ -1,8 +1,10 @@
 //! Which events are captured.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::{EnvFilter, Registry, reload};
 
 /// The module that `RUST_LOG` names to watch telemetry at work; see [`Levels`].
 const TELEMETRY: &str = "sync_daemon::telemetry";
@@ -17,7 +19,8 @@ const TELEMETRY_CRATES: [&str; 5] = [
 
 /// Where the level of an event's target comes from.
 ///
-/// `RUST_LOG` is first, then `--verbose` and `--quiet`, then the configuration.
+/// A level that was set at run time ([`LevelControl`]) is first, then `RUST_LOG`,
+/// then `--verbose` and `--quiet`, then the configuration.
 /// Targets that `RUST_LOG` does not name keep the level below it. A directive
 /// for `sync_daemon::telemetry` holds for every `telemetry_*` crate too.
 #[derive(Debug, Clone, Default)]
@@ -55,6 +58,100 @@ impl Levels {
                 value: rust_log.to_owned(),
                 source,
             })
+    }
+}
+
+/// Changes the levels while the daemon runs.
+pub struct LevelControl {
+    levels: Levels,
+    filter: reload::Handle<EnvFilter, Registry>,
+    state: Mutex<LevelState>,
+}
+
+struct LevelState {
+    configured: LevelFilter,
+    /// What was set at run time, for every target.
+    at_run_time: Option<LevelFilter>,
+    /// Counts the settings, so that the end of one does not end a later one.
+    settings: u64,
+}
+
+/// One setting of the level at run time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Setting(u64);
+
+impl LevelControl {
+    /// The filter for a subscriber, and the control of it.
+    ///
+    /// # Errors
+    /// If `RUST_LOG` is malformed.
+    pub(super) fn new(
+        levels: &Levels,
+        configured: LevelFilter,
+    ) -> Result<(Self, reload::Layer<EnvFilter, Registry>), LevelsError> {
+        let (layer, filter) = reload::Layer::new(levels.filter(configured)?);
+        let state = Mutex::new(LevelState {
+            configured,
+            at_run_time: None,
+            settings: 0,
+        });
+        let control = Self {
+            levels: levels.clone(),
+            filter,
+            state,
+        };
+        Ok((control, layer))
+    }
+
+    /// Sets one level for every target, over all else; `None` takes that back.
+    pub fn set_at_run_time(&self, level: Option<LevelFilter>) -> Setting {
+        let mut state = self.state();
+        state.at_run_time = level;
+        state.settings += 1;
+        self.apply(&state);
+        Setting(state.settings)
+    }
+
+    /// Takes back a level that was set at run time, unless another has been set
+    /// since; returns whether it did.
+    pub fn end(&self, setting: Setting) -> bool {
+        let mut state = self.state();
+        if state.settings != setting.0 {
+            return false;
+        }
+        state.at_run_time = None;
+        self.apply(&state);
+        true
+    }
+
+    /// The configuration has another level now.
+    pub fn set_configured(&self, level: LevelFilter) {
+        let mut state = self.state();
+        state.configured = level;
+        self.apply(&state);
+    }
+
+    /// What is in force, as directives like those of `RUST_LOG`.
+    pub fn in_force(&self) -> String {
+        let filter = self.filter.with_current(EnvFilter::to_string);
+        filter.unwrap_or_default()
+    }
+
+    fn apply(&self, state: &LevelState) {
+        let filter = match state.at_run_time {
+            Some(level) => EnvFilter::new(level.to_string()),
+            // It was understood at the start, and has not changed.
+            None => match self.levels.filter(state.configured) {
+                Ok(filter) => filter,
+                Err(_) => return,
+            },
+        };
+        // An error means that the subscriber is gone, and with it all events.
+        let _ = self.filter.reload(filter);
+    }
+
+    fn state(&self) -> MutexGuard<'_, LevelState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -128,5 +225,50 @@ mod tests {
         };
         let error = levels.filter(LevelFilter::INFO).unwrap_err().to_string();
         assert!(error.contains("sync_daemon=loud"), "{error}");
+    }
+
+    fn control(rust_log: Option<&str>) -> (LevelControl, impl Sized) {
+        let levels = Levels {
+            rust_log: rust_log.map(str::to_owned),
+            command_line: None,
+        };
+        LevelControl::new(&levels, LevelFilter::INFO).unwrap()
+    }
+
+    #[test]
+    fn a_level_at_run_time_is_over_all_else_until_it_is_taken_back() {
+        let (control, _layer) = control(Some("hyper=trace"));
+        control.set_at_run_time(Some(LevelFilter::ERROR));
+        assert_eq!(control.in_force(), "error");
+        control.set_configured(LevelFilter::WARN);
+        assert_eq!(control.in_force(), "error");
+        control.set_at_run_time(None);
+        assert_eq!(parts(&control.in_force()), ["hyper=trace", "warn"]);
+    }
+
+    #[test]
+    fn the_end_of_a_setting_does_not_end_a_later_one() {
+        let (control, _layer) = control(None);
+        let first = control.set_at_run_time(Some(LevelFilter::TRACE));
+        let second = control.set_at_run_time(Some(LevelFilter::DEBUG));
+        assert!(!control.end(first));
+        assert_eq!(control.in_force(), "debug");
+        assert!(control.end(second));
+        assert_eq!(control.in_force(), "info");
+    }
+
+    #[test]
+    fn events_follow_the_level_at_once() {
+        use tracing_subscriber::layer::SubscriberExt as _;
+        let (control, layer) = LevelControl::new(&Levels::default(), LevelFilter::INFO).unwrap();
+        let subscriber = tracing_subscriber::registry().with(layer);
+        tracing::subscriber::with_default(subscriber, || {
+            let is_seen = || tracing::enabled!(tracing::Level::DEBUG);
+            assert!(!is_seen());
+            control.set_at_run_time(Some(LevelFilter::DEBUG));
+            assert!(is_seen());
+            control.set_at_run_time(None);
+            assert!(!is_seen());
+        });
     }
 }

@@ -9,13 +9,14 @@
 //! ```
 
 use std::io::IsTerminal as _;
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use telemetry_core::{
-    Capture, Console, Filtered, Format, Identity, Queue, QueueConfig, Sink, SinkError, SinkStats,
-    Tee, WhenFull,
+    Capture, Console, Filtered, Format, Identity, Queue, QueueConfig, RepeatLimit, Sink, SinkError,
+    SinkStats, Tee, WhenFull,
 };
 use tracing_subscriber::layer::SubscriberExt as _;
 
@@ -32,9 +33,11 @@ pub mod pocketbase;
 #[cfg(feature = "sanitize")]
 mod sanitize;
 
-pub use levels::{Levels, LevelsError};
+pub use levels::{LevelControl, Levels, LevelsError, Setting};
 #[cfg(feature = "metrics")]
-pub use metrics::serve as serve_metrics;
+pub use metrics::{Metrics, serve as serve_metrics};
+#[cfg(feature = "sanitize")]
+pub use sanitize::keyed_sanitizer;
 
 /// Records that wait for the console; a stopped terminal holds no more.
 const CONSOLE_CAPACITY: usize = 1024;
@@ -94,6 +97,15 @@ pub enum TelemetryError {
     #[cfg(feature = "sanitize")]
     #[error("`telemetry.sanitize`: {0}")]
     Sanitize(#[from] telemetry_sanitize::SanitizeError),
+    /// The key of the tags in replacements cannot be read or made.
+    #[cfg(feature = "sanitize")]
+    #[error("`telemetry.sanitize.keyed_hash`: the key {path}: {source}")]
+    HashKey {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What is wrong with it.
+        source: std::io::Error,
+    },
     /// The recorder cannot be installed.
     #[cfg(feature = "metrics")]
     #[error("`telemetry.metrics`: {0}")]
@@ -116,7 +128,9 @@ pub enum TelemetryError {
 pub struct Telemetry {
     pipeline: Option<Arc<Queue>>,
     #[cfg(feature = "metrics")]
-    recorder: Option<telemetry_metrics::Recorder>,
+    metrics: Option<Metrics>,
+    levels: Option<Arc<LevelControl>>,
+    repeats: Option<(RepeatLimit, Identity)>,
     notes: Vec<String>,
 }
 
@@ -134,12 +148,12 @@ impl Telemetry {
         let notes = sanitizing_notes(setup)?;
         // Handles made before the recorder are dead for ever: it comes first.
         #[cfg(feature = "metrics")]
-        let recorder = metrics::install(setup)?;
+        let metrics = Metrics::install(setup)?;
 
         let console = console(settings, setup.color);
         let file = file_sink(setup)?;
         #[cfg(feature = "metrics")]
-        let counter = recorder.as_ref().map(metrics::counter);
+        let counter = metrics.as_ref().map(Metrics::sinks);
         #[cfg(not(feature = "metrics"))]
         let counter = None;
         let pocketbase = pocketbase_sink(setup)?;
@@ -148,14 +162,15 @@ impl Telemetry {
         let sinks = [console, file, counter, pocketbase];
         let pipeline = Arc::new(Queue::start(
             queue_config(settings),
-            sanitized(settings, Tee::of(sinks.into_iter().flatten()))?,
+            sanitized(setup, Tee::of(sinks.into_iter().flatten()))?,
         ));
 
         #[cfg(feature = "metrics")]
-        if let Some(recorder) = &recorder {
-            metrics::show_accounts(recorder, Arc::clone(&pipeline));
+        if let Some(metrics) = &metrics {
+            metrics.show_accounts(Arc::clone(&pipeline));
         }
-        install(setup, Arc::clone(&pipeline))?;
+        let repeats = repeat_limit(settings);
+        let levels = install(setup, Arc::clone(&pipeline), repeats.as_ref())?;
         tracing::debug!(
             sinks = names(&*pipeline).join(", "),
             queue_capacity = settings.queue_capacity,
@@ -167,7 +182,9 @@ impl Telemetry {
         Ok(Self {
             pipeline: Some(pipeline),
             #[cfg(feature = "metrics")]
-            recorder,
+            metrics,
+            levels: Some(Arc::new(levels)),
+            repeats: repeats.map(|limit| (limit, setup.identity)),
             notes,
         })
     }
@@ -177,7 +194,9 @@ impl Telemetry {
         Self {
             pipeline: None,
             #[cfg(feature = "metrics")]
-            recorder: None,
+            metrics: None,
+            levels: None,
+            repeats: None,
             notes: vec!["telemetry is off (telemetry.enabled = false)".to_owned()],
         }
     }
@@ -187,10 +206,15 @@ impl Telemetry {
         &self.notes
     }
 
-    /// The recorder behind the endpoint, if metrics are on.
+    /// What the endpoint shows, if metrics are on.
     #[cfg(feature = "metrics")]
-    pub fn recorder(&self) -> Option<&telemetry_metrics::Recorder> {
-        self.recorder.as_ref()
+    pub fn metrics(&self) -> Option<&Metrics> {
+        self.metrics.as_ref()
+    }
+
+    /// Changes the levels; `None` where telemetry is off.
+    pub fn levels(&self) -> Option<Arc<LevelControl>> {
+        self.levels.clone()
     }
 
     /// A handle on the accounts of all sinks, in the order of the pipeline.
@@ -200,9 +224,7 @@ impl Telemetry {
 
     /// Opens the log file anew, after a rotation from outside.
     pub fn reopen(&self) {
-        if let Some(pipeline) = &self.pipeline {
-            pipeline.reopen();
-        }
+        self.accounts().reopen();
     }
 
     /// Writes out and uploads what is pending, and ends the pipeline; blocks for
@@ -212,17 +234,28 @@ impl Telemetry {
     /// [`SinkError::Timeout`] if something is left: in the spool for the next
     /// start, or lost and counted.
     pub fn close(&self, limit: Duration) -> Result<(), SinkError> {
-        self.pipeline
-            .as_ref()
-            .map_or(Ok(()), |pipeline| pipeline.close(limit))
+        let Some(pipeline) = &self.pipeline else {
+            return Ok(());
+        };
+        if let Some((repeats, identity)) = &self.repeats {
+            repeats.tell_rest(*identity, &**pipeline);
+        }
+        pipeline.close(limit)
     }
 }
 
-/// Reads the accounts of the pipeline.
+/// Reads the accounts of the pipeline, while somebody else holds it.
 #[derive(Clone)]
 pub struct Accounts(Option<Arc<Queue>>);
 
 impl Accounts {
+    /// Opens the log file anew, after a rotation from outside.
+    pub fn reopen(&self) {
+        if let Some(pipeline) = &self.0 {
+            pipeline.reopen();
+        }
+    }
+
     /// One snapshot of every sink.
     pub fn snapshot(&self) -> Vec<SinkStats> {
         let mut stats = Vec::new();
@@ -241,9 +274,15 @@ fn names(pipeline: &dyn Sink) -> Vec<String> {
     names.collect()
 }
 
-fn install(setup: &Setup<'_>, pipeline: Arc<Queue>) -> Result<(), TelemetryError> {
-    let filter = setup.levels.filter(setup.settings.log_level)?;
-    let capture = Capture::new(setup.identity, Arc::clone(&pipeline));
+fn install(
+    setup: &Setup<'_>,
+    pipeline: Arc<Queue>,
+    repeats: Option<&RepeatLimit>,
+) -> Result<LevelControl, TelemetryError> {
+    let (control, filter) = LevelControl::new(setup.levels, setup.settings.log_level)?;
+    let capture = Capture::new(setup.identity, Arc::clone(&pipeline))
+        .with_span_events(setup.settings.span_events)
+        .with_repeat_limit(repeats.cloned());
     let subscriber = tracing_subscriber::registry().with(filter).with(capture);
     tracing::subscriber::set_global_default(subscriber)
         .map_err(|_| TelemetryError::AlreadyInstalled)?;
@@ -252,7 +291,16 @@ fn install(setup: &Setup<'_>, pipeline: Arc<Queue>) -> Result<(), TelemetryError
         // The panic is on its way; a pipeline that cannot flush has said so.
         let _ = pipeline.flush(limit);
     });
-    Ok(())
+    Ok(control)
+}
+
+/// `None`: floods are not thinned.
+fn repeat_limit(settings: &config::Telemetry) -> Option<RepeatLimit> {
+    let limit = NonZeroU32::new(settings.repeat_limit_per_sec)?;
+    let suppressed = ::metrics::counter!("log_records_suppressed_total");
+    Some(RepeatLimit::counting(limit, move || {
+        suppressed.increment(1)
+    }))
 }
 
 fn queue_config(settings: &config::Telemetry) -> QueueConfig {
@@ -287,7 +335,8 @@ fn console(settings: &config::Telemetry, color: bool) -> Option<Box<dyn Sink>> {
         max_bytes: CONSOLE_MAX_BYTES,
         ..QueueConfig::default()
     };
-    let console = Queue::start(queue, Console::new(format));
+    let console = Console::new(format).with_priorities(telemetry_core::stderr_is_journal());
+    let console = Queue::start(queue, console);
     Some(Box::new(Filtered::new(settings.console_min_level, console)))
 }
 
@@ -315,17 +364,14 @@ fn pocketbase_sink(setup: &Setup<'_>) -> Result<Option<Box<dyn Sink>>, Telemetry
 
 #[cfg(feature = "sanitize")]
 fn sanitized(
-    settings: &config::Telemetry,
+    setup: &Setup<'_>,
     next: impl Sink + 'static,
 ) -> Result<Box<dyn Sink>, TelemetryError> {
-    Ok(sanitize::before(&settings.sanitize, next)?)
+    sanitize::before(&setup.settings.sanitize, setup.state_dir, next)
 }
 
 #[cfg(not(feature = "sanitize"))]
-fn sanitized(
-    _: &config::Telemetry,
-    next: impl Sink + 'static,
-) -> Result<Box<dyn Sink>, TelemetryError> {
+fn sanitized(_: &Setup<'_>, next: impl Sink + 'static) -> Result<Box<dyn Sink>, TelemetryError> {
     Ok(Box::new(next))
 }
 

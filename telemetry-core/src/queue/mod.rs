@@ -25,20 +25,23 @@
 //!   is not lost: it makes the next park return at once.
 
 mod batch; // records back to back
+#[cfg(all(test, queue_model))]
+mod model; // every order in which the threads could act
 mod state; // what the lock protects: places, numbers, accounts
+mod sync; // locks, waits and threads
 mod writer; // the thread behind it
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle, Thread};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use self::state::{CloseOrder, State};
+use self::sync::{Condvar, JoinHandle, Mutex, MutexGuard, Thread, lock};
 use self::writer::Writer;
 use crate::complain::complain;
+use crate::deadline_after;
 use crate::record::Record;
 use crate::sink::{Sink, SinkError, SinkStats};
-use crate::{deadline_after, lock};
 
 /// Default of [`QueueConfig::capacity`].
 pub const DEFAULT_CAPACITY: usize = 16_384;
@@ -142,20 +145,18 @@ impl Queue {
             done: Condvar::new(),
         });
         let writer = Writer::new(Arc::clone(&shared), batch);
-        let handle = thread::Builder::new()
-            .name(config.name.into())
-            .spawn(move || writer.run())
+        let (thread, handle) = sync::spawn(config.name, move || writer.run())
             .expect("the operating system starts a thread");
         Self {
             shared,
-            writer: handle.thread().clone(),
+            writer: thread,
             handle: Mutex::new(Some(handle)),
         }
     }
 
     /// True on the queue's own thread, which cannot wait for itself.
     fn is_writer(&self) -> bool {
-        thread::current().id() == self.writer.id()
+        sync::current().id() == self.writer.id()
     }
 
     /// Waits until there is room for a record of this size, the queue is
@@ -170,10 +171,9 @@ impl Queue {
         state.urgent = true;
         state.waiting_for_room += 1;
         self.writer.unpark();
-        let waited = self.shared.room.wait_timeout_while(state, limit, |state| {
+        let mut state = sync::wait_while(&self.shared.room, state, limit, |state| {
             state.close.is_none() && !state.has_room(record)
         });
-        let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
         state.waiting_for_room -= 1;
         state
     }
@@ -281,10 +281,7 @@ impl Shared {
         condition: impl Fn(&State) -> bool,
     ) -> MutexGuard<'a, State> {
         let limit = deadline.saturating_duration_since(Instant::now()) + GRACE;
-        let waited = self
-            .done
-            .wait_timeout_while(state, limit, |state| !condition(state));
-        waited.unwrap_or_else(PoisonError::into_inner).0
+        sync::wait_while(&self.done, state, limit, |state| !condition(state))
     }
 
     fn timeout(&self, limit: Duration, pending: u64) -> SinkError {
@@ -309,9 +306,10 @@ impl Shared {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(queue_model)))]
 mod tests {
     use std::sync::mpsc::{Receiver, Sender, channel};
+    use std::thread;
 
     use tracing::Dispatch;
     use tracing_subscriber::layer::SubscriberExt as _;

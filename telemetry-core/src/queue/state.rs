@@ -17,6 +17,10 @@ const RESERVE: usize = 16;
 /// small queue half of the room is.
 const FULL_ENOUGH: usize = 1_000;
 
+/// The part of the room that is worth waking a thread which waits for it: one
+/// in so many. Such a wake-up costs more than dozens of records.
+const WORTH_WAKING: usize = 8;
+
 pub(super) struct State {
     /// The room for WARN and ERROR, which is all there is.
     all_room: Room,
@@ -164,8 +168,7 @@ impl State {
         } else {
             self.most_room
         };
-        let records = self.front.len() + self.accounts.in_flight.records;
-        let bytes = self.front.bytes() + self.accounts.in_flight.bytes;
+        let Room { records, bytes } = self.used();
         records == 0 || (records < room.records && bytes + size_of_record(record) <= room.bytes)
     }
 
@@ -228,7 +231,8 @@ impl State {
         self.urgent || self.flush.is_ordered() || self.close.is_some()
     }
 
-    /// Books what the writer has done; true when somebody waits for the room.
+    /// Books what the writer has done; true when those who wait for room should
+    /// look again.
     pub(super) fn book(&mut self, progress: &Progress) -> bool {
         let accounts = &mut self.accounts;
         accounts.in_flight.records -= progress.room.records;
@@ -237,7 +241,24 @@ impl State {
         for &level in &progress.panicked {
             accounts.lose(LossReason::SinkPanicked, level);
         }
-        self.waiting_for_room > 0
+        self.waiting_for_room > 0 && self.is_worth_waking()
+    }
+
+    /// True when so much room is free that a thread which is woken does not have
+    /// to sleep again at once, or when no more will come of this batch.
+    fn is_worth_waking(&self) -> bool {
+        let (all, used) = (self.all_room, self.used());
+        self.accounts.in_flight.records == 0
+            || (used.records <= all.records - all.records / WORTH_WAKING
+                && used.bytes <= all.bytes - all.bytes / WORTH_WAKING)
+    }
+
+    #[inline]
+    fn used(&self) -> Room {
+        Room {
+            records: self.front.len() + self.accounts.in_flight.records,
+            bytes: self.front.bytes() + self.accounts.in_flight.bytes,
+        }
     }
 
     /// Books the record that told of a gap.

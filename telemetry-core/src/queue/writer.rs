@@ -2,17 +2,16 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use super::Shared;
 use super::batch::{Batch, size_of_record};
 use super::state::{CloseOrder, FlushOrder, Progress, Task};
+use super::sync::{self, lock};
 use crate::capture::suppress_events_of_this_thread;
 use crate::complain::complain;
 use crate::gap::Gap;
 use crate::json::Line;
-use crate::lock;
 use crate::record::Record;
 use crate::sink::Sink;
 
@@ -48,7 +47,7 @@ impl Writer {
             let task = lock(&self.shared.state).next_task(&mut self.batch);
             match task {
                 Task::Wait => {
-                    thread::park_timeout(HEARTBEAT);
+                    sync::sleep(HEARTBEAT);
                     self.batch_end();
                     self.linger();
                 }
@@ -117,7 +116,7 @@ impl Writer {
         // Asked under the lock: the sink may have used up the token of an unpark.
         let is_urgent = lock(&self.shared.state).is_urgent();
         if !is_urgent {
-            thread::park_timeout(LINGER);
+            sync::linger(LINGER);
         }
     }
 

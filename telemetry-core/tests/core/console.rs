@@ -129,3 +129,22 @@ fn a_broken_stream_is_counted_and_tried_again() {
     assert_eq!(stats.health, Health::Good);
     assert!(stream.text().ends_with("seen\n"));
 }
+
+#[test]
+fn priorities_for_the_journal_begin_each_line() {
+    let emit = || {
+        tracing::error!(target: "t", "e");
+        tracing::warn!(target: "t", "w");
+        tracing::info!(target: "t", "i");
+        tracing::debug!(target: "t", "d");
+        tracing::trace!(target: "t", "t");
+    };
+    for format in [Format::Pretty { color: false }, Format::Json] {
+        let stream = Stream::default();
+        let console = Console::to(format, Box::new(stream.clone())).with_priorities(true);
+        captured_by(console, emit);
+        let text = stream.text();
+        let prefixes: Vec<&str> = text.lines().map(|line| &line[..3]).collect();
+        assert_eq!(prefixes, ["<3>", "<4>", "<6>", "<7>", "<7>"], "{text}");
+    }
+}

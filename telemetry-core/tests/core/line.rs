@@ -140,6 +140,20 @@ fn hostile_text_stays_text() {
     assert_eq!(line["level"], "INFO");
 }
 
+#[cfg(unix)]
+#[test]
+fn a_file_name_that_is_no_unicode_gives_a_valid_line() {
+    use std::os::unix::ffi::OsStrExt as _;
+
+    // Among them what would be a lone surrogate.
+    let name = std::ffi::OsStr::from_bytes(b"a\xff\xed\xa0\x80\"\n");
+    let path = std::path::Path::new(name);
+    let line = line_of(|| tracing::info!(debug = ?path, display = %path.display(), "{path:?}"));
+    assert_eq!(line["fields"]["display"], path.display().to_string());
+    assert_eq!(line["fields"]["debug"], format!("{path:?}"));
+    assert_eq!(line["message"], format!("{path:?}"));
+}
+
 #[test]
 fn what_dumps_request_heads_is_shut_out_below_info() {
     let lines = lines_of(|| {

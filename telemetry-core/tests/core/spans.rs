@@ -1,10 +1,13 @@
 //! Spans: order, fields recorded later, and what an event saw stays as it was.
 
 use serde_json::{Value, json};
-use telemetry_core::MAX_TEXT_BYTES;
+use telemetry_core::{Capture, Identity, MAX_TEXT_BYTES, MemorySink, Numbered};
 use tracing::field::Empty;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::layer::SubscriberExt as _;
 
-use crate::support::{line_of, lines_of};
+use crate::support::{captured_by, dispatch_to, line_of, lines_of};
 
 fn spans_of(lines: &[Value]) -> Vec<&Value> {
     lines.iter().map(|line| &line["spans"]).collect()
@@ -173,4 +176,57 @@ fn a_field_called_message_is_an_ordinary_field_of_a_span() {
     let expected = json!([{"name": "s", "fields": {"message": "own", "n": 1}}]);
     assert_eq!(line["spans"], expected);
     assert_eq!(line["message"], "text");
+}
+
+#[test]
+fn two_subscribers_on_one_thread_keep_their_spans_apart() {
+    let (first, second) = (MemorySink::new(), MemorySink::new());
+    let outer = dispatch_to(Numbered::new(first.clone()));
+    let inner = dispatch_to(Numbered::new(second.clone()));
+    tracing::dispatcher::with_default(&outer, || {
+        let _span = tracing::info_span!("outer").entered();
+        tracing::dispatcher::with_default(&inner, || {
+            tracing::info!("in no span of this subscriber");
+            let _span = tracing::info_span!("inner").entered();
+            tracing::info!("inside");
+        });
+        tracing::info!("inside");
+    });
+    let texts = |memory: &MemorySink| memory.texts().join("\n").replace("INFO core::spans: ", "");
+    assert_eq!(texts(&first), "inside in outer");
+    assert_eq!(
+        texts(&second),
+        "in no span of this subscriber\ninside in inner"
+    );
+}
+
+#[test]
+fn behind_a_filter_of_its_own_the_innermost_span_that_it_lets_through_counts() {
+    let memory = MemorySink::new();
+    let capture = Capture::new(
+        Identity::new(uuid::Uuid::new_v4()),
+        Numbered::new(memory.clone()),
+    );
+    let subscriber = tracing_subscriber::registry().with(capture.with_filter(LevelFilter::INFO));
+    tracing::subscriber::with_default(subscriber, || {
+        let _outer = tracing::info_span!("outer").entered();
+        let _inner = tracing::debug_span!("too quiet").entered();
+        tracing::info!("inside");
+    });
+    assert!(memory.texts()[0].ends_with("inside in outer"));
+}
+
+#[test]
+fn a_span_in_the_place_of_another_is_told_apart() {
+    let memory = MemorySink::new();
+    captured_by(Numbered::new(memory.clone()), || {
+        // The registry gives the place of a span that closed to the next one.
+        for number in 0..1_000 {
+            tracing::info_span!("job", number).in_scope(|| tracing::info!("inside"));
+        }
+    });
+    for (number, text) in memory.texts().iter().enumerate() {
+        let end = format!("inside in job{{number={number}}}");
+        assert!(text.ends_with(&end), "{text}");
+    }
 }

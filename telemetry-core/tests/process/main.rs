@@ -333,6 +333,79 @@ fn a_panic_is_a_record_that_is_flushed_at_once() {
     assert!(backtrace.contains("process"), "{backtrace}");
 }
 
+/// The numbers of the records that a process left behind on stderr.
+fn numbers_in(output: Output) -> Vec<Value> {
+    let stderr = String::from_utf8(output.stderr).expect("UTF-8");
+    let lines: Vec<String> = stderr.lines().map(str::to_owned).collect();
+    let lines = parsed(&lines).into_iter();
+    lines.map(|line| line["fields"]["n"].clone()).collect()
+}
+
+const MANY: u64 = 5_000;
+
+#[test]
+fn process_exit_after_the_close_loses_nothing() {
+    let test = "process_exit_after_the_close_loses_nothing";
+    let output = in_own_process(test, || {
+        let console = Console::new(Format::Json);
+        let queue = Arc::new(Queue::start(QueueConfig::default(), console));
+        install(Arc::clone(&queue));
+        (0..MANY).for_each(|n| tracing::info!(n));
+        queue.close(PATIENCE).expect("closed");
+        std::process::exit(0);
+    });
+    let Some(output) = output else { return };
+    assert!(output.status.success());
+    let expected: Vec<Value> = (0..MANY).map(Value::from).collect();
+    assert_eq!(numbers_in(output), expected);
+}
+
+#[test]
+fn an_abort_loses_at_most_what_the_queue_held() {
+    let test = "an_abort_loses_at_most_what_the_queue_held";
+    let output = in_own_process(test, || {
+        let console = Console::new(Format::Json);
+        let queue = Arc::new(Queue::start(QueueConfig::default(), console));
+        install(Arc::clone(&queue));
+        (0..MANY).for_each(|n| tracing::info!(n));
+        queue.flush(PATIENCE).expect("flushed");
+        tracing::info!(n = MANY);
+        std::process::abort();
+    });
+    let Some(output) = output else { return };
+    assert!(!output.status.success());
+    let numbers = numbers_in(output);
+    assert!(numbers.len() as u64 >= MANY, "{} lines", numbers.len());
+    assert!((0..MANY).zip(&numbers).all(|(n, there)| *there == n));
+}
+
+#[cfg(unix)]
+#[test]
+fn stderr_is_the_journal_when_systemd_says_so() {
+    use std::os::unix::fs::MetadataExt as _;
+
+    let test = "stderr_is_the_journal_when_systemd_says_so";
+    if std::env::var_os(IN_CHILD).is_some() {
+        assert!(telemetry_core::stderr_is_journal());
+        return;
+    }
+    let stderr = tempfile::tempfile().expect("a temporary file");
+    let stream = stderr.metadata().expect("its metadata");
+    let runs_with = |journal: &str| {
+        let mut command = Command::new(std::env::current_exe().expect("this binary"));
+        command
+            .args(["--exact", test, "--nocapture"])
+            .env(IN_CHILD, "1")
+            .env("JOURNAL_STREAM", journal)
+            .stdout(std::process::Stdio::null())
+            .stderr(stderr.try_clone().expect("another handle"));
+        command.status().expect("this binary runs").success()
+    };
+    assert!(runs_with(&format!("{}:{}", stream.dev(), stream.ino())));
+    assert!(!runs_with("1:2"), "it was redirected");
+    assert!(!telemetry_core::stderr_is_journal());
+}
+
 #[test]
 fn a_panic_in_a_sink_is_said_once_and_waits_for_nobody() {
     let test = "a_panic_in_a_sink_is_said_once_and_waits_for_nobody";

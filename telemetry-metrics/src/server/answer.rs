@@ -5,18 +5,22 @@ use std::time::Duration;
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue,
-    RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName,
+    HeaderValue, RETRY_AFTER, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Response, StatusCode};
 
 use crate::exposition;
+use crate::server::encoding::Encoding;
+use crate::server::page::Page;
 use crate::server::router::ALLOWED_METHODS;
 
 /// An answer, held in memory as a whole.
 pub(crate) type Answer = Response<Full<Bytes>>;
 
 const PLAIN: &str = "text/plain; charset=utf-8";
+const JSON: &str = "application/json";
+const HTML: &str = "text/html; charset=utf-8";
 
 /// Why a request gets no page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,30 +35,39 @@ pub(crate) enum Refusal {
     TooOften {
         wait: Duration,
     },
+    /// No credentials, or wrong ones.
+    Unauthorized {
+        challenge: &'static str,
+    },
+    /// The right credentials are not known, so nobody gets in.
+    NobodyGetsIn,
+    /// Checking the credentials took too long.
+    TooSlow,
 }
 
-/// Nothing may be loaded from anywhere; styles stand in the page.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
-
-pub(crate) fn metrics(text: String) -> Answer {
-    answer(StatusCode::OK, exposition::CONTENT_TYPE, text)
+pub(crate) fn metrics(text: String, encoding: Encoding) -> Answer {
+    packed(exposition::CONTENT_TYPE, text, encoding)
 }
 
-pub(crate) fn html(page: String) -> Answer {
-    let answer = answer(StatusCode::OK, "text/html; charset=utf-8", page);
-    with(
-        answer,
-        CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static(POLICY),
-    )
+pub(crate) fn page(page: &Page, encoding: Encoding) -> Answer {
+    let answer = packed(HTML, page.html.to_string(), encoding);
+    match HeaderValue::from_str(&page.policy) {
+        Ok(policy) => with(answer, CONTENT_SECURITY_POLICY, policy),
+        // It is made of ASCII; but a page without its policy must not go out.
+        Err(_) => broken("the page has no policy"),
+    }
+}
+
+pub(crate) fn page_data(value: &serde_json::Value, encoding: Encoding) -> Answer {
+    packed(JSON, format!("{value}\n"), encoding)
 }
 
 pub(crate) fn json(status: StatusCode, value: &serde_json::Value) -> Answer {
-    answer(status, "application/json", format!("{value}\n"))
+    answer(status, JSON, format!("{value}\n").into_bytes())
 }
 
 pub(crate) fn alive() -> Answer {
-    answer(StatusCode::OK, PLAIN, "alive\n".to_owned())
+    answer(StatusCode::OK, PLAIN, b"alive\n".to_vec())
 }
 
 /// The answer to a request that no page was asked about.
@@ -77,11 +90,28 @@ pub(crate) fn refused(refusal: Refusal) -> Answer {
             StatusCode::TOO_MANY_REQUESTS,
             "too many requests of this client",
         ),
+        Refusal::Unauthorized { .. } => (
+            StatusCode::UNAUTHORIZED,
+            "this needs credentials; a token, or a name and password",
+        ),
+        Refusal::NobodyGetsIn => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "credentials cannot be checked; the log says more",
+        ),
+        Refusal::TooSlow => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the credentials were not checked in time",
+        ),
     };
     let answer = failure(status, reason);
     match refusal {
         Refusal::WrongMethod => with(answer, ALLOW, HeaderValue::from_static(ALLOWED_METHODS)),
         Refusal::TooOften { wait } => retry_after(answer, wait),
+        Refusal::TooSlow => retry_after(answer, Duration::from_secs(1)),
+        Refusal::Unauthorized { challenge } => {
+            let challenge = HeaderValue::from_static(challenge);
+            with(answer, WWW_AUTHENTICATE, challenge)
+        }
         _ => answer,
     }
 }
@@ -96,10 +126,21 @@ pub(crate) fn broken(reason: &str) -> Answer {
 }
 
 fn failure(status: StatusCode, reason: &str) -> Answer {
-    answer(status, PLAIN, format!("{reason}\n"))
+    answer(status, PLAIN, format!("{reason}\n").into_bytes())
 }
 
-fn answer(status: StatusCode, content_type: &'static str, body: String) -> Answer {
+/// An answer in the encoding that suits it. Takes CPU time.
+fn packed(content_type: &'static str, text: String, encoding: Encoding) -> Answer {
+    let (encoding, body) = encoding.encode(text);
+    let answer = answer(StatusCode::OK, content_type, body);
+    let answer = with(answer, VARY, HeaderValue::from_static("accept-encoding"));
+    match encoding {
+        Encoding::Plain => answer,
+        Encoding::Gzip => with(answer, CONTENT_ENCODING, HeaderValue::from_static("gzip")),
+    }
+}
+
+fn answer(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Answer {
     let mut answer = Response::new(Full::new(Bytes::from(body)));
     *answer.status_mut() = status;
     for (name, value) in [

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use crate::error::MetricsError;
+use crate::server::auth::Auth;
 
 /// Where the endpoint listens when nothing else is said: this machine only.
 pub const DEFAULT_BIND_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -34,7 +35,10 @@ pub struct ServerConfig {
     /// [`DEFAULT_PORT`]; 0 takes a free one, which
     /// [`local_addr`](super::MetricsServer::local_addr) tells.
     pub port: u16,
-    /// Allows a `bind_address` that other machines can reach: false.
+    /// What clients must send: nothing.
+    pub auth: Option<Auth>,
+    /// Allows a `bind_address` that other machines can reach without `auth`:
+    /// false.
     pub allow_remote_without_auth: bool,
     /// Names under which clients may reach it (`Host` header), besides
     /// localhost and the address that they connected to: none. Web pages could
@@ -50,8 +54,9 @@ pub struct ServerConfig {
     /// Age at which a connection takes no more requests; one that is not done
     /// `request_timeout` later is cut: [`DEFAULT_CONNECTION_TIMEOUT`].
     pub connection_timeout: Duration,
-    /// Connections at once; further ones are answered 503 and closed:
-    /// [`DEFAULT_MAX_CONNECTIONS`].
+    /// Connections at once: [`DEFAULT_MAX_CONNECTIONS`]. For a further one, the
+    /// connection that has waited longest for its client is closed; if all are
+    /// being answered, the new one gets 503.
     pub max_connections: usize,
     /// Answers with metrics being made at once; further requests get 503:
     /// [`DEFAULT_MAX_SCRAPES`].
@@ -88,6 +93,7 @@ impl Default for ServerConfig {
         Self {
             bind_address: DEFAULT_BIND_ADDRESS,
             port: DEFAULT_PORT,
+            auth: None,
             allow_remote_without_auth: false,
             allowed_hosts: Vec::new(),
             header_timeout: DEFAULT_HEADER_TIMEOUT,
@@ -121,7 +127,7 @@ impl ServerConfig {
             });
         }
         let is_local = self.bind_address.to_canonical().is_loopback();
-        if !is_local && !self.allow_remote_without_auth {
+        if !is_local && self.auth.is_none() && !self.allow_remote_without_auth {
             return Err(MetricsError::NotLocal {
                 address: self.address(),
             });
@@ -142,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn only_loopback_addresses_may_be_open() {
+    fn only_loopback_addresses_may_be_open_to_all() {
         for address in ["127.0.0.1", "127.1.2.3", "::1", "::ffff:127.0.0.1"] {
             bound_to(address).check().unwrap();
         }
@@ -152,9 +158,16 @@ mod tests {
             assert!(matches!(error, MetricsError::NotLocal { .. }), "{address}");
             let open = ServerConfig {
                 allow_remote_without_auth: true,
-                ..config
+                ..config.clone()
             };
             open.check().unwrap();
+            let guarded = ServerConfig {
+                auth: Some(Auth::Bearer {
+                    token_file: "token".into(),
+                }),
+                ..config
+            };
+            guarded.check().unwrap();
         }
     }
 

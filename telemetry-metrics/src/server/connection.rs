@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use crate::server::config::ServerConfig;
 use crate::server::counts::Outcome;
+use crate::server::room::Seat;
 use crate::server::service::{Peers, Service};
 
 /// The head of a request must fit into it; Prometheus sends about 300 bytes.
@@ -35,18 +36,25 @@ impl Times {
     }
 }
 
-/// Serves the connection until the client goes, a limit is reached, or `stop`
-/// changes; then a request under way still gets its answer.
+/// Serves the connection until the client goes, a limit is reached, its seat is
+/// given to another, or `stop` changes; after the last, a request under way still
+/// gets its answer.
 pub(crate) async fn serve(
     stream: TcpStream,
     peers: Peers,
     service: Arc<Service>,
+    seat: &Seat,
     times: Times,
     mut stop: watch::Receiver<()>,
 ) -> Outcome {
     let answering = service_fn(move |request| {
         let service = Arc::clone(&service);
-        async move { Ok::<_, std::convert::Infallible>(service.answer(request, peers).await) }
+        async move {
+            seat.begin_answer();
+            let answer = service.answer(request, peers).await;
+            seat.end_answer();
+            Ok::<_, std::convert::Infallible>(answer)
+        }
     });
     let connection = http1::Builder::new()
         // Without a timer hyper has no timeout, and says nothing.
@@ -57,6 +65,7 @@ pub(crate) async fn serve(
     let mut connection = pin!(connection);
     tokio::select! {
         ended = connection.as_mut() => return outcome(ended),
+        () = seat.must_leave() => return Outcome::Evicted,
         // A sender that is gone stops as well.
         _ = stop.changed() => {}
         () = tokio::time::sleep(times.age) => {}

@@ -14,8 +14,10 @@ pub(crate) enum Outcome {
     TimedOut,
     /// It broke, or the client does not speak HTTP.
     Failed,
-    /// There were too many.
+    /// There were too many, and all were being answered.
     Refused,
+    /// There were too many, and this one had waited longest for its client.
+    Evicted,
 }
 
 /// Counters in the recorder of the process, whichever it is.

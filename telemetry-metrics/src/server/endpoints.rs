@@ -1,7 +1,10 @@
-//! What the pages show.
+//! What a server shows.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::server::page::Page;
 
 /// What a server shows: the metrics, and how the program is.
 ///
@@ -10,18 +13,18 @@ use std::sync::Arc;
 pub struct Endpoints {
     pub(crate) render: Arc<dyn Fn() -> String + Send + Sync>,
     pub(crate) readiness: Arc<dyn Fn() -> Readiness + Send + Sync>,
-    title: String,
+    pub(crate) page: Page,
 }
 
 impl Endpoints {
     /// Metrics from `render`, which may take its time (it runs on a thread for
     /// that): `move || handle.render()`. A program that says nothing else is
-    /// always ready.
+    /// always ready, and its page `/` lists what there is to see.
     pub fn new(render: impl Fn() -> String + Send + Sync + 'static) -> Self {
         Self {
             render: Arc::new(render),
             readiness: Arc::new(Readiness::default),
-            title: "Metrics".to_owned(),
+            page: Page::listing("Metrics"),
         }
     }
 
@@ -33,28 +36,24 @@ impl Endpoints {
         self
     }
 
-    /// The name of the program on the page `/`.
+    /// The name of the program, on the page that lists what there is to see.
     #[must_use]
-    pub fn title(mut self, title: impl Into<String>) -> Self {
-        self.title = title.into();
+    pub fn title(mut self, title: &str) -> Self {
+        self.page = Page::listing(title);
         self
     }
 
-    /// The page `/`.
-    pub(crate) fn landing(&self) -> String {
-        let title = escaped(&self.title);
-        format!(
-            "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
-             <meta name=\"viewport\" content=\"width=device-width\">\n\
-             <title>{title}</title>\n\
-             <style>:root {{ color-scheme: light dark; font: 16px/1.5 system-ui; }}\
-             body {{ max-width: 40rem; margin: 2rem auto; padding: 0 1rem; }}</style>\n\
-             <h1>{title}</h1>\n<ul>\n\
-             <li><a href=\"/metrics\">/metrics</a>: all metrics, for Prometheus\n\
-             <li><a href=\"/healthz\">/healthz</a>: answers while the process is alive\n\
-             <li><a href=\"/readyz\">/readyz</a>: whether it can work, and if not, why\n\
-             </ul>\n</html>\n"
-        )
+    /// A page of the program's own on `/`, instead of the list, and what it
+    /// shows: its script gets `data` as JSON from `page.json`. Both are under
+    /// authentication and limits, as the metrics are.
+    ///
+    /// Browsers run no script but those in `<script>` tags (without attributes)
+    /// of `html`, and load nothing from elsewhere. `data` may take its time, as
+    /// `render` may.
+    #[must_use]
+    pub fn page(mut self, html: &str, data: impl Fn() -> Value + Send + Sync + 'static) -> Self {
+        self.page = Page::of(html, Arc::new(data));
+        self
     }
 }
 
@@ -73,37 +72,11 @@ impl Readiness {
         self.reasons.is_empty()
     }
 
-    pub(crate) fn to_json(&self) -> serde_json::Value {
+    pub(crate) fn to_json(&self) -> Value {
         serde_json::json!({
             "ready": self.is_ready(),
             "reasons": self.reasons,
             "notes": self.notes,
         })
-    }
-}
-
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' | '<' | '>' | '"' | '\'' => {
-                // Writing to a string cannot fail.
-                let _ = write!(out, "&#{};", u32::from(c));
-            }
-            _ => out.push(c),
-        }
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn title_cannot_bring_markup_into_the_page() {
-        let page = Endpoints::new(String::new).title("<script>\"&'").landing();
-        assert!(page.contains("<title>&#60;script&#62;&#34;&#38;&#39;</title>"));
-        assert!(!page.contains("<script>"));
     }
 }

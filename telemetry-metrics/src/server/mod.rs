@@ -1,12 +1,16 @@
 //! The HTTP endpoint.
 
 mod answer;
+mod auth;
 mod config;
 mod connection;
 mod counts;
+mod encoding;
 mod endpoints;
 mod hosts;
 mod limits;
+mod page;
+mod room;
 mod router;
 mod service;
 mod thread;
@@ -17,14 +21,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::error::MetricsError;
+use auth::Guard;
 use connection::Times;
 use counts::{Counts, Outcome};
+use room::{Room, Seat};
 use service::{Peers, Service};
 
+pub use auth::Auth;
 pub use config::{
     DEFAULT_BIND_ADDRESS, DEFAULT_BURST, DEFAULT_CONNECTION_TIMEOUT, DEFAULT_HEADER_TIMEOUT,
     DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_SCRAPES, DEFAULT_PORT, DEFAULT_REQUEST_TIMEOUT,
@@ -65,25 +72,28 @@ const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n\
 /// ```
 ///
 /// Or on a thread of its own: [`spawn`](Self::spawn).
-#[derive(Debug)]
 pub struct MetricsServer {
     config: ServerConfig,
+    guard: Option<Guard>,
     listener: TcpListener,
     address: SocketAddr,
 }
 
 impl MetricsServer {
-    /// Checks the settings and listens. Clients wait until
+    /// Checks the settings, reads the credentials and listens. Clients wait until
     /// [`serve`](Self::serve).
     ///
     /// # Errors
-    /// [`MetricsError::NotLocal`] for an address that others can reach,
-    /// [`MetricsError::Bind`] if the port is taken, [`MetricsError::TooSmall`].
+    /// [`MetricsError::NotLocal`] for an address that others can reach without
+    /// authentication, [`MetricsError::CredentialsUnreadable`] and
+    /// [`MetricsError::CredentialsInvalid`], [`MetricsError::Bind`] if the port
+    /// is taken, [`MetricsError::TooSmall`], [`MetricsError::NoRandomness`].
     ///
     /// # Panics
     /// Outside of a tokio runtime with I/O and time.
     pub async fn bind(config: ServerConfig) -> Result<Self, MetricsError> {
         config.check()?;
+        let guard = config.auth.as_ref().map(Guard::open).transpose()?;
         let failed = |source| MetricsError::Bind {
             address: config.address(),
             source,
@@ -92,6 +102,7 @@ impl MetricsServer {
         let address = listener.local_addr().map_err(failed)?;
         Ok(Self {
             config,
+            guard,
             listener,
             address,
         })
@@ -122,11 +133,12 @@ impl MetricsServer {
         stop: impl Future<Output = ()>,
     ) -> Result<(), MetricsError> {
         let counts = Arc::new(Counts::register());
+        let service = Service::new(&self.config, self.guard, endpoints, Arc::clone(&counts))?;
         let mut connections = Connections {
-            service: Arc::new(Service::new(&self.config, endpoints, Arc::clone(&counts))?),
+            service: Arc::new(service),
             counts,
             times: Times::of(&self.config),
-            room: Arc::new(Semaphore::new(self.config.max_connections)),
+            room: Room::new(self.config.max_connections),
             tasks: JoinSet::new(),
             stop: watch::Sender::new(()),
         };
@@ -140,12 +152,20 @@ impl MetricsServer {
     }
 }
 
+impl std::fmt::Debug for MetricsServer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MetricsServer")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
 /// The connections of a server.
 struct Connections {
     service: Arc<Service>,
     counts: Arc<Counts>,
     times: Times,
-    room: Arc<Semaphore>,
+    room: Room,
     tasks: JoinSet<()>,
     stop: watch::Sender<()>,
 }
@@ -169,7 +189,7 @@ impl Connections {
     }
 
     fn take(&mut self, stream: TcpStream, client: SocketAddr) {
-        let Ok(permit) = Arc::clone(&self.room).try_acquire_owned() else {
+        let Some(seat) = self.room.take() else {
             self.counts.ended(Outcome::Refused);
             refuse(stream);
             return;
@@ -183,22 +203,21 @@ impl Connections {
             client,
             local: local.ip(),
         };
-        self.tasks.spawn(self.connection(stream, peers, permit));
+        self.tasks.spawn(self.connection(stream, peers, seat));
     }
 
     fn connection(
         &self,
         stream: TcpStream,
         peers: Peers,
-        permit: OwnedSemaphorePermit,
+        seat: Seat,
     ) -> impl Future<Output = ()> + use<> {
         let counts = Arc::clone(&self.counts);
         let service = Arc::clone(&self.service);
         let (times, stop) = (self.times, self.stop.subscribe());
         async move {
-            let outcome = connection::serve(stream, peers, service, times, stop).await;
+            let outcome = connection::serve(stream, peers, service, &seat, times, stop).await;
             counts.ended(outcome);
-            drop(permit);
         }
     }
 

@@ -12,6 +12,8 @@ pub(crate) enum Page {
     Metrics,
     /// `/`
     Landing,
+    /// `/page.json`: what the page `/` shows.
+    LandingData,
     /// `/healthz`
     Alive,
     /// `/readyz`
@@ -27,11 +29,11 @@ pub(crate) enum Route {
 }
 
 impl Page {
-    /// Metrics and the landing page are limited (and, with authentication,
-    /// guarded); the two for supervisors are open to all and must never be
-    /// refused for being asked often.
-    pub(crate) fn is_limited(self) -> bool {
-        matches!(self, Self::Metrics | Self::Landing)
+    /// Metrics and the page are limited and, with authentication, guarded; the
+    /// two for supervisors are open to all and must never be refused for being
+    /// asked often.
+    pub(crate) fn is_guarded(self) -> bool {
+        matches!(self, Self::Metrics | Self::Landing | Self::LandingData)
     }
 
     /// `/healthz` tells nothing, so it needs no protection from web pages; load
@@ -45,6 +47,7 @@ pub(crate) fn route(method: &Method, path: &str) -> Route {
     let page = match path {
         "/metrics" => Page::Metrics,
         "/" => Page::Landing,
+        "/page.json" => Page::LandingData,
         "/healthz" => Page::Alive,
         "/readyz" => Page::Ready,
         _ => return Route::NoSuchPage,

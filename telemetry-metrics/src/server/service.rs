@@ -1,21 +1,23 @@
 //! From a request to its answer.
 //!
-//! The steps in order: route, host, limits, page. A step answers itself or hands
-//! on. (Authentication will stand between limits and page, so that guessing is
-//! limited as well.)
+//! The steps in order: route, host, limits, credentials, page. A step answers
+//! itself or hands on. The limits come before the credentials, so that guessing
+//! is limited as well.
 
 use std::net::{IpAddr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hyper::{Request, StatusCode};
+use hyper::{HeaderMap, Request, StatusCode};
 use tokio::sync::Semaphore;
 
 use crate::error::MetricsError;
 use crate::server::answer::{self, Answer, Refusal};
+use crate::server::auth::{Denial, Guard};
 use crate::server::config::ServerConfig;
 use crate::server::counts::Counts;
+use crate::server::encoding::Encoding;
 use crate::server::endpoints::Endpoints;
 use crate::server::hosts::{HostVerdict, Hosts};
 use crate::server::limits::ClientLimits;
@@ -33,6 +35,7 @@ pub(crate) struct Service {
     endpoints: Endpoints,
     hosts: Hosts,
     clients: ClientLimits,
+    guard: Option<Guard>,
     scrapes: Arc<Semaphore>,
     request_timeout: Duration,
     counts: Arc<Counts>,
@@ -41,6 +44,7 @@ pub(crate) struct Service {
 impl Service {
     pub(crate) fn new(
         config: &ServerConfig,
+        guard: Option<Guard>,
         endpoints: Endpoints,
         counts: Arc<Counts>,
     ) -> Result<Self, MetricsError> {
@@ -50,6 +54,7 @@ impl Service {
             endpoints,
             hosts: Hosts::new(&config.allowed_hosts),
             clients: ClientLimits::new(config.rate_limit, now)?,
+            guard,
             scrapes: Arc::new(Semaphore::new(config.max_scrapes)),
             request_timeout: config.request_timeout,
             counts,
@@ -57,8 +62,9 @@ impl Service {
     }
 
     pub(crate) async fn answer<B>(&self, request: Request<B>, peers: Peers) -> Answer {
-        let answer = match self.admit(&request, peers) {
-            Ok(page) => self.show(page).await,
+        let encoding = Encoding::accepted_by(request.headers());
+        let answer = match self.admit(&request, peers).await {
+            Ok(page) => self.show(page, encoding).await,
             Err(refusal) => answer::refused(refusal),
         };
         self.counts.answered(answer.status());
@@ -66,7 +72,7 @@ impl Service {
     }
 
     /// The page that the request may see.
-    fn admit<B>(&self, request: &Request<B>, peers: Peers) -> Result<Page, Refusal> {
+    async fn admit<B>(&self, request: &Request<B>, peers: Peers) -> Result<Page, Refusal> {
         let page = match route(request.method(), request.uri().path()) {
             Route::To(page) => page,
             Route::NoSuchPage => return Err(Refusal::NoSuchPage),
@@ -79,45 +85,69 @@ impl Service {
                 HostVerdict::Foreign => return Err(Refusal::ForeignHost),
             }
         }
-        if page.is_limited() {
+        if page.is_guarded() {
             let taken = self.clients.take(peers.client.ip());
             taken.map_err(|wait| Refusal::TooOften { wait })?;
+            self.check_credentials(request.headers()).await?;
         }
         Ok(page)
     }
 
-    async fn show(&self, page: Page) -> Answer {
+    async fn check_credentials(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+        let Some(guard) = &self.guard else {
+            return Ok(());
+        };
+        let admitted = tokio::time::timeout(self.request_timeout, guard.admit(headers)).await;
+        match admitted.map_err(|_| Refusal::TooSlow)? {
+            Ok(()) => Ok(()),
+            Err(Denial::Wrong { challenge }) => Err(Refusal::Unauthorized { challenge }),
+            Err(Denial::Broken) => Err(Refusal::NobodyGetsIn),
+        }
+    }
+
+    async fn show(&self, page: Page, encoding: Encoding) -> Answer {
         match page {
-            Page::Metrics => self.metrics().await,
-            Page::Landing => answer::html(self.endpoints.landing()),
+            Page::Metrics => {
+                let render = Arc::clone(&self.endpoints.render);
+                self.make(move || answer::metrics(render(), encoding)).await
+            }
+            Page::Landing => {
+                let landing = self.endpoints.page.clone();
+                self.make(move || answer::page(&landing, encoding)).await
+            }
+            Page::LandingData => self.landing_data(encoding).await,
             Page::Alive => answer::alive(),
             Page::Ready => self.readiness(),
         }
     }
 
-    /// Rendered on a blocking thread. The permit goes along: when we give up
-    /// waiting, the work is still going on and still counts.
-    async fn metrics(&self) -> Answer {
+    async fn landing_data(&self, encoding: Encoding) -> Answer {
+        let Some(data) = self.endpoints.page.data.clone() else {
+            // The list of what there is to see has no script.
+            return answer::refused(Refusal::NoSuchPage);
+        };
+        let make = move || answer::page_data(&data(), encoding);
+        self.make(make).await
+    }
+
+    /// Makes an answer on a blocking thread. The permit goes along: when we give
+    /// up waiting, the work is still going on and still counts.
+    async fn make(&self, make: impl FnOnce() -> Answer + Send + 'static) -> Answer {
         let Ok(permit) = Arc::clone(&self.scrapes).try_acquire_owned() else {
             return answer::too_busy("too many scrapes at once");
         };
-        let render = Arc::clone(&self.endpoints.render);
-        let rendering = tokio::task::spawn_blocking(move || {
-            let text = render();
+        let making = tokio::task::spawn_blocking(move || {
+            let answer = make();
             drop(permit);
-            text
+            answer
         });
-        match tokio::time::timeout(self.request_timeout, rendering).await {
-            Ok(Ok(text)) => answer::metrics(text),
+        match tokio::time::timeout(self.request_timeout, making).await {
+            Ok(Ok(answer)) => answer,
             Ok(Err(error)) => {
-                tracing::error!(
-                    error_type = "metrics",
-                    %error,
-                    "cannot render the metrics"
-                );
-                answer::broken("the metrics could not be rendered; the log says more")
+                tracing::error!(error_type = "metrics", %error, "cannot make a page of metrics");
+                answer::broken("this page could not be made; the log says more")
             }
-            Err(_) => answer::too_busy("the metrics were not rendered in time"),
+            Err(_) => answer::too_busy("this page was not made in time"),
         }
     }
 

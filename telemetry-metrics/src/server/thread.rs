@@ -19,6 +19,10 @@ const THREAD: &str = "metrics-http";
 /// rendering that hangs.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// Threads beside those of scrapes, so that credentials can be checked although
+/// all renderings hang: one hashes, one reads files.
+const CREDENTIAL_THREADS: usize = 2;
+
 /// A server on the thread `metrics-http`; made by
 /// [`MetricsServer::spawn`]. Dropping it stops the server, and waits up to
 /// `shutdown_timeout` and two seconds for that.
@@ -94,7 +98,7 @@ fn runtime(config: &ServerConfig) -> std::io::Result<Runtime> {
     Builder::new_current_thread()
         .enable_all()
         .thread_name("metrics-render")
-        .max_blocking_threads(config.max_scrapes)
+        .max_blocking_threads(config.max_scrapes + CREDENTIAL_THREADS)
         .build()
 }
 

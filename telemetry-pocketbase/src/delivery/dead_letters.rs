@@ -26,7 +26,7 @@ pub struct DeadLetters {
 }
 
 /// One line of the file.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Letter {
     /// When it was written, RFC 3339.
     pub at: String,
@@ -58,6 +58,48 @@ impl DeadLetters {
             Err(error) => return Err(error),
         }
         Ok(letters)
+    }
+
+    /// All letters of a file, and how many lines are none; no file is like an
+    /// empty one.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn read(path: &Path) -> io::Result<(Vec<Letter>, u64)> {
+        let text = match std::fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        let (mut letters, mut others) = (Vec::new(), 0);
+        for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            match serde_json::from_slice(line) {
+                Ok(letter) => letters.push(letter),
+                Err(_) => others += 1,
+            }
+        }
+        Ok((letters, others))
+    }
+
+    /// Puts these letters in place of all that a file holds, at once.
+    ///
+    /// # Errors
+    /// The file is as it was.
+    pub fn replace(path: &Path, letters: &[Letter]) -> io::Result<()> {
+        let mut name = path.as_os_str().to_owned();
+        name.push(".new");
+        let new = PathBuf::from(name);
+        let mut options = OpenOptions::new();
+        options.create(true).write(true).truncate(true);
+        private_files(&mut options);
+        let mut file = options.open(&new)?;
+        for letter in letters {
+            let mut line = serde_json::to_vec(letter)?;
+            line.push(b'\n');
+            file.write_all(&line)?;
+        }
+        file.sync_all()?;
+        std::fs::rename(&new, path)
     }
 
     /// How many it holds.

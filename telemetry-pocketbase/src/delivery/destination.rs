@@ -11,6 +11,12 @@ pub trait Destination: Send + 'static {
     /// caller's. Bounded in time by the destination's own timeouts.
     fn upload(&mut self, batch: &Batch) -> Answer;
 
+    /// Something that somebody should know about the destination, said once;
+    /// asked for after each upload.
+    fn take_note(&mut self) -> Option<String> {
+        None
+    }
+
     /// Something that makes an [`upload`](Self::upload) in progress on another
     /// thread fail soon; called once, at the end.
     fn interrupter(&self) -> Box<dyn FnOnce() + Send>;
@@ -63,6 +69,8 @@ pub enum Verdict {
     AlreadyStored,
     /// The destination will never take it: the reason.
     Refused(String),
+    /// It cannot even be sent: the reason. Says nothing about the destination.
+    Unsendable(String),
 }
 
 /// What to do with the records of a batch that are not settled.
@@ -81,7 +89,8 @@ pub enum Rest {
         reason: String,
         /// When the destination said: not before.
         after: Option<Duration>,
-        /// In smaller batches.
+        /// In smaller batches; a record that is alone is under suspicion. The
+        /// destination gave no reason, and one record may be to blame.
         halve: bool,
         /// Whether some may be stored although no answer says so.
         doubt: Doubt,

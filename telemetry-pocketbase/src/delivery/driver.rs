@@ -17,7 +17,8 @@ use super::destination::{Answer, Batch, Destination, Doubt, Rest};
 use super::intake::{Intake, Message};
 use super::ledger::Ledger;
 use super::machine::Time;
-use super::uploader::{COMMIT_INTERVAL, Parts, Uploader};
+use super::pilot::Pilot;
+use super::uploader::{Parts, Uploader};
 use crate::error::PocketBaseError;
 
 /// Name of the thread that keeps the spool.
@@ -29,8 +30,8 @@ const SENDER_THREAD: &str = "pocketbase-sender";
 /// How long an upload may take to end after it was interrupted.
 const INTERRUPT_LIMIT: Duration = Duration::from_secs(1);
 
-/// Most messages that are taken in before something else is looked at.
-const MESSAGES_AT_ONCE: usize = 1024;
+/// Nothing waits longer than this, whatever is due.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
 /// Opens the spool and starts the threads. They end with [`Message::Close`].
 ///
@@ -47,6 +48,7 @@ pub(crate) fn start(
         ledger: parts.ledger.clone(),
         intake: parts.intake.clone(),
     };
+    let intake = parts.intake.clone();
     let uploader = Uploader::start(parts).map_err(|source| PocketBaseError::Spool {
         path: spool_path.to_owned(),
         source,
@@ -55,11 +57,9 @@ pub(crate) fn start(
     let run = move || {
         let driver = Driver {
             clock: Instant::now(),
-            uploader,
-            inbox,
+            pilot: Pilot::new(uploader, intake, inbox),
             sender,
-            done: Vec::new(),
-            witness,
+            _witness: witness,
         };
         driver.run();
     };
@@ -80,94 +80,69 @@ fn spawn(
 /// The loop of the uploader's thread.
 struct Driver {
     clock: Instant,
-    uploader: Uploader,
-    inbox: Receiver<Message>,
+    pilot: Pilot,
     sender: Sending,
-    /// Those who wait for the end.
-    done: Vec<Sender<()>>,
-    witness: Witness,
+    _witness: Witness,
 }
 
 impl Driver {
     fn run(mut self) {
         loop {
-            self.witness.intake.send_gathered();
-            self.take_messages();
-            if let Some(batch) = self.uploader.turn(self.now())
+            if let Some(batch) = self.pilot.turn(self.now())
                 && !self.sender.send(batch)
             {
-                self.uploader.answered(self.now(), lost_sender());
+                self.pilot.answered(self.now(), lost_sender(), None);
             }
-            if self.uploader.is_finished() {
+            if self.pilot.uploader.is_finished() {
                 break;
             }
             self.wait();
         }
-        self.end();
+        // The spool is closed already.
+        self.pilot.end();
+        self.sender.stop();
     }
 
     fn now(&self) -> Time {
         self.clock.elapsed()
     }
 
-    /// Waits for a message, an answer, or until something is due. Never longer
-    /// than the commit interval: it also collects what was gathered.
+    /// Waits for a message, an answer, or until something is due.
     fn wait(&mut self) {
-        let due = self.uploader.wake_at().unwrap_or(Time::MAX);
-        let limit = due.saturating_sub(self.now()).min(COMMIT_INTERVAL);
+        let now = self.now();
+        let due = self.pilot.wake_at(now).map_or(LONGEST_SLEEP, |due| {
+            due.saturating_sub(now).min(LONGEST_SLEEP)
+        });
         let answers = self.sender.expected_answers();
         select! {
-            recv(self.inbox) -> message => {
+            recv(self.pilot.inbox()) -> message => {
                 if let Ok(message) = message {
-                    self.take(message);
+                    self.pilot.take(self.now(), message);
                 }
             }
-            recv(answers) -> answer => {
+            recv(answers) -> answered => {
                 self.sender.is_busy = false;
-                let answer = answer.unwrap_or_else(|_| lost_sender());
-                self.uploader.answered(self.now(), answer);
+                let Answered { answer, note } = answered.unwrap_or_else(|_| Answered {
+                    answer: lost_sender(),
+                    note: None,
+                });
+                self.pilot.answered(self.now(), answer, note);
             }
-            default(limit) => {}
+            default(due) => {}
         }
     }
+}
 
-    fn take_messages(&mut self) {
-        for _ in 0..MESSAGES_AT_ONCE {
-            match self.inbox.try_recv() {
-                Ok(message) => self.take(message),
-                Err(_) => return,
-            }
-        }
-    }
-
-    fn take(&mut self, message: Message) {
-        let now = self.now();
-        match message {
-            Message::Chunk(chunk) => self.uploader.receive(now, chunk),
-            Message::Flush(done) => self.uploader.flush(now, done),
-            Message::Close { until, done } => {
-                self.done.push(done);
-                let left = until.saturating_duration_since(Instant::now());
-                self.uploader.drain(now, now + left);
-            }
-        }
-    }
-
-    /// Ends the sender and tells those who wait. The spool is closed already.
-    fn end(self) {
-        self.witness.intake.close();
-        for done in &self.done {
-            // Whoever gave up waiting needs no answer.
-            let _ = done.try_send(());
-        }
-        self.sender.stop();
-    }
+/// What the other thread says after an upload.
+struct Answered {
+    answer: Answer,
+    note: Option<String>,
 }
 
 /// The thread that waits for the network.
 struct Sending {
     batches: Sender<Batch>,
-    answers: Receiver<Answer>,
+    answers: Receiver<Answered>,
     interrupt: Box<dyn FnOnce() + Send>,
     is_busy: bool,
 }
@@ -195,7 +170,7 @@ impl Sending {
         self.is_busy
     }
 
-    fn expected_answers(&self) -> Receiver<Answer> {
+    fn expected_answers(&self) -> Receiver<Answered> {
         if self.is_busy {
             self.answers.clone()
         } else {
@@ -215,13 +190,18 @@ impl Sending {
     }
 }
 
-fn upload_all(mut destination: impl Destination, batches: &Receiver<Batch>, to: &Sender<Answer>) {
+fn upload_all(
+    mut destination: impl Destination,
+    batches: &Receiver<Batch>,
+    to: &Sender<Answered>,
+) {
     // What the HTTP client logs must not enter the pipeline that it serves.
     suppress_events_of_this_thread();
     for batch in batches {
         let upload = AssertUnwindSafe(|| destination.upload(&batch));
         let answer = catch_unwind(upload).unwrap_or_else(|_| panicked());
-        if to.send(answer).is_err() {
+        let note = destination.take_note();
+        if to.send(Answered { answer, note }).is_err() {
             return;
         }
     }

@@ -4,8 +4,9 @@
 //! handing over a hundred records costs one send. Chunks come back empty and
 //! are used again.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError};
 use telemetry_core::level_index;
@@ -25,12 +26,14 @@ const SPARE_CHUNKS: usize = 8;
 /// What the uploader is sent.
 #[derive(Debug)]
 pub(crate) enum Message {
+    /// A first record waits to be collected; see [`Intake::call_me`].
+    Wake,
     /// Records.
     Chunk(Chunk),
     /// Answer when everything before is as durable as it gets.
     Flush(Sender<()>),
-    /// Deliver until then, stop, and answer.
-    Close { until: Instant, done: Sender<()> },
+    /// Deliver for so long at most, stop, and answer.
+    Close { limit: Duration, done: Sender<()> },
 }
 
 /// Some records.
@@ -105,6 +108,8 @@ pub(crate) struct Intake {
     ledger: Arc<Ledger>,
     open: Mutex<Open>,
     messages: Sender<Message>,
+    /// The uploader wants to be woken by the next record.
+    is_asleep: AtomicBool,
     spare_in: Sender<Chunk>,
     spare_out: Receiver<Chunk>,
 }
@@ -128,6 +133,7 @@ impl Intake {
             ledger,
             open: Mutex::default(),
             messages,
+            is_asleep: AtomicBool::new(false),
             spare_in,
             spare_out,
         };
@@ -147,8 +153,20 @@ impl Intake {
         open.chunk.push(level, id, line);
         if open.chunk.bytes() >= CHUNK_BYTES {
             self.send(&mut open);
+        } else if self.is_asleep.swap(false, Ordering::AcqRel) {
+            // A full channel wakes the uploader as well.
+            let _ = self.messages.try_send(Message::Wake);
         }
         Ok(())
+    }
+
+    /// Asks for [`Message::Wake`] at the next record; false if one is here
+    /// already. So an uploader without work sleeps as long as it likes.
+    pub(crate) fn call_me(&self) -> bool {
+        let open = self.lock();
+        let is_empty = open.chunk.entries.is_empty();
+        self.is_asleep.store(is_empty, Ordering::Release);
+        is_empty
     }
 
     /// Sends the records gathered so far.
@@ -162,6 +180,12 @@ impl Intake {
         let mut open = self.lock();
         self.send(&mut open);
         open.chunk.entries.is_empty() && self.messages.try_send(message).is_ok()
+    }
+
+    /// Records that were gathered and not sent.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn gathered(&self) -> u64 {
+        self.lock().chunk.entries.len() as u64
     }
 
     /// From now on every record is turned away.

@@ -10,6 +10,7 @@ use telemetry_core::{Health, LEVELS, LossReason, Losses, SinkStats, level_index}
 use tracing::Level;
 
 use super::spool::{ByLevel, Holdings};
+use crate::planted;
 
 /// Most bytes of lines between `write` and the spool.
 const MAX_QUEUED_BYTES: usize = 16 * 1024 * 1024;
@@ -50,7 +51,12 @@ impl Ledger {
         let mut books = self.lock();
         books.accepted += 1;
         let records: u64 = books.queued.iter().sum();
-        if records >= self.capacity || books.queued_bytes + bytes > MAX_QUEUED_BYTES {
+        let capacity = if planted!(ForgetsCapacity) {
+            u64::MAX
+        } else {
+            self.capacity
+        };
+        if records >= capacity || books.queued_bytes + bytes > MAX_QUEUED_BYTES {
             books.losses.add(LossReason::ChannelFull, level, 1);
             books.losing = Some("the channel to the uploader is full".to_owned());
             return false;
@@ -90,7 +96,9 @@ impl Ledger {
     ) {
         let mut books = self.lock();
         books.unqueue(records, bytes);
-        books.lose(LossReason::SpoolFull, evicted);
+        if !planted!(ForgetsEvictions) {
+            books.lose(LossReason::SpoolFull, evicted);
+        }
         books.losing = evicted
             .iter()
             .any(|&count| count > 0)
@@ -107,6 +115,13 @@ impl Ledger {
         books.spooled = holdings.records;
     }
 
+    /// Records of the spool made no sense and were taken out.
+    pub(crate) fn senseless(&self, records: &ByLevel, holdings: &Holdings) {
+        let mut books = self.lock();
+        books.lose(LossReason::IoError, records);
+        books.spooled = holdings.records;
+    }
+
     /// The end: what is still queued, and what a spool in memory still holds,
     /// is lost.
     pub(crate) fn lose_queued(&self, reason: LossReason, with_spooled: bool) {
@@ -118,6 +133,12 @@ impl Ledger {
             let spooled = std::mem::take(&mut books.spooled);
             books.lose(reason, &spooled);
         }
+    }
+
+    /// Records between `write` and the spool.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn queued(&self) -> u64 {
+        self.lock().queued.iter().sum()
     }
 
     /// How the uploader is.

@@ -37,6 +37,7 @@ use super::backoff::full_jitter;
 use super::breaker::{Breaker, BreakerPolicy, BreakerState};
 use super::destination::{Answer, Doubt, Rest, Verdict};
 use super::spool::Holdings;
+use crate::planted;
 
 /// A moment: the time since the driver started.
 pub type Time = Duration;
@@ -44,6 +45,16 @@ pub type Time = Duration;
 /// A destination that asks twice in a row to resend without deciding anything
 /// is treated as failing, or the machine would spin.
 const MAX_IDLE_RESENDS: u32 = 2;
+
+/// A record that was refused alone without a reason this often is put to the
+/// test: see [`Suspect`].
+const SUSPICIOUS_REFUSALS: u32 = 3;
+
+/// A suspect is buried after so many proofs.
+const PROOFS: u32 = 2;
+
+/// A witness stands up to 2^10 places behind the suspect.
+const MAX_WITNESS_DOUBLINGS: u32 = 10;
 
 /// What the machine is to keep to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -217,6 +228,8 @@ pub struct Machine {
     server_limit: usize,
     due: Due,
     lost: Lost,
+    suspect: Option<Suspect>,
+    witnesses: u64,
     draining_until: Option<Time>,
     trouble: Option<String>,
 }
@@ -241,6 +254,34 @@ struct Lost {
     tainted_up_to: Option<u64>,
 }
 
+/// A record that is refused alone, without a reason: either it is the record,
+/// or the destination takes none at present. So a later record is sent before
+/// it, as a witness: if that one arrives and the suspect is refused once more,
+/// and that twice, since the destination may have failed just between the two,
+/// it is buried. Without this, one such record would hold up all others. A
+/// witness that is refused as well proves nothing, and the next one is taken
+/// from twice as far behind: bad records may come in rows.
+#[derive(Debug)]
+struct Suspect {
+    key: u64,
+    refusals: u32,
+    /// Witnesses that were refused.
+    bad_witnesses: u32,
+    /// How often it was refused right after its witness had arrived.
+    proofs: u32,
+    /// Sent before it.
+    witness: Option<u64>,
+    /// The witness has arrived.
+    is_witnessed: bool,
+}
+
+impl Suspect {
+    /// How many places behind the suspect the next witness stands.
+    fn distance(&self) -> usize {
+        1 << self.bad_witnesses.min(MAX_WITNESS_DOUBLINGS)
+    }
+}
+
 impl Machine {
     /// A machine without a spool: tell it of one with [`Event::Reopened`]. Its
     /// backoff draws from `jitter` (numbers of `[0, 1)`).
@@ -260,6 +301,8 @@ impl Machine {
             server_limit: usize::MAX,
             due: Due::default(),
             lost: Lost::default(),
+            suspect: None,
+            witnesses: 0,
             draining_until: None,
             trouble: None,
         }
@@ -313,6 +356,11 @@ impl Machine {
         self.trouble.as_deref()
     }
 
+    /// Records that were sent before older ones, as witnesses against them.
+    pub fn witnesses(&self) -> u64 {
+        self.witnesses
+    }
+
     /// True while a piece is on its way.
     pub fn is_sending(&self) -> bool {
         matches!(self.phase, Phase::Sending(_))
@@ -360,12 +408,16 @@ impl Machine {
             self.due.newest = holdings.last_key;
             // The clock of the oldest record runs: a steady trickle of new
             // ones must not start it anew.
-            self.due.at.get_or_insert(now + self.policy.flush_interval);
+            let at = now + self.policy.flush_interval;
+            if planted!(StarvesTrickle) {
+                self.due.at = Some(at);
+            }
+            self.due.at.get_or_insert(at);
         }
         self.hold(holdings);
     }
 
-    fn loaded(&mut self, items: Vec<Item>) {
+    fn loaded(&mut self, mut items: Vec<Item>) {
         if !matches!(self.phase, Phase::Loading) {
             return;
         }
@@ -374,6 +426,14 @@ impl Machine {
             self.holdings_are_stale = true;
             return;
         }
+        if let Some((suspect, witness)) = self.suspect_with_witness(&items) {
+            self.pieces.push_back(vec![witness]);
+            self.pieces.push_back(vec![suspect]);
+            self.phase = Phase::Ready;
+            return;
+        }
+        self.forget_lost_suspect(&items);
+        items.truncate(self.batch_records());
         // A piece whose answer was lost is sent again as it was, so that the
         // destination can conclude from its first record for all of it.
         let again = self.lost.piece.len();
@@ -399,7 +459,8 @@ impl Machine {
         };
         let sent = piece.len();
         let rest = self.settle(piece, &answer.settled, actions);
-        if !answer.settled.is_empty() {
+        let is_news = |(_, verdict): &(usize, Verdict)| !matches!(verdict, Verdict::Unsendable(_));
+        if answer.settled.iter().any(is_news) {
             self.progress(sent, rest.is_empty(), actions);
         }
         if rest.is_empty() {
@@ -407,6 +468,11 @@ impl Machine {
         }
         match answer.rest {
             Rest::Resend => self.resend(now, rest, actions),
+            Rest::Retry {
+                reason,
+                halve: true,
+                ..
+            } if self.is_convicted(&rest) => self.convict(rest, reason, actions),
             Rest::Split { at_most } => self.split(now, rest, at_most, actions),
             Rest::Retry {
                 reason,
@@ -415,6 +481,15 @@ impl Machine {
                 doubt,
             } => {
                 self.note_doubt(&rest, doubt);
+                if halve && rest.len() == 1 {
+                    self.accuse(rest[0].key);
+                    if self.suspect_needs_witness() {
+                        // Not the same again: the next load brings a witness.
+                        self.pieces.clear();
+                        self.retry(now, reason, after, actions);
+                        return;
+                    }
+                }
                 if halve && rest.len() > 1 {
                     self.limit = (rest.len() / 2).max(1);
                     self.put_back_in_parts(rest, self.limit);
@@ -432,7 +507,7 @@ impl Machine {
             Rest::Trip { reason } => {
                 self.pieces.clear();
                 let open_for = self.breaker.trip(now);
-                self.opened(now, open_for, reason, actions);
+                self.opened(now + open_for, open_for, reason, actions);
             }
         }
     }
@@ -455,13 +530,14 @@ impl Machine {
         for (item, verdict) in piece.into_iter().zip(verdicts) {
             match verdict {
                 Some(Verdict::Stored | Verdict::AlreadyStored) => delivered.push(item.key),
-                Some(Verdict::Refused(reason)) => actions.push(Action::Bury {
+                Some(Verdict::Refused(reason) | Verdict::Unsendable(reason)) => actions.push(Action::Bury {
                     key: item.key,
                     reason: reason.clone(),
                 }),
                 None => rest.push(item),
             }
         }
+        self.hear_witness(&delivered);
         if !delivered.is_empty() {
             actions.push(Action::Remove(delivered));
         }
@@ -485,6 +561,92 @@ impl Machine {
             let most = self.policy.batch_records.min(self.server_limit);
             self.limit = (self.limit + self.limit.div_ceil(8)).min(most);
         }
+    }
+
+    /// Notes that a record was refused alone and without a reason.
+    fn accuse(&mut self, key: u64) {
+        match &mut self.suspect {
+            Some(suspect) if suspect.key == key => {
+                suspect.refusals += 1;
+                suspect.proofs += u32::from(suspect.is_witnessed);
+                suspect.is_witnessed = false;
+            }
+            Some(suspect) if suspect.witness == Some(key) => {
+                suspect.bad_witnesses += 1;
+                suspect.witness = None;
+            }
+            _ => {
+                self.suspect = Some(Suspect {
+                    key,
+                    refusals: 1,
+                    bad_witnesses: 0,
+                    proofs: 0,
+                    witness: None,
+                    is_witnessed: false,
+                });
+            }
+        }
+    }
+
+    fn suspect_needs_witness(&self) -> bool {
+        self.suspect.as_ref().is_some_and(|suspect| {
+            suspect.refusals >= SUSPICIOUS_REFUSALS && !suspect.is_witnessed
+        })
+    }
+
+    fn suspect_with_witness(&mut self, items: &[Item]) -> Option<(Item, Item)> {
+        let suspect = self.suspect.as_mut()?;
+        let [first, .., _] = items else {
+            return None;
+        };
+        if suspect.key != first.key || suspect.refusals < SUSPICIOUS_REFUSALS {
+            return None;
+        }
+        let witness = items[suspect.distance().min(items.len() - 1)];
+        self.witnesses += 1;
+        suspect.witness = Some(witness.key);
+        suspect.is_witnessed = false;
+        Some((*first, witness))
+    }
+
+    /// The oldest record is another one: the suspect was given up meanwhile.
+    fn forget_lost_suspect(&mut self, items: &[Item]) {
+        let oldest = items.first().map(|item| item.key);
+        if self.suspect.as_ref().map(|suspect| suspect.key) < oldest {
+            self.suspect = None;
+        }
+    }
+
+    fn hear_witness(&mut self, delivered: &[u64]) {
+        let Some(suspect) = &mut self.suspect else {
+            return;
+        };
+        if delivered.contains(&suspect.key) {
+            self.suspect = None;
+        } else if suspect.witness.is_some_and(|key| delivered.contains(&key)) {
+            suspect.is_witnessed = true;
+        }
+    }
+
+    fn is_convicted(&self, rest: &Piece) -> bool {
+        let suspect = self.suspect.as_ref();
+        suspect.is_some_and(|suspect| {
+            suspect.is_witnessed
+                && suspect.proofs + 1 >= PROOFS
+                && rest.len() == 1
+                && rest[0].key == suspect.key
+        })
+    }
+
+    fn convict(&mut self, rest: Piece, reason: String, actions: &mut Vec<Action>) {
+        self.suspect = None;
+        self.progress(0, false, actions);
+        self.holdings_are_stale = true;
+        let reason = format!("{reason}; it takes others");
+        actions.extend(rest.into_iter().map(|item| Action::Bury {
+            key: item.key,
+            reason: reason.clone(),
+        }));
     }
 
     fn resend(&mut self, now: Time, rest: Piece, actions: &mut Vec<Action>) {
@@ -513,8 +675,12 @@ impl Machine {
     }
 
     fn put_back_in_parts(&mut self, rest: Piece, most: usize) {
-        for part in rest.chunks(most).rev() {
-            self.pieces.push_front(part.to_vec());
+        let mut parts: Vec<Piece> = rest.chunks(most).map(<[Item]>::to_vec).collect();
+        if !planted!(SplitsBackwards) {
+            parts.reverse();
+        }
+        for part in parts {
+            self.pieces.push_front(part);
         }
     }
 
@@ -536,6 +702,9 @@ impl Machine {
     }
 
     fn is_resent(&self, keys: &[u64]) -> bool {
+        if planted!(ForgetsTaint) {
+            return keys.first() == self.lost.piece.first();
+        }
         keys == self.lost.piece && keys.first().copied() > self.lost.tainted_up_to
     }
 
@@ -552,6 +721,7 @@ impl Machine {
             self.fail_round(now, reason, after, actions);
             return;
         }
+        let after = after.filter(|_| !planted!(IgnoresRetryAfter));
         let wait = self.backoff(self.resends).max(after.unwrap_or_default());
         self.resends += 1;
         self.rest(now + wait);
@@ -564,11 +734,18 @@ impl Machine {
         after: Option<Duration>,
         actions: &mut Vec<Action>,
     ) {
+        if planted!(GivesUpFailedRounds) {
+            let keys = self.pieces.drain(..).flatten().map(|item| item.key);
+            actions.push(Action::Remove(keys.collect()));
+            self.holdings_are_stale = true;
+        }
         self.pieces.clear();
         self.resends = 0;
         self.failed_rounds = self.failed_rounds.saturating_add(1);
         if let Some(open_for) = self.breaker.failure(now) {
-            self.opened(now, open_for, reason, actions);
+            // The destination's own word counts if it asks for more.
+            let pause = open_for.max(after.unwrap_or_default());
+            self.opened(now + pause, open_for, reason, actions);
             return;
         }
         let attempt = self.policy.max_retries.saturating_add(self.failed_rounds);
@@ -578,8 +755,19 @@ impl Machine {
         self.give_up_draining(actions);
     }
 
-    fn opened(&mut self, now: Time, open_for: Duration, reason: String, actions: &mut Vec<Action>) {
-        self.rest(now + open_for);
+    fn opened(
+        &mut self,
+        until: Time,
+        open_for: Duration,
+        reason: String,
+        actions: &mut Vec<Action>,
+    ) {
+        let until = if planted!(SendsWhileOpen) {
+            until.saturating_sub(open_for / 2)
+        } else {
+            until
+        };
+        self.rest(until);
         actions.push(Action::RememberBreaker(true));
         let notice = Notice::BreakerOpened {
             open_for,
@@ -644,7 +832,11 @@ impl Machine {
             if now < until {
                 return;
             }
-            self.breaker.advance(now);
+            if !planted!(StaysOpen) {
+                self.breaker.advance(now);
+            } else if self.breaker.is_tripped() {
+                return;
+            }
             self.phase = Phase::Ready;
         }
         if matches!(self.phase, Phase::Ready) {
@@ -655,10 +847,23 @@ impl Machine {
         }
         if matches!(self.phase, Phase::Idle) && self.is_due(now) {
             self.phase = Phase::Loading;
-            actions.push(Action::Load {
-                records: self.batch_records(),
-                bytes: self.policy.batch_bytes,
-            });
+            actions.push(self.load());
+        }
+    }
+
+    fn load(&self) -> Action {
+        if let Some(suspect) = self.suspect.as_ref()
+            && self.suspect_needs_witness()
+        {
+            // The suspect and its witness.
+            return Action::Load {
+                records: 1 + suspect.distance(),
+                bytes: self.policy.batch_bytes.saturating_mul(4),
+            };
+        }
+        Action::Load {
+            records: self.batch_records(),
+            bytes: self.policy.batch_bytes,
         }
     }
 

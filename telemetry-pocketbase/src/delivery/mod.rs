@@ -11,7 +11,7 @@
 //! - [`Machine`]: what to do next, as pure steps without clock or I/O;
 //! - [`DeadLetters`]: the file for what a destination will never take;
 //! - `ledger`: the accounts; `intake`: the way in; `uploader`: carries out what
-//!   the machine decides; `driver`: the threads and the real clock.
+//!   the machine decides; `pilot`, `driver`: the threads and the real clock.
 
 mod backoff;
 mod breaker;
@@ -21,6 +21,7 @@ mod driver;
 mod intake;
 mod ledger;
 mod machine;
+mod pilot;
 mod record;
 mod spool;
 mod uploader;
@@ -30,9 +31,13 @@ pub use dead_letters::{DeadLetters, Letter};
 pub use destination::{Answer, Batch, Destination, Doubt, Rest, Verdict};
 pub use machine::{Action, Event, Item, Machine, Notice, Policy, Time};
 pub use record::{Fresh, Stored};
-pub use spool::{DiskSpool, Evicted, Holdings, MemorySpool, Spool, SpoolError};
+pub use spool::{DiskSpool, Evicted, Fit, Holdings, Loaded, MemorySpool, Spool, SpoolError};
 
 pub(crate) use driver::start;
+#[cfg(feature = "simulation")]
+pub(crate) use pilot::Pilot;
+#[cfg(feature = "simulation")]
+pub(crate) use uploader::Uploader;
 pub(crate) use intake::{Intake, Message, Turned};
 pub(crate) use ledger::Ledger;
 pub(crate) use uploader::{Gauges, OpenSpool, Opening, Parts};

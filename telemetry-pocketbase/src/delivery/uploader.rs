@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::Sender;
-use telemetry_core::{Health, LossReason, complain, level_index};
+use telemetry_core::{Health, LossReason, level_index};
 
 use super::breaker::BreakerState;
 use super::dead_letters::DeadLetters;
@@ -18,10 +18,23 @@ use super::intake::{Chunk, Intake};
 use super::ledger::Ledger;
 use super::machine::{Action, Event, Item, Machine, Notice, Policy, Time};
 use super::record::{Fresh, Stored};
-use super::spool::{ByLevel, Holdings, Spool, SpoolError};
+use super::spool::{ByLevel, Holdings, Loaded, Spool, SpoolError};
+use crate::complaint::complain;
+use crate::planted;
 
 /// What has arrived is durable after this long at the latest.
 pub(crate) const COMMIT_INTERVAL: Duration = Duration::from_millis(200);
+
+/// A spool without room is opened anew at once so many times; then its bound is
+/// too small for anything, and it is tried again like one that failed.
+const MAX_NO_ROOM_IN_A_ROW: u32 = 20;
+
+fn commit_interval() -> Duration {
+    if planted!(CommitsLate) {
+        return 20 * COMMIT_INTERVAL;
+    }
+    COMMIT_INTERVAL
+}
 
 /// A spool that failed is opened anew after this long.
 const REOPEN_INTERVAL: Duration = Duration::from_secs(2);
@@ -34,7 +47,9 @@ pub(crate) type OpenSpool =
 /// What was learnt when the spool was open before.
 #[derive(Debug, Default)]
 pub(crate) struct Opening {
-    /// How often it was refused to grow: it must hold less.
+    /// It was refused to grow: give it its full size.
+    pub(crate) at_full_size: bool,
+    /// How often it had no room at its full size: it must hold less.
     pub(crate) tightness: u32,
     /// It made no sense, and why: set it aside.
     pub(crate) corrupt: Option<String>,
@@ -74,6 +89,8 @@ pub(crate) struct Uploader {
     /// Why there is no spool.
     spool_trouble: Option<String>,
     reopen_at: Time,
+    /// How often the spool had no room since it took something.
+    no_room_in_a_row: u32,
     /// Something that somebody should look at, whatever happens next.
     note: Option<String>,
     machine: Machine,
@@ -109,6 +126,7 @@ impl Uploader {
             spool: None,
             spool_trouble: None,
             reopen_at: Time::ZERO,
+            no_room_in_a_row: 0,
             note: None,
             machine,
             dead_letters: parts.dead_letters,
@@ -131,16 +149,62 @@ impl Uploader {
         Ok(uploader)
     }
 
+    /// Records are waiting to be collected: they must be durable in time.
+    pub(crate) fn expect_records(&mut self, now: Time) {
+        self.commit_at.get_or_insert(now + commit_interval());
+    }
+
+    /// Whether [`turn`](Self::turn) would commit what has arrived.
+    pub(crate) fn is_commit_due(&self, now: Time) -> bool {
+        self.commit_at.is_some_and(|at| at <= now)
+    }
+
+    /// Something that somebody should know about the destination.
+    pub(crate) fn take_note(&mut self, note: String) {
+        if self.note.as_ref() != Some(&note) {
+            tracing::warn!("{note}");
+            self.note = Some(note);
+        }
+    }
+
+    /// What is on its way to the spool and in it, counted one by one.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn count_pending(&self) -> u64 {
+        let staged: u64 = self.staged.iter().flat_map(Chunk::by_level).sum();
+        staged + self.holdings().total()
+    }
+
+    /// Whether the spool is open.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn has_spool(&self) -> bool {
+        self.spool.is_some()
+    }
+
+    /// Records that were sent before older ones.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn witnesses(&self) -> u64 {
+        self.machine.witnesses()
+    }
+
+    /// The state of the breaker.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn breaker(&self) -> BreakerState {
+        self.machine.breaker()
+    }
+
     /// Takes in records.
     pub(crate) fn receive(&mut self, now: Time, chunk: Chunk) {
         self.staged.push(chunk);
-        self.commit_at.get_or_insert(now + COMMIT_INTERVAL);
+        self.expect_records(now);
     }
 
     /// Answers `done` when everything received is durable: in a file, or
     /// delivered when the spool is in memory.
     pub(crate) fn flush(&mut self, now: Time, done: Sender<()>) {
         self.flushes.push(done);
+        if planted!(AnswersFlushesEarly) {
+            self.answer_flushes();
+        }
         self.commit(now);
         if self.spool.as_ref().is_some_and(|spool| !spool.is_durable()) {
             self.step(now, Event::Flush);
@@ -228,10 +292,19 @@ impl Uploader {
         self.spool = None;
         self.sync_at = None;
         match &error {
-            SpoolError::NoRoom => {
-                self.opening.tightness += 1;
+            SpoolError::NoRoom { may_grow: true } if !self.opening.at_full_size => {
+                self.opening.at_full_size = true;
                 self.reopen_at = now;
                 return;
+            }
+            SpoolError::NoRoom { may_grow } => {
+                // With room to grow the file was only made smaller meanwhile.
+                self.opening.tightness += u32::from(!may_grow);
+                self.no_room_in_a_row += 1;
+                if self.no_room_in_a_row <= MAX_NO_ROOM_IN_A_ROW {
+                    self.reopen_at = now;
+                    return;
+                }
             }
             SpoolError::Corrupt(reason) => self.opening.corrupt = Some(reason.clone()),
             _ => {}
@@ -254,7 +327,9 @@ impl Uploader {
         while staged.peek().is_some() {
             let part = self.next_part(&mut staged);
             if let Err(error) = self.append(&part) {
-                self.staged = part;
+                if !planted!(LosesWhatTheSpoolRefuses) {
+                    self.staged = part;
+                }
                 self.staged.extend(staged);
                 self.spool_failed(now, error);
                 // Not at once: what the spool holds may be delivered before,
@@ -267,6 +342,7 @@ impl Uploader {
                 self.intake.give_back(chunk);
             }
         }
+        self.no_room_in_a_row = 0;
         self.commit_at = None;
         self.sync_at = None;
         self.answer_flushes();
@@ -354,7 +430,7 @@ impl Uploader {
         while let Some(event) = events.pop_front() {
             for action in self.machine.step(now, event) {
                 match self.carry_out(now, action) {
-                    Ok(event) => events.extend(event),
+                    Ok(more) => events.extend(more),
                     Err(error) => {
                         self.spool_failed(now, error);
                         events.push_back(Event::Loaded(Vec::new()));
@@ -365,9 +441,9 @@ impl Uploader {
         }
     }
 
-    fn carry_out(&mut self, now: Time, action: Action) -> Result<Option<Event>, SpoolError> {
+    fn carry_out(&mut self, now: Time, action: Action) -> Result<Vec<Event>, SpoolError> {
         match action {
-            Action::Load { records, bytes } => return self.load(records, bytes).map(Some),
+            Action::Load { records, bytes } => return self.load(records, bytes),
             Action::Send { keys, resent } => self.send(&keys, resent),
             Action::Remove(keys) => return self.remove(now, &keys, None),
             Action::Bury { key, reason } => return self.remove(now, &[key], Some(&reason)),
@@ -379,21 +455,39 @@ impl Uploader {
             Action::Announce(notice) => announce(&notice),
             Action::Finish => self.finish(now),
         }
-        Ok(None)
+        Ok(Vec::new())
     }
 
-    fn load(&mut self, records: usize, bytes: usize) -> Result<Event, SpoolError> {
+    fn load(&mut self, records: usize, bytes: usize) -> Result<Vec<Event>, SpoolError> {
         let loaded = match &mut self.spool {
             Some(spool) => spool.load(records, bytes)?,
-            None => Vec::new(),
+            None => Loaded::default(),
         };
+        let has_changed = self.report_senseless(&loaded.senseless);
+        let loaded = loaded.records;
         let item = |record: &Stored| Item {
             key: record.key,
             bytes: record.line.len(),
         };
         let items = loaded.iter().map(item).collect();
         self.batch = loaded.into_iter().map(Arc::new).collect();
-        Ok(Event::Loaded(items))
+        let mut events = vec![Event::Loaded(items)];
+        events.extend(has_changed.then(|| Event::Spooled(self.holdings())));
+        Ok(events)
+    }
+
+    /// Accounts for what the spool took out; whether there was anything.
+    fn report_senseless(&mut self, senseless: &ByLevel) -> bool {
+        let count: u64 = senseless.iter().sum();
+        if count == 0 {
+            return false;
+        }
+        self.ledger.senseless(senseless, &self.holdings());
+        let note = format!("{count} records of the spool made no sense and were taken out");
+        tracing::error!(error_type = "upload", "{note}");
+        complain(&note);
+        self.note = Some(note);
+        true
     }
 
     fn find(&self, key: u64) -> Option<&Arc<Stored>> {
@@ -417,17 +511,17 @@ impl Uploader {
         now: Time,
         keys: &[u64],
         refused: Option<&str>,
-    ) -> Result<Option<Event>, SpoolError> {
+    ) -> Result<Vec<Event>, SpoolError> {
         let records: Vec<Arc<Stored>> = keys
             .iter()
             .filter_map(|&key| self.find(key).cloned())
             .collect();
         let Some(spool) = &mut self.spool else {
             // They are sent again once the spool works, and recognised.
-            return Ok(None);
+            return Ok(Vec::new());
         };
         if let Some(reason) = refused {
-            for record in &records {
+            for record in records.iter().filter(|_| !planted!(BuriesNothing)) {
                 bury(&mut self.dead_letters, record, reason, &mut self.note);
             }
         }
@@ -435,7 +529,15 @@ impl Uploader {
         let removed = spool.remove(&borrowed)?;
         let holdings = spool.holdings();
         match refused {
-            None => self.ledger.settled(removed, &ByLevel::default(), &holdings),
+            None => {
+                let delivered = if planted!(CountsDeliveriesTwice) {
+                    removed + removed.min(1)
+                } else {
+                    removed
+                };
+                let refused = ByLevel::default();
+                self.ledger.settled(delivered, &refused, &holdings);
+            }
             Some(_) => {
                 let mut by_level = ByLevel::default();
                 for record in &records {
@@ -444,9 +546,9 @@ impl Uploader {
                 self.ledger.settled(0, &by_level, &holdings);
             }
         }
-        self.sync_at.get_or_insert(now + COMMIT_INTERVAL);
+        self.sync_at.get_or_insert(now + commit_interval());
         self.answer_deliveries();
-        Ok(Some(Event::Spooled(holdings)))
+        Ok(vec![Event::Spooled(holdings)])
     }
 
     /// The end of draining.

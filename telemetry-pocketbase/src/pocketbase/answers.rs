@@ -9,7 +9,9 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::client::Reply;
+use super::limits::Told;
 use crate::delivery::Doubt;
+use crate::planted;
 
 /// Codes of the field `id` that say: there is a record of this id. The second
 /// is that of PocketBase 0.22, the third that of a changed pattern of ids.
@@ -25,6 +27,8 @@ const MAX_MESSAGE: usize = 200;
 /// The way a request went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Route {
+    /// The bulk route of our hook: all that it does not refuse, or nothing.
+    Bulk,
     /// `/api/batch`: all or nothing.
     Batch,
     /// One create.
@@ -39,15 +43,20 @@ pub(crate) enum Class {
     /// This one was stored before; nothing else of the request is.
     AlreadyStored { index: usize },
     /// This one will never be taken; nothing else of the request is stored.
-    Refused { index: usize, reason: String },
+    Refused {
+        index: usize,
+        reason: String,
+        /// The limits that its values exceed.
+        told: Vec<Told>,
+    },
     /// More records than the server takes in one request.
     TooMany { at_most: Option<usize> },
     /// More bytes than the server takes.
     TooLarge,
     /// The server cannot read it, and does not say which record is to blame.
     Unreadable,
-    /// The server has no batch route, or it is switched off.
-    NoBatchRoute,
+    /// The server has no such route, or it is switched off.
+    NoSuchRoute,
     /// Too many requests: later.
     Limited,
     /// Too many records at once: later, and fewer.
@@ -102,12 +111,29 @@ pub(crate) const TABLE: &[Row] = &[
         name: "batch route switched off",
         applies: |seen| {
             (seen.is_batch(403) && seen.message == "Batch requests are not allowed.")
-                .then_some(Class::NoBatchRoute)
+                .then_some(Class::NoSuchRoute)
         },
     },
     Row {
         name: "no batch route",
-        applies: |seen| seen.is_batch(404).then_some(Class::NoBatchRoute),
+        applies: |seen| seen.is_batch(404).then_some(Class::NoSuchRoute),
+    },
+    Row {
+        name: "no bulk route",
+        applies: |seen| {
+            (seen.is_own && seen.route == Route::Bulk && matches!(seen.status, 404 | 405))
+                .then_some(Class::NoSuchRoute)
+        },
+    },
+    Row {
+        name: "bulk upload not readable",
+        applies: |seen| {
+            (seen.is_own
+                && seen.route == Route::Bulk
+                && seen.is(400)
+                && seen.message == "Failed to read the records.")
+                .then_some(Class::Unreadable)
+        },
     },
     Row {
         name: "more records than a batch may have",
@@ -148,6 +174,7 @@ pub(crate) const TABLE: &[Row] = &[
             Some(Class::Refused {
                 index: failed.index,
                 reason: failed.validation_error()?,
+                told: failed.limits(),
             })
         },
     },
@@ -165,7 +192,20 @@ pub(crate) const TABLE: &[Row] = &[
     },
     Row {
         name: "failed without a reason",
-        applies: |seen| (seen.is_own && seen.is(400)).then_some(Class::Doubtful),
+        applies: |seen| {
+            let class = if planted!(DropsWhatIsDoubtful) {
+                let reason = "no reason".to_owned();
+                let told = Vec::new();
+                Class::Refused {
+                    index: 0,
+                    reason,
+                    told,
+                }
+            } else {
+                Class::Doubtful
+            };
+            (seen.is_own && seen.is(400)).then_some(class)
+        },
     },
     Row {
         name: "answer not understood",
@@ -242,7 +282,7 @@ impl Seen {
     pub(crate) fn doubt(&self) -> Doubt {
         match self.route {
             Route::Batch => Doubt::AllOrNothing,
-            Route::Single => Doubt::Any,
+            Route::Bulk | Route::Single => Doubt::Any,
         }
     }
 
@@ -255,6 +295,7 @@ impl Seen {
         self.is_own = true;
         self.failed = match self.route {
             Route::Batch => failed_of_batch(&data),
+            Route::Bulk => None,
             Route::Single => Some(Failed {
                 index: 0,
                 status: self.status,
@@ -279,7 +320,12 @@ impl Seen {
         let Some(body) = &self.stored else {
             return false;
         };
+        if planted!(BelievesAnyPage) {
+            return true;
+        }
         match self.route {
+            // Its answers have verdicts, which are looked at before.
+            Route::Bulk => false,
             Route::Batch => body.as_array().is_some_and(|items| {
                 let is_stored = |item: &Value| item.get("status") == Some(&Value::from(200));
                 items.len() == self.count && items.iter().all(is_stored)
@@ -300,6 +346,14 @@ impl Failed {
             let message = error.get("message").and_then(Value::as_str);
             Some(format!("{field}: {code}: {}", message.unwrap_or_default()))
         })
+    }
+}
+
+impl Failed {
+    /// The limits of fields that the refusal names.
+    fn limits(&self) -> Vec<Told> {
+        let told = |(field, error): (&String, &Value)| Told::of(field, error);
+        self.data.iter().filter_map(told).collect()
     }
 }
 

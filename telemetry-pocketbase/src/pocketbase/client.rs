@@ -25,6 +25,22 @@ const IDLE_LIMIT: Duration = Duration::from_secs(90);
 /// Most of an answer that is read. The server's own are far smaller.
 const MAX_REPLY_BYTES: u64 = 4 * 1024 * 1024;
 
+/// What carries requests to a server: [`Client`], or the network of the simulator.
+pub(crate) trait Transport: Clone + Send + 'static {
+    /// Sends a request without a body.
+    fn get(&self, path: &str, token: Option<&str>) -> Result<Reply, NoReply>;
+
+    /// Sends a request with a body in JSON.
+    fn post(&self, path: &str, token: Option<&str>, body: &[u8]) -> Result<Reply, NoReply>;
+
+    /// A request with records in it failed.
+    fn count_upload_error(&self);
+
+    /// Makes requests in progress on other threads fail. No request is possible
+    /// afterwards.
+    fn interrupt(self);
+}
+
 /// A connection to one server.
 #[derive(Clone)]
 pub(crate) struct Client {
@@ -99,25 +115,6 @@ impl Client {
         &self.base
     }
 
-    pub(crate) fn get(&self, path: &str, token: Option<&str>) -> Result<Reply, NoReply> {
-        let request = self.agent.get(self.url(path));
-        let request = match token {
-            Some(token) => request.header("Authorization", token),
-            None => request,
-        };
-        self.timed("GET", || request.call())
-    }
-
-    pub(crate) fn post(
-        &self,
-        path: &str,
-        token: Option<&str>,
-        body: &[u8],
-    ) -> Result<Reply, NoReply> {
-        let request = with_body(self.agent.post(self.url(path)), token);
-        self.timed("POST", || request.send(body))
-    }
-
     pub(crate) fn patch(
         &self,
         path: &str,
@@ -126,19 +123,6 @@ impl Client {
     ) -> Result<Reply, NoReply> {
         let request = with_body(self.agent.patch(self.url(path)), token);
         self.timed("PATCH", || request.send(body))
-    }
-
-    /// A request with records in it failed.
-    pub(crate) fn count_upload_error(&self) {
-        if let Some(instruments) = &self.instruments {
-            instruments.upload_error();
-        }
-    }
-
-    /// Makes requests in progress on other threads fail. No request is possible
-    /// afterwards.
-    pub(crate) fn interrupt(self) {
-        self.agent.shutdown();
     }
 
     fn url(&self, path: &str) -> String {
@@ -157,6 +141,32 @@ impl Client {
             instruments.request(method, status, start.elapsed());
         }
         reply
+    }
+}
+
+impl Transport for Client {
+    fn get(&self, path: &str, token: Option<&str>) -> Result<Reply, NoReply> {
+        let request = self.agent.get(self.url(path));
+        let request = match token {
+            Some(token) => request.header("Authorization", token),
+            None => request,
+        };
+        self.timed("GET", || request.call())
+    }
+
+    fn post(&self, path: &str, token: Option<&str>, body: &[u8]) -> Result<Reply, NoReply> {
+        let request = with_body(self.agent.post(self.url(path)), token);
+        self.timed("POST", || request.send(body))
+    }
+
+    fn count_upload_error(&self) {
+        if let Some(instruments) = &self.instruments {
+            instruments.upload_error();
+        }
+    }
+
+    fn interrupt(self) {
+        self.agent.shutdown();
     }
 }
 

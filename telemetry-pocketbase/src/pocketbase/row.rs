@@ -16,6 +16,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::limits::Limits;
 use crate::id::RecordId;
 
 /// The greatest integer that a float keeps exactly.
@@ -53,24 +54,30 @@ struct Line<'a> {
     seq: &'a RawValue,
 }
 
-/// Appends the record for `line` as a JSON object.
+/// Appends the record for `line` as a JSON object, its values cut to `limits`.
 ///
 /// # Errors
 /// The line is none of ours: the reason. `out` is as it was.
-pub(crate) fn write_row(out: &mut Vec<u8>, id: RecordId, line: &str) -> Result<(), String> {
+pub(crate) fn write_row(
+    out: &mut Vec<u8>,
+    id: RecordId,
+    line: &str,
+    limits: &Limits,
+) -> Result<(), String> {
     let line: Line<'_> =
         serde_json::from_str(line).map_err(|error| format!("not a log line: {error}"))?;
     out.extend_from_slice(b"{\"id\":\"");
     out.extend_from_slice(id.as_str().as_bytes());
     out.push(b'"');
-    put(out, "timestamp", line.timestamp.get());
-    put(out, "timestamp_exact", line.timestamp.get());
-    put(out, "level", line.level.get());
-    put(out, "target", line.target.get());
-    put(out, "message", or_space(line.message.get()));
-    put_exact(out, "fields", line.fields.get());
+    let mut out = Row { out, limits };
+    out.put("timestamp", line.timestamp.get());
+    out.put("timestamp_exact", line.timestamp.get());
+    out.put("level", line.level.get());
+    out.put("target", line.target.get());
+    out.put("message", or_space(line.message.get()));
+    out.put_exact("fields", line.fields.get());
     if let Some(spans) = line.spans {
-        put_exact(out, "spans", spans.get());
+        out.put_exact("spans", spans.get());
     }
     let optional = [
         ("module_path", line.module_path),
@@ -79,13 +86,13 @@ pub(crate) fn write_row(out: &mut Vec<u8>, id: RecordId, line: &str) -> Result<(
     ];
     for (name, value) in optional {
         if let Some(value) = value {
-            put(out, name, value.get());
+            out.put(name, value.get());
         }
     }
-    put(out, "daemon_id", line.daemon_id.get());
-    put(out, "session_id", line.session_id.get());
-    put(out, "seq", line.seq.get());
-    out.push(b'}');
+    out.put("daemon_id", line.daemon_id.get());
+    out.put("session_id", line.session_id.get());
+    out.put("seq", line.seq.get());
+    out.out.push(b'}');
     Ok(())
 }
 
@@ -93,20 +100,43 @@ fn or_space(message: &str) -> &str {
     if message == "\"\"" { "\" \"" } else { message }
 }
 
-fn put(out: &mut Vec<u8>, name: &str, json: &str) {
-    out.extend_from_slice(b",\"");
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b"\":");
-    out.extend_from_slice(json.as_bytes());
+/// A record that is being written.
+struct Row<'a> {
+    out: &'a mut Vec<u8>,
+    limits: &'a Limits,
 }
 
-/// Puts a value whose numbers survive floats and whose keys are unique.
-fn put_exact(out: &mut Vec<u8>, name: &str, json: &str) {
-    put(out, name, "");
-    let start = out.len();
-    if copy_exact(out, json.as_bytes()).is_err() {
-        out.truncate(start);
-        out.extend_from_slice(rewritten(json).as_bytes());
+impl Row<'_> {
+    fn name(&mut self, name: &str) {
+        self.out.extend_from_slice(b",\"");
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(b"\":");
+    }
+
+    fn put(&mut self, name: &str, json: &str) {
+        self.name(name);
+        match self.limits.fit(name, json) {
+            Some(cut) => self.out.extend_from_slice(cut.as_bytes()),
+            None => self.out.extend_from_slice(json.as_bytes()),
+        }
+    }
+
+    /// Puts a value whose numbers survive floats and whose keys are unique.
+    fn put_exact(&mut self, name: &str, json: &str) {
+        self.name(name);
+        let start = self.out.len();
+        if copy_exact(self.out, json.as_bytes()).is_err() {
+            self.out.truncate(start);
+            self.out.extend_from_slice(rewritten(json).as_bytes());
+        }
+        if self.limits.is_empty() {
+            return;
+        }
+        let written = std::str::from_utf8(&self.out[start..]).unwrap_or_default();
+        if let Some(cut) = self.limits.fit(name, written) {
+            self.out.truncate(start);
+            self.out.extend_from_slice(cut.as_bytes());
+        }
     }
 }
 
@@ -219,7 +249,7 @@ mod tests {
 
     fn row(line: &str) -> Value {
         let mut out = Vec::new();
-        write_row(&mut out, RecordId::of(Uuid::nil(), 3), line).unwrap();
+        write_row(&mut out, RecordId::of(Uuid::nil(), 3), line, &Limits::default()).unwrap();
         serde_json::from_slice(&out).unwrap()
     }
 
@@ -265,6 +295,7 @@ mod tests {
             &mut out,
             RecordId::of(Uuid::nil(), 3),
             &line(r#""m""#, fields),
+            &Limits::default(),
         )
         .unwrap();
         let text = String::from_utf8(out).unwrap();
@@ -294,7 +325,7 @@ mod tests {
     fn what_is_no_log_line_is_refused_and_leaves_nothing() {
         let mut out = b"before".to_vec();
         for wrong in ["", "{}", "not json", r#"{"timestamp":"t","timestamp":"t"}"#] {
-            let reason = write_row(&mut out, RecordId::of(Uuid::nil(), 1), wrong).unwrap_err();
+            let reason = write_row(&mut out, RecordId::of(Uuid::nil(), 1), wrong, &Limits::default()).unwrap_err();
             assert!(reason.starts_with("not a log line"), "{reason}");
         }
         assert_eq!(out, b"before");

@@ -4,13 +4,18 @@
 //! guest, and what comes back looks like many other failures. So the token is
 //! renewed before it expires, and verified when an answer is in doubt.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::client::{Client, NoReply, Reply};
+use super::client::{NoReply, Reply, Transport};
+use crate::clock::Clock;
 use crate::config::{PasswordSource, Secret};
+
+/// The collection of superusers, which every server has.
+pub(crate) const SUPERUSERS: &str = "_superusers";
 
 /// A token is renewed when this part of its life is over.
 const RENEW_AFTER: f64 = 0.8;
@@ -21,6 +26,7 @@ pub(crate) struct Session {
     identity: String,
     password: PasswordSource,
     token: Option<Token>,
+    clock: Arc<dyn Clock>,
 }
 
 /// A token that the server gave.
@@ -60,8 +66,14 @@ pub(crate) enum Verdict {
 }
 
 impl Session {
-    pub(crate) fn new(auth_collection: &str, identity: &str, password: PasswordSource) -> Self {
+    pub(crate) fn new(
+        auth_collection: &str,
+        identity: &str,
+        password: PasswordSource,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         Self {
+            clock,
             auth_collection: auth_collection.to_owned(),
             identity: identity.to_owned(),
             password,
@@ -70,9 +82,9 @@ impl Session {
     }
 
     /// A token, signing in or renewing it where necessary.
-    pub(crate) fn pass(&mut self, client: &Client) -> Result<Pass, SignInError> {
+    pub(crate) fn pass(&mut self, client: &impl Transport) -> Result<Pass, SignInError> {
         if let Some(token) = &self.token
-            && token.renew_at.is_some_and(|at| at <= SystemTime::now())
+            && token.renew_at.is_some_and(|at| at <= self.clock.calendar())
         {
             // If that fails for another reason the old token still serves.
             if self.verify(client) == Verdict::Dead {
@@ -91,7 +103,7 @@ impl Session {
         }
         let password = self.password.find().map_err(SignInError::NoPassword)?;
         let text = sign_in(client, &self.auth_collection, &self.identity, &password)?;
-        self.token = Some(Token::new(text.clone()));
+        self.token = Some(Token::new(text.clone(), self.clock.calendar()));
         Ok(Pass {
             token: text,
             is_new: true,
@@ -99,15 +111,15 @@ impl Session {
     }
 
     /// Asks the server about the token, and takes over the renewed one.
-    pub(crate) fn verify(&mut self, client: &Client) -> Verdict {
+    pub(crate) fn verify(&mut self, client: &impl Transport) -> Verdict {
         let Some(token) = &self.token else {
             return Verdict::Dead;
         };
-        let path = format!("/api/collections/{}/auth-refresh", self.auth_collection);
-        match client.post(&path, Some(token.text.expose()), b"{}") {
+        let refreshed = refresh(client, &self.auth_collection, token.text.expose());
+        match refreshed {
             Ok(reply) => match (reply.status, token_of(&reply)) {
                 (200, Some(renewed)) => {
-                    self.token = Some(Token::new(renewed));
+                    self.token = Some(Token::new(renewed, self.clock.calendar()));
                     Verdict::Alive
                 }
                 (401 | 403 | 404, _) => Verdict::Dead,
@@ -125,15 +137,14 @@ impl Session {
 
 /// Signs in with a password; the token.
 pub(crate) fn sign_in(
-    client: &Client,
+    client: &impl Transport,
     auth_collection: &str,
     identity: &str,
     password: &Secret,
 ) -> Result<Secret, SignInError> {
-    let path = format!("/api/collections/{auth_collection}/auth-with-password");
     let body = json!({"identity": identity, "password": password.expose()}).to_string();
-    let reply = client
-        .post(&path, None, body.as_bytes())
+    let action = "auth-with-password";
+    let reply = authenticate(client, auth_collection, action, None, body.as_bytes())
         .map_err(|error| away(&error))?;
     if let (200, Some(token)) = (reply.status, token_of(&reply)) {
         return Ok(token);
@@ -157,6 +168,30 @@ pub(crate) fn sign_in(
     }
 }
 
+fn refresh(
+    client: &impl Transport,
+    auth_collection: &str,
+    token: &str,
+) -> Result<Reply, NoReply> {
+    authenticate(client, auth_collection, "auth-refresh", Some(token), b"{}")
+}
+
+/// Up to PocketBase 0.22 superusers were called admins and were no collection.
+fn authenticate(
+    client: &impl Transport,
+    auth_collection: &str,
+    action: &str,
+    token: Option<&str>,
+    body: &[u8],
+) -> Result<Reply, NoReply> {
+    let path = format!("/api/collections/{auth_collection}/{action}");
+    let reply = client.post(&path, token, body)?;
+    if reply.status == 404 && auth_collection == SUPERUSERS {
+        return client.post(&format!("/api/admins/{action}"), token, body);
+    }
+    Ok(reply)
+}
+
 fn away(error: &NoReply) -> SignInError {
     SignInError::Away {
         reason: format!("cannot sign in: {}", error.reason()),
@@ -170,8 +205,7 @@ fn token_of(reply: &Reply) -> Option<Secret> {
 }
 
 impl Token {
-    fn new(text: Secret) -> Self {
-        let now = SystemTime::now();
+    fn new(text: Secret, now: SystemTime) -> Self {
         let left = expiry(text.expose()).and_then(|at| at.duration_since(now).ok());
         Self {
             renew_at: left.map(|left| now + left.mul_f64(RENEW_AFTER)),

@@ -1,15 +1,19 @@
 //! The destination: a batch becomes one request, or one for each record.
 
-use std::ops::Range;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use super::answers::{Class, Route, Seen, classify};
-use super::client::{Client, NoReply};
-use super::row::write_row;
+use super::bulk::{bulk_path, verdicts};
+use super::client::{NoReply, Transport};
+use super::limits::Limits;
+use super::rows::{Rows, records_path};
 use super::session::{Pass, Session, SignInError, Verdict as TokenVerdict};
+use super::ways::Ways;
+use crate::clock::Clock;
 use crate::config::PocketBaseConfig;
 use crate::delivery::{Answer, Batch, Destination, Doubt, Rest, Verdict};
-use crate::id::RecordId;
+use crate::planted;
 
 /// A missing password is looked for again after this long.
 const PASSWORD_INTERVAL: Duration = Duration::from_secs(2);
@@ -18,112 +22,174 @@ const PASSWORD_INTERVAL: Duration = Duration::from_secs(2);
 /// that it presets for uploads are 1 and 5 s.
 const LIMITED_FOR: Duration = Duration::from_secs(5);
 
-/// A server without batch route is asked for it again after this long.
-const BATCH_PROBE_INTERVAL: Duration = Duration::from_secs(600);
+/// A batch is sent anew this often because a limit was learnt from its refusal:
+/// more than a collection of logs has fields.
+const MAX_LESSONS: u32 = 32;
 
-/// Uploads to a collection of a PocketBase server.
-///
-/// By `/api/batch` if the server has it, else record by record.
-pub(crate) struct PocketBase {
-    client: Client,
+/// Uploads to a collection of a PocketBase server, the best way that it has: by
+/// the bulk route of our hook, by `/api/batch`, or record by record.
+pub(crate) struct PocketBase<T> {
+    client: T,
     session: Session,
+    clock: Arc<dyn Clock>,
+    collection: String,
     records_path: String,
-    batch_missing_since: Option<Instant>,
+    ways: Ways,
+    limits: Limits,
 }
 
-impl Destination for PocketBase {
+/// What came of sending a batch one way.
+enum Sent {
+    /// The server has answered.
+    Done(Answer),
+    /// The server does not offer this way: try the next.
+    NoSuchWay,
+    /// The server has told a limit of the collection: cut, and send again.
+    Learnt,
+}
+
+impl<T: Transport> Destination for PocketBase<T> {
     fn upload(&mut self, batch: &Batch) -> Answer {
         let pass = match self.session.pass(&self.client) {
             Ok(pass) => pass,
             Err(error) => return Answer::undecided(without_token(error)),
         };
-        let rows = match Rows::of(batch) {
-            Ok(rows) => rows,
-            Err(refused) => {
-                return Answer {
-                    settled: refused,
-                    rest: Rest::Resend,
-                };
+        for _ in 0..MAX_LESSONS {
+            let rows = match Rows::of(batch, &self.limits) {
+                Ok(rows) => rows,
+                Err(refused) => {
+                    return Answer {
+                        settled: refused,
+                        rest: Rest::Resend,
+                    };
+                }
+            };
+            match self.send(batch, &rows, &pass) {
+                Sent::Done(answer) => return answer,
+                Sent::NoSuchWay | Sent::Learnt => {}
             }
-        };
-        if self.may_batch()
-            && let Some(answer) = self.send_batch(batch, &rows, &pass)
-        {
-            return answer;
         }
-        self.send_singly(&rows, &pass)
+        let reason = "the server names ever new limits".to_owned();
+        Answer::undecided(retry(reason, None))
     }
 
     fn interrupter(&self) -> Box<dyn FnOnce() + Send> {
         let client = self.client.clone();
         Box::new(move || client.interrupt())
     }
+
+    fn take_note(&mut self) -> Option<String> {
+        self.ways.take_note()
+    }
 }
 
-impl PocketBase {
-    pub(crate) fn new(config: &PocketBaseConfig, client: Client) -> Self {
+impl<T: Transport> PocketBase<T> {
+    pub(crate) fn new(config: &PocketBaseConfig, client: T, clock: Arc<dyn Clock>) -> Self {
         Self {
             client,
             session: Session::new(
                 &config.auth_collection,
                 &config.identity,
                 config.password.clone(),
+                clock.clone(),
             ),
+            clock,
+            collection: config.collection.clone(),
             records_path: records_path(&config.collection),
-            batch_missing_since: None,
+            ways: Ways::default(),
+            limits: Limits::default(),
         }
     }
 
-    fn may_batch(&self) -> bool {
-        self.batch_missing_since
-            .is_none_or(|since| since.elapsed() >= BATCH_PROBE_INTERVAL)
+    /// Sends all the best way that there is.
+    fn send(&mut self, batch: &Batch, rows: &Rows, pass: &Pass) -> Sent {
+        let now = self.clock.monotonic();
+        if self.ways.may_bulk(&self.client, &self.collection, now) {
+            match self.send_bulk(rows, pass) {
+                Sent::NoSuchWay => self.ways.bulk_is_missing(now),
+                sent => return sent,
+            }
+        }
+        if self.ways.may_batch(now) {
+            match self.send_batch(batch, rows, pass) {
+                Sent::NoSuchWay => self.ways.batch_is_missing(now),
+                sent => return sent,
+            }
+        }
+        self.send_singly(rows, pass)
     }
 
-    /// Sends all in one request; `None` if the server has no such route.
-    fn send_batch(&mut self, batch: &Batch, rows: &Rows, pass: &Pass) -> Option<Answer> {
+    /// Sends all in one statement.
+    fn send_bulk(&mut self, rows: &Rows, pass: &Pass) -> Sent {
+        let (path, count) = (bulk_path(&self.collection), rows.len());
+        let token = Some(pass.token.expose());
+        let reply = match self.client.post(&path, token, &rows.bulk_body()) {
+            Ok(reply) => reply,
+            Err(error) => {
+                self.client.count_upload_error();
+                return undecided(no_answer(&error, count, Route::Bulk));
+            }
+        };
+        if let Some(settled) = verdicts(&reply, count) {
+            if planted!(BelievesBulkBlindly) {
+                return Sent::Done(all(count, &Verdict::Stored));
+            }
+            return Sent::Done(Answer {
+                settled,
+                rest: Rest::Resend,
+            });
+        }
+        self.client.count_upload_error();
+        let seen = Seen::new(Route::Bulk, count, &reply);
+        let (row, class) = classify(&seen);
+        match class {
+            Class::NoSuchRoute => Sent::NoSuchWay,
+            Class::TooLarge | Class::Unreadable => too_much(count, &seen, row),
+            // Perhaps only the hook is broken: the server's own routes decide.
+            Class::Doubtful | Class::Forbidden if self.verify(pass) == TokenVerdict::Alive => {
+                Sent::NoSuchWay
+            }
+            class => undecided(self.failure(&class, &seen, row, pass)),
+        }
+    }
+
+    /// Sends all in one request of the server's own kind.
+    fn send_batch(&mut self, batch: &Batch, rows: &Rows, pass: &Pass) -> Sent {
         let body = rows.batch_body(&self.records_path);
         let token = Some(pass.token.expose());
         let reply = self.client.post("/api/batch?fields=status", token, &body);
         let count = rows.len();
-        let (row, class, seen) = match reply {
-            Ok(reply) => {
-                let seen = Seen::new(Route::Batch, count, &reply);
-                let (row, class) = classify(&seen);
-                (row, class, seen)
-            }
+        let reply = match reply {
+            Ok(reply) => reply,
             Err(error) => {
                 self.client.count_upload_error();
-                return Some(Answer::undecided(no_answer(&error, count, Route::Batch)));
+                return undecided(no_answer(&error, count, Route::Batch));
             }
         };
+        let seen = Seen::new(Route::Batch, count, &reply);
+        let (row, class) = classify(&seen);
         if class != Class::Stored {
             self.client.count_upload_error();
         }
-        if class == Class::NoBatchRoute {
-            self.batch_missing_since = Some(Instant::now());
-            return None;
-        }
-        self.batch_missing_since = None;
-        Some(match class {
+        Sent::Done(match class {
             Class::Stored => all(count, &Verdict::Stored),
+            Class::NoSuchRoute => return Sent::NoSuchWay,
             // All or nothing: what holds for the first record of a batch that
             // was sent before as it is holds for all of it.
             Class::AlreadyStored { index: 0 } if batch.resent => {
                 all(count, &Verdict::AlreadyStored)
             }
-            Class::AlreadyStored { index } => one(index, Verdict::AlreadyStored),
-            Class::Refused { index, reason } => one(index, Verdict::Refused(reason)),
-            Class::TooLarge | Class::Unreadable if count == 1 => {
-                one(0, Verdict::Refused(seen.describe(row)))
-            }
-            Class::TooLarge | Class::Unreadable => Answer::undecided(Rest::Split { at_most: None }),
+            Class::AlreadyStored { index } => one(index, duplicate()),
+            Class::Refused { told, .. } if self.learn(told.clone()) => return Sent::Learnt,
+            Class::Refused { index, reason, .. } => one(index, Verdict::Refused(reason)),
+            Class::TooLarge | Class::Unreadable => return too_much(count, &seen, row),
             Class::TooMany { at_most } => Answer::undecided(Rest::Split { at_most }),
             class => Answer::undecided(self.failure(&class, &seen, row, pass)),
         })
     }
 
     /// Sends record by record, until one fails for a reason of its own.
-    fn send_singly(&mut self, rows: &Rows, pass: &Pass) -> Answer {
+    fn send_singly(&mut self, rows: &Rows, pass: &Pass) -> Sent {
         let path = format!("{}?fields=id", self.records_path);
         let mut settled = Vec::with_capacity(rows.len());
         for index in 0..rows.len() {
@@ -132,8 +198,12 @@ impl PocketBase {
                 Ok(reply) => reply,
                 Err(error) => {
                     self.client.count_upload_error();
+                    if planted!(TakesLostForStored) {
+                        settled.push((index, Verdict::Stored));
+                        continue;
+                    }
                     let rest = no_answer(&error, 1, Route::Single);
-                    return Answer { settled, rest };
+                    return Sent::Done(Answer { settled, rest });
                 }
             };
             let seen = Seen::new(Route::Single, 1, &reply);
@@ -143,20 +213,36 @@ impl PocketBase {
             }
             let verdict = match class {
                 Class::Stored => Verdict::Stored,
-                Class::AlreadyStored { .. } => Verdict::AlreadyStored,
+                Class::AlreadyStored { .. } => duplicate(),
+                // What is settled so far is told first; the rest comes again.
+                Class::Refused { told, .. } if self.learn(told.clone()) => {
+                    if settled.is_empty() {
+                        return Sent::Learnt;
+                    }
+                    break;
+                }
                 Class::Refused { reason, .. } => Verdict::Refused(reason),
                 Class::TooLarge | Class::Unreadable => Verdict::Refused(seen.describe(row)),
                 class => {
                     let rest = self.failure(&class, &seen, row, pass);
-                    return Answer { settled, rest };
+                    return Sent::Done(Answer { settled, rest });
                 }
             };
             settled.push((index, verdict));
         }
-        Answer {
+        Sent::Done(Answer {
             settled,
             rest: Rest::Resend,
+        })
+    }
+
+    /// Takes over the limits of a collection; whether any of them is new.
+    fn learn(&mut self, told: Vec<super::limits::Told>) -> bool {
+        let mut is_new = false;
+        for told in told {
+            is_new |= self.limits.learn(told);
         }
+        is_new
     }
 
     /// What to do about a failure of the whole request.
@@ -200,75 +286,30 @@ impl PocketBase {
     }
 
     fn verify(&mut self, pass: &Pass) -> TokenVerdict {
-        if pass.is_new {
+        if pass.is_new || planted!(NeverVerifiesTokens) {
             return TokenVerdict::Alive;
         }
         self.session.verify(&self.client)
     }
 }
 
-/// The path of the records of a collection.
-pub(crate) fn records_path(collection: &str) -> String {
-    format!("/api/collections/{collection}/records")
+fn undecided(rest: Rest) -> Sent {
+    Sent::Done(Answer::undecided(rest))
 }
 
-/// The records of a batch as rows of the collection.
-#[derive(Default)]
-pub(crate) struct Rows {
-    json: Vec<u8>,
-    places: Vec<Range<usize>>,
+/// More than the server can read at once, or one record that it cannot read.
+fn too_much(count: usize, seen: &Seen, row: &str) -> Sent {
+    if count == 1 {
+        return Sent::Done(one(0, Verdict::Refused(seen.describe(row))));
+    }
+    undecided(Rest::Split { at_most: None })
 }
 
-impl Rows {
-    /// Those that are no log lines are refused.
-    fn of(batch: &Batch) -> Result<Self, Vec<(usize, Verdict)>> {
-        let mut rows = Self::default();
-        let mut refused = Vec::new();
-        for (index, record) in batch.records.iter().enumerate() {
-            if let Err(reason) = rows.push(record.id, &record.line) {
-                refused.push((index, Verdict::Refused(reason)));
-            }
-        }
-        if refused.is_empty() {
-            Ok(rows)
-        } else {
-            Err(refused)
-        }
+fn duplicate() -> Verdict {
+    if planted!(RefusesDuplicates) {
+        return Verdict::Refused("id: validation_not_unique".to_owned());
     }
-
-    /// Adds one record; the reason if it is no log line.
-    pub(crate) fn push(&mut self, id: RecordId, line: &str) -> Result<(), String> {
-        let start = self.json.len();
-        write_row(&mut self.json, id, line)?;
-        self.places.push(start..self.json.len());
-        Ok(())
-    }
-
-    /// How many there are.
-    pub(crate) fn len(&self) -> usize {
-        self.places.len()
-    }
-
-    fn row(&self, index: usize) -> &[u8] {
-        &self.json[self.places[index].clone()]
-    }
-
-    /// The body of a request to `/api/batch`.
-    pub(crate) fn batch_body(&self, records_path: &str) -> Vec<u8> {
-        let head = format!(r#"{{"method":"POST","url":"{records_path}","body":"#);
-        let mut body = Vec::with_capacity(self.json.len() + self.len() * (head.len() + 2) + 16);
-        body.extend_from_slice(b"{\"requests\":[");
-        for index in 0..self.len() {
-            if index > 0 {
-                body.push(b',');
-            }
-            body.extend_from_slice(head.as_bytes());
-            body.extend_from_slice(self.row(index));
-            body.push(b'}');
-        }
-        body.extend_from_slice(b"]}");
-        body
-    }
+    Verdict::AlreadyStored
 }
 
 fn all(count: usize, verdict: &Verdict) -> Answer {
@@ -298,7 +339,8 @@ fn no_answer(error: &NoReply, count: usize, route: Route) -> Rest {
     let doubt = match (error, route) {
         (NoReply::NotSent(_), _) => Doubt::Nothing,
         (_, Route::Batch) => Doubt::AllOrNothing,
-        (_, Route::Single) => Doubt::Any,
+        // The bulk route leaves out what it refuses.
+        (_, Route::Bulk | Route::Single) => Doubt::Any,
     };
     Rest::Retry {
         reason: error.reason().to_owned(),

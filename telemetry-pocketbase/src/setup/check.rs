@@ -5,28 +5,30 @@ use std::time::Instant;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::hook::HOOK_FILE;
 use super::report::{Outcome, Report};
 use super::schema;
 use crate::config::{PocketBaseConfig, Secret};
 use crate::error::PocketBaseError;
 use crate::id::RecordId;
 use crate::pocketbase::answers::{Class, Route, Seen, classify};
-use crate::pocketbase::client::Client;
-use crate::pocketbase::row::write_row;
+use crate::delivery::Verdict;
+use crate::pocketbase::bulk::{Hook, bulk_path, look_for_hook, verdicts};
+use crate::pocketbase::client::{Client, Transport};
+use crate::pocketbase::rows::{Rows, records_path};
 use crate::pocketbase::session::{SignInError, sign_in};
-use crate::pocketbase::upload::{Rows, records_path};
 
 /// The target of the records that a check leaves in the collection.
 pub const PROBE_TARGET: &str = "telemetry_pocketbase::probe";
 
-/// Records of the batch that is sent.
+/// Records of the batch that is sent, and of the upload in bulk.
 const BATCH_PROBES: u64 = 20;
 
 /// Looks whether the server of `config` is there, lets the account in, has the
 /// collection with all fields, recognises a record that is sent again, and
-/// takes batches; and how long each way takes.
+/// takes batches, and has our hook; and how long each way takes.
 ///
-/// Leaves 21 records with target [`PROBE_TARGET`] in the collection: the
+/// Leaves up to 41 records with target [`PROBE_TARGET`] in the collection: the
 /// account may neither read nor delete.
 ///
 /// # Errors
@@ -61,7 +63,8 @@ impl Check<'_> {
         let token = self.sign_in()?;
         self.single(&token)?;
         self.resend(&token)?;
-        self.batch(&token)
+        self.batch(&token)?;
+        self.bulk(&token)
     }
 
     fn server(&mut self) -> Option<()> {
@@ -170,7 +173,7 @@ impl Check<'_> {
                 let seen = Seen::new(Route::Batch, rows.len(), &reply);
                 match classify(&seen) {
                     (_, Class::Stored) => Outcome::Note(format!("{per_record:.1} ms a record")),
-                    (_, Class::NoBatchRoute) => Outcome::Wrong(
+                    (_, Class::NoSuchRoute) => Outcome::Wrong(
                         "they are switched off, so records go one by one; the setup switches them on"
                             .to_owned(),
                     ),
@@ -181,14 +184,61 @@ impl Check<'_> {
         self.add("batch requests", outcome)
     }
 
+    /// The hook is optional, but a wrong one is not as somebody wanted it.
+    fn bulk(&mut self, token: &Secret) -> Option<()> {
+        let what = "uploads in bulk";
+        let outcome = match look_for_hook(&self.client, &self.config.collection) {
+            Hook::Missing => Outcome::Note(format!(
+                "the server has no hook file; `pocketbase files` writes {HOOK_FILE}, which makes uploads many times faster"
+            )),
+            Hook::Unusable(why) | Hook::Unknown(why) => Outcome::Wrong(why),
+            Hook::Usable { retention_days } => self.bulk_probes(token, retention_days),
+        };
+        self.add(what, outcome)
+    }
+
+    fn bulk_probes(&self, token: &Secret, retention_days: u32) -> Outcome {
+        let mut rows = Rows::default();
+        for seq in 2 + BATCH_PROBES..2 + 2 * BATCH_PROBES {
+            let (id, line) = self.probe(seq);
+            if let Err(why) = rows.push(id, &line) {
+                return Outcome::Wrong(why);
+            }
+        }
+        let path = bulk_path(&self.config.collection);
+        let start = Instant::now();
+        let reply = self.client.post(&path, Some(token.expose()), &rows.bulk_body());
+        let per_record = start.elapsed().as_secs_f64() * 1000.0 / BATCH_PROBES as f64;
+        let reply = match reply {
+            Ok(reply) => reply,
+            Err(error) => return Outcome::Wrong(error.reason().to_owned()),
+        };
+        let is_stored = |(_, verdict): &(usize, Verdict)| *verdict == Verdict::Stored;
+        match verdicts(&reply, rows.len()) {
+            Some(verdicts) if verdicts.iter().all(is_stored) => {
+                let kept = match retention_days {
+                    0 => "for ever".to_owned(),
+                    days => format!("for {days} days"),
+                };
+                Outcome::Note(format!("{per_record:.2} ms a record; kept {kept}"))
+            }
+            Some(_) => Outcome::Wrong("the hook refuses what it should take".to_owned()),
+            None => {
+                let seen = Seen::new(Route::Bulk, rows.len(), &reply);
+                let (row, _) = classify(&seen);
+                Outcome::Wrong(seen.describe(row))
+            }
+        }
+    }
+
     /// Sends one probe: what the answer means, in words, and its body.
     fn send_probe(&mut self, token: &Secret, seq: u64) -> Option<(Class, String, Value)> {
         let (id, line) = self.probe(seq);
-        let mut row = Vec::new();
-        let written = write_row(&mut row, id, &line);
+        let mut rows = Rows::default();
+        let written = rows.push(id, &line);
         let path = records_path(&self.config.collection);
         let reply = written.and_then(|()| {
-            let reply = self.client.post(&path, Some(token.expose()), &row);
+            let reply = self.client.post(&path, Some(token.expose()), rows.row(0));
             reply.map_err(|error| error.reason().to_owned())
         });
         match reply {

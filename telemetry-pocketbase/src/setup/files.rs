@@ -1,10 +1,11 @@
-//! A migration, for those who set servers up with files.
+//! Files for a server: the migration, and the hook for uploads in bulk.
 
 use std::fs;
 use std::path::Path;
 
 use serde_json::json;
 
+use super::hook::{HOOK_FILE, hook};
 use super::report::{Outcome, Report};
 use super::schema;
 use crate::error::PocketBaseError;
@@ -12,28 +13,49 @@ use crate::error::PocketBaseError;
 /// The file, from the directory that is given.
 pub const MIGRATION_FILE: &str = "pb_migrations/sync_daemon_logs.js";
 
-/// Writes [`MIGRATION_FILE`] into `dir`: it creates both collections and
-/// switches batch requests on, and PocketBase 0.23 or later runs it when it
-/// starts. The account it does not create, since it would have to hold the
-/// password.
-///
-/// With `legacy`, writes the one for PocketBase 0.22 and older instead: the
-/// collection of the logs only.
+/// What the files are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FilesFor<'a> {
+    /// The collection of the logs.
+    pub collection: &'a str,
+    /// The collection of the accounts.
+    pub auth_collection: &'a str,
+    /// The hook deletes older records; 0 keeps them for ever.
+    pub retention_days: u32,
+}
+
+/// Writes [`MIGRATION_FILE`] and [`HOOK_FILE`] into `dir`, for PocketBase 0.23
+/// or later. The migration creates both collections and switches batch requests
+/// on; the hook adds the route for uploads in bulk, and deletes old records. The
+/// server reads them when it starts. The account they do not create, since they
+/// would have to hold its password.
 ///
 /// # Errors
 /// [`PocketBaseError::Io`] naming the file.
-pub fn write_files(
-    dir: &Path,
-    collection: &str,
-    auth_collection: &str,
-    legacy: bool,
-) -> Result<Report, PocketBaseError> {
-    let path = dir.join(MIGRATION_FILE);
-    let text = if legacy {
-        legacy_migration(collection)
-    } else {
-        migration(collection, auth_collection)
-    };
+pub fn write_files(dir: &Path, files: FilesFor<'_>) -> Result<Report, PocketBaseError> {
+    let (collection, accounts) = (files.collection, files.auth_collection);
+    let mut report = Report::default();
+    let text = migration(collection, accounts);
+    write(dir, MIGRATION_FILE, &text, &mut report)?;
+    let text = hook(collection, accounts, files.retention_days);
+    write(dir, HOOK_FILE, &text, &mut report)?;
+    Ok(report)
+}
+
+/// Writes the [`MIGRATION_FILE`] for PocketBase 0.22 and older: the collection
+/// of the logs only.
+///
+/// # Errors
+/// [`PocketBaseError::Io`] naming the file.
+pub fn write_legacy_files(dir: &Path, collection: &str) -> Result<Report, PocketBaseError> {
+    let mut report = Report::default();
+    let text = legacy_migration(collection);
+    write(dir, MIGRATION_FILE, &text, &mut report)?;
+    Ok(report)
+}
+
+fn write(dir: &Path, name: &str, text: &str, report: &mut Report) -> Result<(), PocketBaseError> {
+    let path = dir.join(name);
     let failed = |source| PocketBaseError::Io {
         path: path.clone(),
         source,
@@ -49,9 +71,8 @@ pub fn write_files(
         }
         fs::write(&path, text).map_err(failed)?;
     }
-    let mut report = Report::default();
     report.add(path.display().to_string(), outcome);
-    Ok(report)
+    Ok(())
 }
 
 fn migration(collection: &str, auth_collection: &str) -> String {
@@ -115,7 +136,7 @@ fn legacy_migration(collection: &str) -> String {
         r#"// Collection for the logs of sync-daemon, for PocketBase 0.22 and older.
 migrate((db) => {{
   const collection = new Collection({logs:#});
-  return Dao(db).saveCollection(collection);
+  return new Dao(db).saveCollection(collection);
 }}, (db) => {{
   const dao = new Dao(db);
   return dao.deleteCollection(dao.findCollectionByNameOrId("{collection}"));
@@ -131,13 +152,24 @@ mod tests {
     #[test]
     fn files_are_written_once() {
         let dir = tempfile::tempdir().unwrap();
-        let write = |legacy| {
-            let report = write_files(dir.path(), "daemon_logs", "telemetry_clients", legacy);
-            report.unwrap().steps[0].outcome.clone()
+        let files = |retention_days| FilesFor {
+            collection: "daemon_logs",
+            auth_collection: "telemetry_clients",
+            retention_days,
         };
-        assert_eq!(write(false), Outcome::Created);
-        assert_eq!(write(false), Outcome::Good);
-        assert!(matches!(write(true), Outcome::Changed(_)));
+        let outcomes = |report: Result<Report, PocketBaseError>| -> Vec<Outcome> {
+            let steps = report.unwrap().steps.into_iter();
+            steps.map(|step| step.outcome).collect()
+        };
+        let first = outcomes(write_files(dir.path(), files(0)));
+        assert_eq!(first, [Outcome::Created, Outcome::Created]);
+        let again = outcomes(write_files(dir.path(), files(0)));
+        assert_eq!(again, [Outcome::Good, Outcome::Good]);
+        let other = outcomes(write_files(dir.path(), files(30)));
+        assert_eq!(other[0], Outcome::Good);
+        assert!(matches!(other[1], Outcome::Changed(_)));
+        let legacy = outcomes(write_legacy_files(dir.path(), "daemon_logs"));
+        assert!(matches!(legacy[..], [Outcome::Changed(_)]));
         let text = fs::read_to_string(dir.path().join(MIGRATION_FILE)).unwrap();
         assert!(text.contains("idx_daemon_logs_session_id"), "{text}");
     }

@@ -3,13 +3,15 @@
 use serde_json::{Value, json};
 
 use super::corrections::{conflict, corrections, wanted_batch};
+use super::hook::HOOK_FILE;
 use super::report::{Outcome, Report};
 use super::schema;
 use crate::config::{PocketBaseConfig, Secret};
 use crate::error::PocketBaseError;
-use crate::pocketbase::client::{Client, NoReply, Reply};
+use crate::pocketbase::bulk::{Hook, look_for_hook};
+use crate::pocketbase::client::{Client, NoReply, Reply, Transport};
 use crate::pocketbase::session::{SignInError, sign_in};
-use crate::pocketbase::upload::records_path;
+use crate::pocketbase::rows::records_path;
 
 /// A superuser of the server. `Debug` shows no password.
 #[derive(Debug, Clone)]
@@ -45,6 +47,7 @@ pub fn prepare(
     server.account(config, account_password, &mut report)?;
     server.logs(config, &mut report)?;
     server.settings(config, &mut report)?;
+    server.hook(config, &mut report);
     Ok(report)
 }
 
@@ -208,6 +211,18 @@ impl Server {
         };
         report.add("batch requests", outcome);
         self.rate_limit(config, &settings, report)
+    }
+
+    /// A hook is a file on the server's disk: it can only be hinted at.
+    fn hook(&self, config: &PocketBaseConfig, report: &mut Report) {
+        let outcome = match look_for_hook(&self.client, &config.collection) {
+            Hook::Usable { .. } => Outcome::Good,
+            Hook::Missing => Outcome::Note(format!(
+                "not there; write {HOOK_FILE} with `pocketbase files`, copy it beside pb_data and restart the server: uploads get many times faster"
+            )),
+            Hook::Unusable(why) | Hook::Unknown(why) => Outcome::Note(why),
+        };
+        report.add("hook for uploads in bulk", outcome);
     }
 
     /// Where rate limits are on, creates inside a batch count one by one.

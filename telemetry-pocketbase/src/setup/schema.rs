@@ -4,14 +4,14 @@
 use serde_json::{Value, json};
 
 /// Text is cut at capture to 65,536 bytes and gets a short mark.
-const MAX_TEXT: u64 = 65_600;
+pub(super) const MAX_TEXT: u64 = 65_600;
 
 /// A record has 262,144 bytes of text at most, and a control character takes
 /// six bytes in JSON.
-const MAX_JSON: u64 = 2 * 1024 * 1024;
+pub(super) const MAX_JSON: u64 = 2 * 1024 * 1024;
 
 /// Ids of daemons and sessions are UUIDs; other writers may have longer ones.
-const MAX_ID_TEXT: u64 = 200;
+pub(super) const MAX_ID_TEXT: u64 = 200;
 
 /// Requests in one batch, and seconds for it.
 pub(super) const BATCH_REQUESTS: u64 = 500;
@@ -71,8 +71,7 @@ pub(super) fn create_rule(auth_collection: &str) -> Value {
     ))
 }
 
-/// The collection of superusers, which every server has.
-pub(super) const SUPERUSERS: &str = "_superusers";
+pub(super) use crate::pocketbase::session::SUPERUSERS;
 
 /// The collection of the logs.
 pub(super) fn logs(collection: &str, auth_collection: &str) -> Value {

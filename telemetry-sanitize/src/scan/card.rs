@@ -1,14 +1,14 @@
 //! Payment card numbers.
 //!
-//! Identifiers and times have 13 to 19 digits too, and one in ten of them has a
+//! Identifiers and times have 14 to 19 digits too, and one in ten of them has a
 //! valid check digit by chance. So the prefix and the length must be those of a
 //! card scheme, and the number must stand by itself.
 
 use super::Scan;
 use crate::rules::Kind;
-use crate::text::Text;
+use crate::text::{Text, is_blank};
 
-const SHORTEST: usize = 13;
+const SHORTEST: usize = 14;
 const LONGEST: usize = 19;
 
 /// True when the text has too few digits for a card number.
@@ -31,7 +31,7 @@ pub(super) fn look(scan: &mut Scan<'_, '_>) {
             return;
         }
         let end = number_end(&scan.text, at);
-        if is_card(&scan.text, at, end) {
+        if is_card(&scan.text, at, end) && !is_named_otherwise(&scan.text, at, end) {
             scan.redact(at..end, Kind::Card);
         }
         at = end;
@@ -65,6 +65,64 @@ fn grouped_end(text: &Text<'_>, start: usize, groups: &[usize], separator: u8) -
     Some(at)
 }
 
+/// The word before says that a run of digits without groups is something else:
+/// `order 4111…`, `tracking_id=4111…`.
+fn is_named_otherwise(text: &Text<'_>, start: usize, end: usize) -> bool {
+    const NAMES: [&str; 24] = [
+        "tracking",
+        "order",
+        "transaction",
+        "txn",
+        "id",
+        "block",
+        "blk",
+        "timestamp",
+        "ts",
+        "time",
+        "epoch",
+        "invoice",
+        "ref",
+        "reference",
+        "imei",
+        "session",
+        "request",
+        "seq",
+        "sequence",
+        "offset",
+        "snowflake",
+        "serial",
+        "uid",
+        "ns",
+    ];
+    if end - start > 16 {
+        return false;
+    }
+    let mut at = start;
+    for _ in 0..2 {
+        let word_end = text.run_back(at, at.saturating_sub(4), |byte| {
+            is_blank(byte) || matches!(byte, b'=' | b':' | b'#' | b'"' | b'\\')
+        });
+        let word = text.run_back(word_end, word_end.saturating_sub(24), |b| {
+            b.is_ascii_alphabetic()
+        });
+        if NAMES.iter().any(|name| {
+            text.slice(word..word_end)
+                .eq_ignore_ascii_case(name.as_bytes())
+        }) {
+            return true;
+        }
+        let is_number = ["number", "no", "nr", "is"].iter().any(|name| {
+            text.slice(word..word_end)
+                .eq_ignore_ascii_case(name.as_bytes())
+        });
+        if !is_number {
+            return false;
+        }
+        at = word;
+    }
+    false
+}
+
 fn is_card(text: &Text<'_>, start: usize, end: usize) -> bool {
     let joins =
         |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'/');
@@ -92,7 +150,6 @@ fn is_issued(digits: &[u8]) -> bool {
         .iter()
         .fold(0, |sum, &digit| sum * 10 + u32::from(digit));
     match digits.len() {
-        13 => prefix / 1000 == 4,
         14 => matches!(prefix, 3000..=3059 | 3600..=3699 | 3800..=3999),
         15 => matches!(prefix / 100, 34 | 37),
         16 => {

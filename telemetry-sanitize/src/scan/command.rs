@@ -25,6 +25,18 @@ pub(crate) enum Program {
     Share,
     /// `-P PASSWORD`.
     Archive,
+    /// `-k PASSWORD`.
+    Key,
+    /// `-A PASSWORD` (and `-X PASSWORD`).
+    Snmp,
+    /// `-X PASSWORD`.
+    SnmpPrivacy,
+    /// `-c PASSWORD`.
+    Community,
+    /// `-b NAME=VALUE`.
+    Cookie,
+    /// `-u USER,PASSWORD`.
+    Comma,
 }
 
 impl Program {
@@ -37,6 +49,12 @@ impl Program {
             Self::User => (b'u', Some(b':')),
             Self::Share => (b'U', Some(b'%')),
             Self::Archive => (b'P', None),
+            Self::Key => (b'k', None),
+            Self::Snmp => (b'A', None),
+            Self::SnmpPrivacy => (b'X', None),
+            Self::Community => (b'c', None),
+            Self::Cookie => (b'b', Some(b'=')),
+            Self::Comma => (b'u', Some(b',')),
         }
     }
 }
@@ -56,6 +74,18 @@ pub(crate) const PROGRAMS: &[(&str, Program)] = &[
     ("mongo ", Program::Password),
     ("7z ", Program::Joined),
     ("zip ", Program::Archive),
+    ("sqlcmd", Program::Archive),
+    ("bcp ", Program::Archive),
+    ("ipmitool", Program::Archive),
+    ("openssl enc", Program::Key),
+    ("snmpwalk", Program::Snmp),
+    ("snmpwalk", Program::SnmpPrivacy),
+    ("snmpwalk", Program::Community),
+    ("snmpget", Program::Snmp),
+    ("snmpget", Program::SnmpPrivacy),
+    ("snmpget", Program::Community),
+    ("lftp", Program::Comma),
+    ("curl", Program::Cookie),
     ("redis-cli", Program::Auth),
     ("ldapsearch", Program::Bind),
     ("ldapmodify", Program::Bind),
@@ -70,7 +100,9 @@ const REACH: usize = 256;
 
 /// Looks for the option behind the program's name at `hit`.
 pub(super) fn look(scan: &mut Scan<'_, '_>, program: Program, hit: Range<usize>) {
-    if scan.text.before(hit.start).is_ascii_alphanumeric() {
+    let is_word = !scan.text.before(hit.start).is_ascii_alphanumeric();
+    let is_unzip = program == Program::Archive && scan.text.ends_with(hit.start, "un");
+    if !is_word && !is_unzip {
         return;
     }
     let limit = scan.text.line_end(hit.end).min(hit.end + REACH);
@@ -95,7 +127,8 @@ fn next_option(text: &Text<'_>, from: usize, limit: usize) -> Option<usize> {
             return None;
         }
         let starts = is_blank(text.before(at)) || is_quote(text.before(at));
-        if starts && (text.at(at + 1) != b'-' || text.has(at, "--user ")) {
+        let is_long = text.has(at, "--user ") || text.has(at, "--proxy-user ");
+        if starts && (text.at(at + 1) != b'-' || is_long) {
             return Some(at);
         }
         at += 1;
@@ -106,11 +139,14 @@ fn next_option(text: &Text<'_>, from: usize, limit: usize) -> Option<usize> {
 /// for passwords.
 fn value_of(text: &Text<'_>, program: Program, at: usize) -> Option<usize> {
     let (letter, _) = program.option();
-    let is_long = program == Program::User && text.has(at, "--user");
-    if text.at(at + 1) != letter && !is_long {
+    let long = ["--user", "--proxy-user"]
+        .iter()
+        .find(|name| text.has(at, name));
+    let long = long.filter(|_| program == Program::User);
+    if text.at(at + 1) != letter && long.is_none() {
         return None;
     }
-    let name_end = if is_long { at + 6 } else { at + 2 };
+    let name_end = at + long.map_or(2, |name| name.len());
     if program == Program::Joined {
         return Some(name_end + usize::from(is_quote(text.at(name_end))));
     }

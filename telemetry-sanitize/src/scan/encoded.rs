@@ -51,7 +51,11 @@ pub(super) fn look(scan: &mut Scan<'_, '_>) {
     let mut at = 0;
     while at < scan.text.len() {
         let start = scan.text.run(at, scan.text.len(), |byte| !is_base64(byte));
-        let end = scan.text.run(start, scan.text.len(), is_base64);
+        let start = scan.text.run(start, scan.text.len(), |byte| byte == b'='); // Of a pair.
+        let end = scan.text.run(start, scan.text.len(), |byte| {
+            is_base64(byte) && byte != b'='
+        });
+        let end = scan.text.run(end, end + 2, |byte| byte == b'=');
         at = end.max(start + 1);
         while next < known && scan.findings[next].range.end <= start {
             next += 1;

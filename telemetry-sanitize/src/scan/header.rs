@@ -6,7 +6,7 @@ use super::pair::Name;
 use super::{Scan, encoded};
 use crate::mask::{is_harmless, is_status};
 use crate::rules::Kind;
-use crate::text::{is_base64, is_blank};
+use crate::text::{Text, is_base64, is_blank, is_name_byte};
 use crate::vendors::looks_random;
 
 /// Schemes whose credentials are one word.
@@ -57,14 +57,20 @@ pub(super) fn take_credentials(scan: &mut Scan<'_, '_>, value: Range<usize>, str
         .any(|scheme| first.eq_ignore_ascii_case(scheme.as_bytes()));
     let second = text.slice(next..second_end);
     let is_other_scheme = strong && is_word(first) && second.len() >= 8 && looks_random(second);
-    if next < second_end && (is_scheme || is_other_scheme && !second.contains(&b'=')) {
+    let padding = second
+        .iter()
+        .rev()
+        .take_while(|byte| **byte == b'=')
+        .count();
+    let is_pair = second[..second.len() - padding].contains(&b'=');
+    if next < second_end && (is_scheme || is_other_scheme && !is_pair) {
         return take_word(scan, first_rule(first), next..second_end, strong);
     }
     if is_harmless(second) && next < second_end {
         return; // Masked already, behind a scheme.
     }
     if is_parameter_scheme(first) && text.slice(next..value.end).contains(&b'=') {
-        return scan.redact(next..value.end, Kind::Authorization);
+        return take_parameters(scan, next..value.end);
     }
     take_word(
         scan,
@@ -76,8 +82,8 @@ pub(super) fn take_credentials(scan: &mut Scan<'_, '_>, value: Range<usize>, str
 
 /// A scheme that is not known by name, such as `SSWS` or `Bot`.
 fn is_word(first: &[u8]) -> bool {
-    let is_letter = |byte: &u8| byte.is_ascii_alphabetic() || *byte == b'-';
-    (2..=20).contains(&first.len()) && first.iter().all(is_letter)
+    let is_letter = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'-';
+    (2..=20).contains(&first.len()) && first[0].is_ascii_alphabetic() && first.iter().all(is_letter)
 }
 
 fn is_word_byte(byte: u8) -> bool {
@@ -109,6 +115,55 @@ fn is_parameter_scheme(scheme: &[u8]) -> bool {
         .any(|known| scheme.eq_ignore_ascii_case(known.as_bytes()))
 }
 
+/// Parameters that say who and what, and give no access.
+const OPEN_PARAMETERS: [&str; 16] = [
+    "username",
+    "realm",
+    "uri",
+    "qop",
+    "nc",
+    "algorithm",
+    "version",
+    "headers",
+    "keyid",
+    "signedheaders",
+    "credential",
+    "oauth_version",
+    "oauth_signature_method",
+    "oauth_timestamp",
+    "oauth_consumer_key",
+    "created",
+];
+
+/// Takes the values of `name="value", name=value`; all of it where there is a
+/// word without a name.
+fn take_parameters(scan: &mut Scan<'_, '_>, all: Range<usize>) {
+    let mut at = all.start;
+    while at < all.end {
+        let text = &scan.text;
+        let name_end = text.run(at, all.end, is_name_byte);
+        if name_end == at || text.at(name_end) != b'=' {
+            return scan.redact(at..all.end, Kind::Authorization);
+        }
+        let quote = text.run(name_end + 1, all.end, |byte| byte == b'\\');
+        let is_quoted = text.at(quote) == b'"';
+        let start = if is_quoted { quote + 1 } else { name_end + 1 };
+        let end = text.run(start, all.end, |byte| {
+            byte != b'"' && byte != b'\\' && (is_quoted || !matches!(byte, b',' | b' '))
+        });
+        let is_open = OPEN_PARAMETERS.iter().any(|name| {
+            text.slice(at..name_end)
+                .eq_ignore_ascii_case(name.as_bytes())
+        });
+        if !is_open && !is_harmless(text.slice(start..end)) {
+            scan.redact(start..end, Kind::Authorization);
+        }
+        at = scan
+            .text
+            .run(end, all.end, |byte| !is_name_byte(byte) || byte == b'.');
+    }
+}
+
 fn take_word(scan: &mut Scan<'_, '_>, rule: Kind, word: Range<usize>, strong: bool) {
     let text = &scan.text;
     let end = text.run_back(word.end, word.start, |byte| {
@@ -126,14 +181,29 @@ fn take_word(scan: &mut Scan<'_, '_>, rule: Kind, word: Range<usize>, strong: bo
     scan.redact(word.start..end, rule);
 }
 
+/// The name of the header is `Set-Cookie`.
+pub(super) fn is_set_cookie(text: &Text<'_>, name: &Name) -> bool {
+    text.has(name.range.start, "set")
+}
+
+/// A short word under a name that says how somebody likes a page to look, or an
+/// attribute of `Set-Cookie`.
+fn is_preference(name: &[u8], value: &[u8]) -> bool {
+    const NAMES: [&str; 16] = [
+        "theme", "lang", "language", "locale", "tz", "timezone", "currency", "consent", "path",
+        "domain", "samesite", "max-age", "expires", "country", "region", "mode",
+    ];
+    let is_known = NAMES
+        .iter()
+        .any(|known| name.eq_ignore_ascii_case(known.as_bytes()));
+    is_known
+        && value.len() <= 32
+        && !(value.len() >= 8 && looks_random(value) && !value.contains(&b'/'))
+}
+
 /// Takes the values of `name=value; name=value`. Of `Set-Cookie`, only the
 /// first: what follows are attributes.
-pub(super) fn take_cookies(scan: &mut Scan<'_, '_>, name: &Name, value: Range<usize>) {
-    let text = &scan.text;
-    let is_set = text
-        .slice(name.range.clone())
-        .to_ascii_lowercase()
-        .starts_with(b"set");
+pub(super) fn take_cookies(scan: &mut Scan<'_, '_>, is_set: bool, value: Range<usize>) {
     let mut at = value.start;
     while at < value.end {
         let text = &scan.text;
@@ -143,7 +213,8 @@ pub(super) fn take_cookies(scan: &mut Scan<'_, '_>, name: &Name, value: Range<us
         let equals = text.run(at, pair_end, |byte| byte != b'=');
         let content = if equals < pair_end { equals + 1 } else { at };
         let cookie = text.slice(content..pair_end);
-        let secret = equals < pair_end || looks_random(cookie);
+        let is_preference = is_preference(text.slice(at..equals.min(pair_end)), cookie);
+        let secret = (equals < pair_end || looks_random(cookie)) && !is_preference;
         if secret && !is_harmless(cookie) {
             scan.redact(content..pair_end, Kind::Cookie);
         }

@@ -10,9 +10,11 @@ mod card;
 mod command;
 mod encoded;
 mod header;
+mod jwk;
 mod pair;
 mod path;
 mod pem;
+mod spoken;
 mod sql;
 mod token;
 mod triggers;
@@ -21,7 +23,7 @@ mod value;
 
 use std::ops::Range;
 
-use crate::names::Names;
+use crate::names::{Names, SecretName};
 use crate::rules::Kind;
 use crate::text::Text;
 
@@ -35,6 +37,11 @@ pub(crate) fn may_skip_digits(text: &str) -> bool {
 /// No secret can hide in base64: no run of it is long enough.
 pub(crate) fn may_skip_encoded(text: &str) -> bool {
     encoded::is_impossible(text)
+}
+
+/// Whether the whole value of a field with a secret name is a secret.
+pub(crate) fn is_secret_text(secret: SecretName, value: &[u8]) -> bool {
+    value::is_secret_text(secret, value)
 }
 
 /// A piece of a text to replace, and why.
@@ -107,6 +114,16 @@ impl<'t, 'f> Scan<'t, 'f> {
         encoded::look(self);
     }
 
+    /// Finds the secret parts of a text that is the value of a header.
+    pub(crate) fn run_credentials(&mut self, rule: Kind) {
+        let all = 0..self.text.len();
+        match rule {
+            Kind::Authorization => header::take_credentials(self, all, true),
+            Kind::Cookie => header::take_cookies(self, false, all),
+            _ => {}
+        }
+    }
+
     fn look(&mut self, trigger: Trigger, at: Range<usize>) {
         match trigger {
             Trigger::Name => pair::look(self, at),
@@ -119,6 +136,10 @@ impl<'t, 'f> Scan<'t, 'f> {
             Trigger::Pem => pem::look(self, at),
             Trigger::Identified => sql::look(self, at),
             Trigger::Values => sql::look_values(self, at),
+            Trigger::Spoken(place) => spoken::look(self, place, at),
+            Trigger::Jwk => jwk::look(self, at),
+            Trigger::PemEnd => pem::look_end(self, at),
+            Trigger::Putty => pem::look_putty(self, at),
             Trigger::Program(program) => command::look(self, program, at),
             Trigger::Home => path::look(self, at),
             Trigger::Root(index) => path::look_root(self, index, at),

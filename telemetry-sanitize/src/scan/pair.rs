@@ -115,6 +115,10 @@ fn judge(scan: &Scan<'_, '_>, name: Name) -> Option<(Name, SecretName)> {
         let range = name.range.start + 1..name.range.end; // Java's `-Dname=value`.
         return judge(scan, Name { range, ..name });
     }
+    if is_sqlite_key(text, &name) {
+        let (rule, trust) = (Kind::SqlPassword, Trust::Strong);
+        return Some((name, SecretName { rule, trust }));
+    }
     let joins = [b"key".as_slice(), b"code", b"phrase"];
     if text.before(name.range.start) != b' '
         || !joins.iter().any(|join| word.eq_ignore_ascii_case(join))
@@ -131,6 +135,17 @@ fn judge(scan: &Scan<'_, '_>, name: Name) -> Option<(Name, SecretName)> {
         Verdict::Secret(secret) => Some((name, secret)),
         _ => None,
     }
+}
+
+/// `PRAGMA key = 'x'` and `ATTACH DATABASE 'x' AS y KEY 'x'` of encrypted SQLite.
+fn is_sqlite_key(text: &Text<'_>, name: &Name) -> bool {
+    let is_pragma = text.ends_with(name.range.start, "pragma ")
+        && (text.has(name.range.start, "key") || text.has(name.range.start, "rekey"));
+    let line = name.range.start.saturating_sub(128);
+    is_pragma
+        || (text.slice(name.range.clone()) == b"KEY"
+            && text.has(name.range.end, " '")
+            && find_word(text, line, "attach ").is_some())
 }
 
 /// `?code=…` of a redirection, with a long random value.
@@ -152,7 +167,7 @@ fn delimiter_after(text: &Text<'_>, name: &Name, secret: SecretName) -> Option<(
     if let Some(found) = delimiter_at(text, name, at, quoted, secret) {
         return Some(found);
     }
-    value_key(text, at, quoted).or_else(|| spoken(text, name, secret, at))
+    value_key(text, name, at, quoted).or_else(|| spoken(text, name, secret, at))
 }
 
 /// Past the quote (escaped at any depth) or bracket that closes the name.
@@ -164,19 +179,44 @@ fn past_closers(text: &Text<'_>, from: usize) -> (usize, bool) {
         if is_quote(text.at(after_backslashes)) {
             at = after_backslashes + 1;
             quoted = true;
-        } else if text.has(at, "%22") || text.has(at, "%27") {
-            at += 3;
-            quoted = true;
-        } else if text.has(at, "&quot;") {
-            at += 6;
+        } else if let Some(length) = encoded_quote(text, at) {
+            at += length;
             quoted = true;
         } else if text.at(at) == b']' {
             at += 1;
+        } else if text.has(at, "**") {
+            at += 2; // Markdown.
+        } else if let Some(end) = index_end(text, at) {
+            at = end;
         } else {
             break;
         }
     }
     (at, quoted)
+}
+
+/// Past `[0]`, and the remark in `password (prod): x`.
+fn index_end(text: &Text<'_>, at: usize) -> Option<usize> {
+    let open = text.skip_blanks(at, 1);
+    let (close, is_inside): (u8, fn(u8) -> bool) = match text.at(open) {
+        b'[' if open == at => (b']', |byte| byte.is_ascii_digit()),
+        b'(' if open > at => (b')', |byte| byte.is_ascii_alphabetic() || byte == b' '),
+        _ => return None,
+    };
+    let end = text.run(open + 1, open + 20, is_inside);
+    let is_whole = end > open + 1 && text.at(end) == close;
+    (is_whole && matches!(text.at(end + 1), b':' | b'=')).then_some(end + 1)
+}
+
+/// The length of a quote that is written as an entity or an escape.
+pub(super) fn encoded_quote(text: &Text<'_>, at: usize) -> Option<usize> {
+    const QUOTES: [&str; 7] = [
+        "%22", "%27", "&quot;", "&#34;", "&#39;", "\\u0022", "\\u0027",
+    ];
+    QUOTES
+        .iter()
+        .find(|quote| text.has(at, quote))
+        .map(|quote| quote.len())
 }
 
 fn delimiter_at(
@@ -186,6 +226,9 @@ fn delimiter_at(
     quoted: bool,
     secret: SecretName,
 ) -> Option<(Delimiter, usize)> {
+    if let Some(content) = tag_end(text, name, at) {
+        return Some((Delimiter::Tag, content));
+    }
     let mark = text.skip_blanks(at, 8);
     let (delimiter, end) = match text.at(mark) {
         b'=' => {
@@ -200,11 +243,19 @@ fn delimiter_at(
         b':' => return colon_at(text, mark),
         b'|' if mark > at => return cell_at(text, mark, secret),
         b'%' if text.has(mark, "%3d") || text.has(mark, "%3a") => (Delimiter::Equals, mark + 3),
+        0xE2 if text.has(mark, "→") => (Delimiter::Equals, mark + "→".len()),
+        0xEF if text.has(mark, "＝") || text.has(mark, "：") => (Delimiter::Equals, mark + 3),
         b'%' if text.has(mark, "%253d") || text.has(mark, "%253a") => (Delimiter::Equals, mark + 5),
         b'\\' if text.has(mark, "\\u003d") => (Delimiter::Equals, mark + 6),
+        b'-' if mark > at && text.has(mark, "-> ") => (Delimiter::ColonBlank, mark + 2),
         b'>' if text.before(name.range.start) == b'<' => (Delimiter::Tag, mark + 1),
         b',' if quoted => return comma_at(text, name, mark),
         _ => return None,
+    };
+    let end = if text.at(mark) == b'%' {
+        text.run(end, end + 1, |byte| byte == b'+') // A blank in a query.
+    } else {
+        end
     };
     let value = if text.at(end) == b'\n' && text.before(end) == b'>' {
         text.run(end, end + 32, |byte| byte.is_ascii_whitespace()) // PHP dumps break here.
@@ -217,15 +268,70 @@ fn delimiter_at(
     Some((delimiter, value))
 }
 
+/// The end of an XML tag that is the name (`<ns:password type="x">`), or has it
+/// as an attribute (`<entry key="password">`): the value is its content.
+fn tag_end(text: &Text<'_>, name: &Name, at: usize) -> Option<usize> {
+    const REACH: usize = 128;
+    let may_be = matches!(text.before(name.range.start), b'<' | b':' | b'"');
+    if !may_be || !matches!(text.at(at), b' ' | b'>') {
+        return None;
+    }
+    let floor = name.range.start.saturating_sub(REACH);
+    let open = text.run_back(name.range.start, floor, |byte| {
+        !matches!(byte, b'<' | b'>' | b'\n')
+    });
+    if text.before(open) != b'<' {
+        return None;
+    }
+    let tag = text.slice(open..name.range.start);
+    let is_tag = tag.is_empty() || tag.ends_with(b":") && !tag.contains(&b' ');
+    let is_key = [b"key=\"".as_slice(), b"name=\""]
+        .iter()
+        .any(|key| tag.ends_with(key));
+    if !is_tag && !is_key {
+        return None;
+    }
+    let end = text.run(at, at + REACH, |byte| !matches!(byte, b'<' | b'>' | b'\n'));
+    let has_value = find_word(text, at, "value=").is_some_and(|value| value < end);
+    if text.at(end) != b'>' || text.before(end) == b'/' || has_value {
+        return None;
+    }
+    let content = end + 1;
+    let cdata = "<![CDATA[";
+    Some(if text.has(content, cdata) {
+        content + cdata.len()
+    } else {
+        content
+    })
+}
+
 fn colon_at(text: &Text<'_>, colon: usize) -> Option<(Delimiter, usize)> {
     let after = colon + 1;
     match text.at(after) {
         b':' => None,
         b'=' => Some((Delimiter::Equals, text.skip_blanks(after + 1, 8))),
         b'/' if text.at(after + 1) == b'/' => None,
-        byte if is_blank(byte) => Some((Delimiter::ColonBlank, text.skip_blanks(after, 32))),
+        byte if is_blank(byte) => {
+            let value = text.skip_blanks(after, 32);
+            match typed_value(text, value) {
+                Some(value) => Some((Delimiter::Equals, value)),
+                None => Some((Delimiter::ColonBlank, value)),
+            }
+        }
         _ => Some((Delimiter::Colon, after)),
     }
+}
+
+/// Past the type in `password: &str = "x"`, and the tag in `password: !!str x`.
+fn typed_value(text: &Text<'_>, at: usize) -> Option<usize> {
+    let end = text.run(at, at + 32, |byte| {
+        byte.is_ascii_alphanumeric() || b"&'_<>[]?!".contains(&byte)
+    });
+    if text.has(at, "!!") && is_blank(text.at(end)) {
+        return Some(text.skip_blanks(end, 2));
+    }
+    let is_typed = end > at && text.has(end, " = ") && is_quote(text.at(end + 3));
+    is_typed.then_some(end + 3)
 }
 
 /// The next cell of a table, if it holds something random: a table of columns
@@ -248,6 +354,7 @@ fn comma_at(text: &Text<'_>, name: &Name, comma: usize) -> Option<(Delimiter, us
         name.range.start.saturating_sub(64),
         |byte| is_quote(byte) || byte == b'\\' || byte == b'-',
     );
+    let open = text.run_back(open, open.saturating_sub(2), is_blank);
     let is_pair = match text.before(open) {
         b'(' => true,
         b'[' => closes_after(text, quote),
@@ -264,7 +371,7 @@ fn closes_after(text: &Text<'_>, quote: usize) -> bool {
 }
 
 /// `"name":"password","value":"x"` and its like: the value has a key of its own.
-fn value_key(text: &Text<'_>, at: usize, quoted: bool) -> Option<(Delimiter, usize)> {
+fn value_key(text: &Text<'_>, name: &Name, at: usize, quoted: bool) -> Option<(Delimiter, usize)> {
     let key = text.run(at, at + 24, |byte| {
         byte.is_ascii_whitespace() || byte == b',' || byte == b'\\' || is_quote(byte)
     });
@@ -273,7 +380,7 @@ fn value_key(text: &Text<'_>, at: usize, quoted: bool) -> Option<(Delimiter, usi
         return Some((Delimiter::Equals, key));
     }
     if key == at || !text.has(key, "value") {
-        return None;
+        return value_before(text, name, quoted);
     }
     let (end, key_quoted) = past_closers(text, key + 5);
     match text.at(end) {
@@ -281,6 +388,31 @@ fn value_key(text: &Text<'_>, at: usize, quoted: bool) -> Option<(Delimiter, usi
         b'=' if quoted || key_quoted => Some((Delimiter::Equals, end + 1)),
         _ => None,
     }
+}
+
+/// `"value":"x","name":"password"`: where the value starts.
+fn value_before(text: &Text<'_>, name: &Name, quoted: bool) -> Option<(Delimiter, usize)> {
+    let is_filler = |byte: u8| {
+        byte.is_ascii_whitespace() || matches!(byte, b'\\' | b':' | b',') || is_quote(byte)
+    };
+    let floor = name.range.start.saturating_sub(MAX_NAME);
+    let key_end = text.run_back(name.range.start, floor, is_filler);
+    let key = text.run_back(key_end, floor, |byte| byte.is_ascii_alphabetic());
+    let is_key = ["name", "key"].iter().any(|known| {
+        text.slice(key..key_end)
+            .eq_ignore_ascii_case(known.as_bytes())
+    });
+    if !quoted || !is_key || key_end == name.range.start {
+        return None;
+    }
+    let close = text.run_back(key, key.saturating_sub(16), is_filler);
+    let mark = text.at(close);
+    let open = text.run_back(close, close.saturating_sub(512), |byte| {
+        byte != mark && byte != b'\\'
+    });
+    let before = text.run_back(open, open.saturating_sub(24), is_filler);
+    let is_value = is_quote(mark) && open > 0 && text.ends_with(before, "value") && before < open;
+    is_value.then(|| (Delimiter::Colon, open - 1))
 }
 
 /// The empty line between the head and the value in a part of a form.
@@ -300,16 +432,28 @@ fn spoken(
     if text.has(at, "('") && word.eq_ignore_ascii_case(b"password") {
         return Some((Delimiter::Blank, at + 1)); // SQL's function.
     }
+    if let Some(value) = tuple_struct(text, name) {
+        return Some((Delimiter::Blank, value));
+    }
     let value = text.skip_blanks(at, 8);
     if value == at || at != name.range.end && !name.is_option {
         return None;
     }
+    if let Some(value) = after_command(text, name, value) {
+        return Some((Delimiter::Equals, value));
+    }
     let spoken = if name.is_option {
         !matches!(text.at(value), b'-' | 0)
     } else {
-        secret.rule == Kind::Password && is_password_at(text, name, value)
+        is_secret_at(text, name, secret, past_links(text, value))
     };
     if spoken {
+        let quoted = past_links(text, value);
+        let value = if name.is_option || !is_quote(text.at(quoted)) {
+            value
+        } else {
+            quoted
+        };
         return Some((Delimiter::Blank, value));
     }
     let value = past_links(text, value);
@@ -317,16 +461,107 @@ fn spoken(
     (!is_scheme && random_word_at(text, value, secret)).then_some((Delimiter::Blank, value))
 }
 
-/// After a word for a password, what stands in single quotes is one.
-fn is_password_at(text: &Text<'_>, name: &Name, value: usize) -> bool {
-    text.at(value) == b'\'' || after_login(text, name.range.start)
+/// `Password("x")` and `Credentials("bob", "x")`: where the last string starts.
+fn tuple_struct(text: &Text<'_>, name: &Name) -> Option<usize> {
+    let word = text.slice(name.range.clone());
+    let is_type = word.first()?.is_ascii_uppercase() && word.iter().any(u8::is_ascii_lowercase);
+    let open = name.range.end;
+    if !is_type || text.at(open) != b'(' || is_verb(word) {
+        return None;
+    }
+    let mut value = open + 1;
+    let quote = text.run(value, value + 16, |byte| byte == b'\\');
+    if text.at(quote) != b'"' {
+        let end = text.run(value, value + 512, |byte| {
+            byte.is_ascii_alphanumeric() || b"-_.+/=".contains(&byte)
+        });
+        let is_token = end - value >= 16 && looks_random(text.slice(value..end));
+        return (is_token && text.at(end) == b')').then_some(value);
+    }
+    let first = value::quoted(text, quote, quote - value);
+    let next = first.end + (quote - value) + 1;
+    if text.has(next, ", ") && matches!(text.at(next + 2), b'"' | b'\\') {
+        value = next + 2;
+    } else if text.at(next) != b')' {
+        return None;
+    }
+    Some(value)
+}
+
+/// `GetSecret("db")` calls something by the name of the secret.
+fn is_verb(word: &[u8]) -> bool {
+    const VERBS: [&[u8]; 10] = [
+        b"Get", b"Read", b"Load", b"Find", b"Fetch", b"Delete", b"Create", b"Has", b"Is", b"Lookup",
+    ];
+    VERBS.iter().any(|verb| word.starts_with(verb))
+}
+
+/// `setenv NAME value`, and the digit of a router's `password 7 value`.
+fn after_command(text: &Text<'_>, name: &Name, value: usize) -> Option<usize> {
+    if ["setenv ", "\nENV "]
+        .iter()
+        .any(|word| text.ends_with(name.range.start, word))
+    {
+        return Some(value);
+    }
+    let kind = text.at(value).is_ascii_digit() && text.at(value + 1) == b' ';
+    let end = text.run(value + 2, value + 130, |byte| !byte.is_ascii_whitespace());
+    let word = text.slice(value.min(text.len())..end.min(text.len()));
+    let word = word.get(2..).unwrap_or_default();
+    let has_digit = word.iter().any(u8::is_ascii_digit);
+    let is_mixed = word.len() >= 6
+        && (has_digit && word.iter().any(u8::is_ascii_alphabetic) || looks_random(word));
+    (kind && is_mixed).then_some(value + 2)
+}
+
+/// After words for a secret, what stands in quotes is one; after `token` and
+/// `secret` alone it may be the name of something.
+fn is_secret_at(text: &Text<'_>, name: &Name, secret: SecretName, value: usize) -> bool {
+    if secret.rule == Kind::Password && after_login(text, name.range.start) {
+        return true;
+    }
+    const COMMON: [&[u8]; 8] = [
+        b"token",
+        b"tokens",
+        b"secret",
+        b"secrets",
+        b"key",
+        b"keys",
+        b"credentials",
+        b"cookie",
+    ];
+    let word = text.slice(name.range.clone());
+    let is_common = COMMON
+        .iter()
+        .any(|common| word.eq_ignore_ascii_case(common));
+    let is_api = word.contains(&b' '); // `API key "deploy" created`.
+    let is_symbol = text.before(name.range.start) == b':'; // `{:secret "x"}`.
+    let is_common = is_common && !is_symbol && secret.rule != Kind::SqlPassword;
+    is_quote(text.at(value))
+        && !is_common
+        && !is_api
+        && !matches!(secret.trust, Trust::Digits | Trust::Session)
 }
 
 /// Past the words between a name and its value: `is`, `changed to`, `for bob:`.
 fn past_links(text: &Text<'_>, from: usize) -> usize {
-    const LINKS: [&str; 11] = [
-        "is ", "was ", "to ", "changed ", "set ", "reset ", "now ", "string ", "as ", "value ",
+    const LINKS: [&str; 16] = [
+        "is: ",
+        "is ",
+        "was ",
+        "to ",
+        "changed ",
+        "set ",
+        "reset ",
+        "now ",
+        "string ",
+        "as ",
+        "value ",
         "used ",
+        "from ",
+        "provided: ",
+        "found: ",
+        "1: ",
     ];
     let mut at = from;
     if text.has(at, "for ") {
@@ -334,14 +569,38 @@ fn past_links(text: &Text<'_>, from: usize) -> usize {
         if matches!(text.at(end), b':' | b'=') && is_blank(text.at(end + 1)) {
             return text.skip_blanks(end + 1, 8);
         }
+        if let Some(verb) = find_word(text, at + 4, " is ") {
+            return verb + 4;
+        }
     }
-    for _ in 0..3 {
+    if text.at(at) == b'(' {
+        return at + 1;
+    }
+    if let Some(value) = after_colon(text, at) {
+        return value;
+    }
+    for _ in 0..4 {
         let Some(link) = LINKS.iter().find(|link| text.has(at, link)) else {
             break;
         };
         at += link.len();
     }
     at
+}
+
+/// Behind up to three words and a colon or `=`: `token not found: x`.
+fn after_colon(text: &Text<'_>, from: usize) -> Option<usize> {
+    let end = text.run(from, from + 40, |byte| {
+        byte.is_ascii_alphanumeric() || byte == b' '
+    });
+    let words = text.slice(from..end).split(|&byte| byte == b' ').count();
+    let is_mark = matches!(text.at(end), b':' | b'=') && is_blank(text.at(end + 1));
+    (end > from && words <= 4 && is_mark).then(|| text.skip_blanks(end + 1, 4))
+}
+
+fn find_word(text: &Text<'_>, from: usize, word: &str) -> Option<usize> {
+    let limit = (from + 48).min(text.len());
+    (from..limit).find(|&at| text.has(at, word))
 }
 
 /// A word that nobody writes in a sentence: letters and digits mixed, or only
@@ -356,10 +615,20 @@ fn random_word_at(text: &Text<'_>, at: usize, secret: SecretName) -> bool {
     let digits = count(u8::is_ascii_digit);
     let (lower, upper) = (count(u8::is_ascii_lowercase), count(u8::is_ascii_uppercase));
     let only_digits = digits == word.len() && (4..=8).contains(&digits) && secret.rule == Kind::Pin;
-    let is_other = count(|&byte| b"./:=(".contains(&byte)) > 0;
+    let is_key = word.len() >= 32 && upper > 4 && lower > 4; // Base64 has slashes.
+    let is_other = !is_key && count(|&byte| b"./:=(".contains(&byte)) > 0;
     let mixed = digits > 1 && lower + upper > 1 && (upper > 0 && lower > 0 || digits > 2);
+    let changes = word
+        .windows(2)
+        .filter(|two| two[0].is_ascii_uppercase() && two[1].is_ascii_lowercase());
+    let mixed = mixed || (word.len() >= 20 && upper > 4 && changes.count() * 5 > word.len());
     let quoted = start > at && digits > 0 && lower + upper > 2 && word.len() >= 6;
-    only_digits || (word.len() >= 8 && mixed && !is_other) || (quoted && !is_other)
+    let is_told = text.ends_with(at, "is: ") || text.ends_with(at, "is ");
+    let told = is_told && secret.rule == Kind::Password && digits > 0 && lower + upper > 1;
+    only_digits
+        || (told && word.len() >= 6 && !is_other)
+        || (word.len() >= 8 && mixed && !is_other)
+        || (quoted && !is_other)
 }
 
 /// `login NAME ` or `machine NAME ` stands before.

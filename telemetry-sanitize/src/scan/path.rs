@@ -10,6 +10,8 @@ pub(super) fn look(scan: &mut Scan<'_, '_>, hit: Range<usize>) {
     let text = &scan.text;
     let found = if text.ends_with(hit.end, "/root") {
         root_home(text, &hit)
+    } else if text.has(hit.start, "%5cusers%5c") {
+        encoded_windows_home(text, &hit)
     } else if text.slice(hit.clone()).ends_with(b"\\") {
         windows_home(text, &hit)
     } else {
@@ -31,8 +33,11 @@ pub(super) fn look_root(scan: &mut Scan<'_, '_>, index: u16, hit: Range<usize>) 
 
 /// `/root`, alone or as the start of a path.
 fn root_home(text: &Text<'_>, hit: &Range<usize>) -> Option<Range<usize>> {
-    let starts = path_start(text, hit.start)? == hit.start;
+    let start = path_start(text, hit.start)?;
+    let of_mac = text.ends_with(hit.end, "/var/root");
+    let starts = start == hit.start || of_mac;
     let exact = text.slice(hit.end - 4..hit.end) == b"root";
+    let hit = start..hit.end;
     (exact && starts && ends_component(text, hit.end)).then(|| hit.clone())
 }
 
@@ -40,6 +45,21 @@ fn ends_component(text: &Text<'_>, at: usize) -> bool {
     let byte = text.at(at);
     let dot = byte == b'.' && text.at(at + 1).is_ascii_alphanumeric();
     !(byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | 0x80..) || dot)
+}
+
+/// `C:%5CUsers%5CNAME`.
+fn encoded_windows_home(text: &Text<'_>, hit: &Range<usize>) -> Option<Range<usize>> {
+    let colon = hit.start - usize::from(text.before(hit.start) == b':');
+    let colon = if text.ends_with(hit.start, "%3a") {
+        hit.start - 3
+    } else {
+        colon
+    };
+    let is_drive = colon < hit.start && text.before(colon).is_ascii_alphabetic();
+    let end = text.run(hit.end, hit.end + 64, |byte| {
+        is_user_byte(byte) && byte != b'%'
+    });
+    (is_drive && end > hit.end && !is_shared(text.slice(hit.end..end))).then(|| colon - 1..end)
 }
 
 fn posix_home(text: &Text<'_>, hit: &Range<usize>) -> Option<Range<usize>> {
@@ -90,6 +110,9 @@ fn path_start(text: &Text<'_>, at: usize) -> Option<usize> {
             || matches!(byte, b'/' | b'.' | b'_' | b'-' | b'~' | b'+' | 0x80..)
     });
     let lead = text.slice(start..at);
+    if text.ends_with(at, "file:%2f%2f") {
+        return Some(at);
+    }
     if lead.is_empty() {
         return starts_at(text, at);
     }
@@ -97,13 +120,36 @@ fn path_start(text: &Text<'_>, at: usize) -> Option<usize> {
         return Some(at);
     }
     if lead.starts_with(b"//") && text.before(start) == b':' {
-        return text.ends_with(start, "file:").then_some(at);
+        return has_file_scheme(text, start).then_some(at);
     }
-    let is_flag = lead.len() == 2 && lead[0] == b'-' && lead[1].is_ascii_uppercase();
+    if is_remote(text, start, lead) {
+        return Some(at);
+    }
+    let is_flag = lead.len() == 2 && lead[0] == b'-' && lead[1].is_ascii_alphabetic();
     if is_flag {
         return Some(at);
     }
     is_home_parent(lead).then_some(start)
+}
+
+/// The schemes whose paths are those of a file system.
+fn has_file_scheme(text: &Text<'_>, colon: usize) -> bool {
+    const SCHEMES: [&str; 10] = [
+        "file:", "sftp:", "scp:", "ssh:", "smb:", "rsync:", "nfs:", "afp:", "cifs:", "vscode:",
+    ];
+    SCHEMES.iter().any(|scheme| text.ends_with(colon, scheme))
+}
+
+/// `sftp://bob@host/home/bob`: `lead` is what stands right before the path.
+fn is_remote(text: &Text<'_>, start: usize, lead: &[u8]) -> bool {
+    let is_host = !lead.is_empty() && !lead.contains(&b'/');
+    if !is_host || text.before(start) != b'@' {
+        return false;
+    }
+    let user = text.run_back(start - 1, start.saturating_sub(64), |byte| {
+        byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')
+    });
+    text.ends_with(user, "://") && has_file_scheme(text, user - 2)
 }
 
 /// Nothing stands before the path; but a request's path is no file.
@@ -117,13 +163,17 @@ fn starts_at(text: &Text<'_>, at: usize) -> Option<usize> {
     let is_drive = text.before(at) == b':'
         && at >= 2
         && text.at(at - 2).is_ascii_alphabetic()
-        && !text.before(at - 2).is_ascii_alphanumeric();
+        && !text.before(at - 2).is_ascii_alphanumeric()
+        && text.before(at - 2) != b'@';
     Some(if is_drive { at - 2 } else { at })
 }
 
 /// Directories that hold a `home` or `Users` of their own.
 fn is_home_parent(lead: &[u8]) -> bool {
-    let known: [&[u8]; 8] = [
+    let known: [&[u8]; 11] = [
+        b"/srv",
+        b"/data",
+        b"/private/var",
         b"/var",
         b"/usr",
         b"/export",

@@ -10,7 +10,7 @@ use crate::text::{Text, is_base64};
 /// it goes as far as what follows looks like base64.
 pub(super) fn look(scan: &mut Scan<'_, '_>, hit: Range<usize>) {
     let label_end = scan.text.run(hit.end, hit.end + 64, |byte| {
-        byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b' ' || byte == b'_'
+        byte.is_ascii_uppercase() || byte.is_ascii_digit() || b" _+%".contains(&byte)
     });
     let label = scan.text.slice(hit.end..label_end);
     if !contains(label, b"PRIVATE") && !contains(label, b"PGP MESSAGE") {
@@ -24,6 +24,49 @@ pub(super) fn look(scan: &mut Scan<'_, '_>, hit: Range<usize>) {
     scan.redact(hit.start..end, Kind::PemKey);
 }
 
+/// Looks at an END line whose block began in another text: the lines of base64
+/// before it are a key.
+pub(super) fn look_end(scan: &mut Scan<'_, '_>, hit: Range<usize>) {
+    let text = &scan.text;
+    let label_end = text.run(hit.end, hit.end + 64, |byte| byte != b'-' && byte != b'\n');
+    if !contains(text.slice(hit.end..label_end), b"PRIVATE KEY") {
+        return;
+    }
+    let floor = scan.taken;
+    let mut start = hit.start;
+    loop {
+        let word_end = text.run_back(start, floor, |byte| byte.is_ascii_whitespace());
+        let word = text.run_back(word_end, floor, is_base64);
+        if word_end - word < 16 {
+            break;
+        }
+        start = word;
+    }
+    let end = text.run(label_end, label_end + 5, |byte| byte == b'-');
+    if start < hit.start {
+        scan.redact(start..end, Kind::PemKey);
+    }
+}
+
+/// Looks at what follows `Private-Lines: 1` and `Private-MAC:` of a PuTTY key.
+pub(super) fn look_putty(scan: &mut Scan<'_, '_>, hit: Range<usize>) {
+    let text = &scan.text;
+    let is_mac = text.ends_with(hit.end, "mac:");
+    let start = if is_mac {
+        text.skip_blanks(hit.end, 4)
+    } else {
+        past_breaks(text, text.line_end(hit.end))
+    };
+    let end = if is_mac {
+        text.run(start, text.len(), is_base64)
+    } else {
+        body_end(text, start)
+    };
+    if end >= start + 16 {
+        scan.redact(start..end, Kind::PemKey);
+    }
+}
+
 fn contains(label: &[u8], word: &[u8]) -> bool {
     label.windows(word.len()).any(|window| window == word)
 }
@@ -33,7 +76,10 @@ fn key_end(text: &Text<'_>, from: usize) -> Option<usize> {
     let rest = text.as_str().get(from..)?;
     let dashes = from + rest.find("-----")?;
     let label = text.run(dashes, dashes + 5, |byte| byte == b'-');
-    if !text.has(label, "END ") {
+    if !["END ", "END+", "END%20"]
+        .iter()
+        .any(|word| text.has(label, word))
+    {
         return None;
     }
     let label_end = text.run(label, label + 72, |byte| byte != b'-');
@@ -48,7 +94,8 @@ fn body_end(text: &Text<'_>, from: usize) -> usize {
     loop {
         let word = past_breaks(text, at);
         let word_end = text.run(word, text.len(), is_base64);
-        if word_end == word || !is_key_word(text, word..word_end, end > from) {
+        let is_name = text.at(word_end) == b':'; // `Private-MAC:` of a PuTTY key.
+        if is_name || word_end == word || !is_key_word(text, word..word_end, end > from) {
             return end;
         }
         at = word_end;
@@ -62,6 +109,10 @@ fn past_breaks(text: &Text<'_>, from: usize) -> usize {
     loop {
         let next = text.run(at, text.len(), |byte| byte.is_ascii_whitespace());
         let letter = text.run(next, next + 16, |byte| byte == b'\\');
+        if text.has(next, "%0a") || text.has(next, "%0d") || text.has(next, "%20") {
+            at = next + 3;
+            continue;
+        }
         let escape = letter > next && matches!(text.at(letter), b'n' | b'r');
         if !escape {
             return next;

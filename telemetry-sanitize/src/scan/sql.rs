@@ -89,7 +89,7 @@ fn trim_column(column: &[u8]) -> &[u8] {
 /// Takes the values at the secret places of each tuple.
 fn take_tuples(scan: &mut Scan<'_, '_>, from: usize, secrets: &[usize]) {
     let mut at = scan.text.skip_blanks(from, 8);
-    while scan.text.at(at) == b'(' {
+    while matches!(scan.text.at(at), b'(' | b'[') {
         at += 1;
         for place in 0.. {
             at = scan.text.skip_blanks(at, 8);
@@ -106,7 +106,7 @@ fn take_tuples(scan: &mut Scan<'_, '_>, from: usize, secrets: &[usize]) {
         }
         at = scan
             .text
-            .run(at, at + 8, |byte| matches!(byte, b')' | b',' | b' '));
+            .run(at, at + 8, |byte| matches!(byte, b')' | b']' | b',' | b' '));
     }
 }
 
@@ -119,7 +119,7 @@ struct SqlValue {
 
 fn value_at(text: &Text<'_>, at: usize) -> SqlValue {
     let quote = text.run(at, at + 16, |byte| byte == b'\\');
-    let ends = |byte: u8| matches!(byte, b',' | b')' | b';' | b'\n');
+    let ends = |byte: u8| matches!(byte, b',' | b')' | b']' | b';' | b'\n');
     if !is_quote(text.at(quote)) {
         let after = text.run(at, text.len(), |byte| !ends(byte));
         return SqlValue {

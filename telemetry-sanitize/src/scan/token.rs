@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::{Scan, What};
 use crate::rules::Kind;
 use crate::text::{Text, is_base64};
-use crate::vendors::{Left, VENDORS, looks_random};
+use crate::vendors::{Body, Left, VENDORS, Vendor, looks_random};
 
 /// Looks at a token that starts with the prefix at `hit`.
 pub(super) fn look(scan: &mut Scan<'_, '_>, index: u8, prefix: u8, hit: Range<usize>) {
@@ -31,7 +31,7 @@ pub(super) fn look(scan: &mut Scan<'_, '_>, index: u8, prefix: u8, hit: Range<us
         matches!(byte, b'.' | b':' | b'%' | b'-')
     });
     let body = text.slice(hit.end..end);
-    if body.len() < vendor.min || !is_random(vendor.left, body) {
+    if body.len() < vendor.min || !is_random(vendor, body) {
         // What is no token at this length holds none; do not look again.
         if body.len() > LONGEST_NAME {
             scan.taken = scan.taken.max(end);
@@ -58,8 +58,9 @@ fn aws_secret_end(text: &Text<'_>, end: usize) -> Option<usize> {
 /// A run without anything random in it that is longer is no name either.
 const LONGEST_NAME: usize = 512;
 
-fn is_random(left: Left, body: &[u8]) -> bool {
-    matches!(left, Left::Part(..)) || looks_random(body)
+fn is_random(vendor: &Vendor, body: &[u8]) -> bool {
+    let is_capitals = vendor.body == Body::Upper && body.len() <= 64; // May have no digit.
+    matches!(vendor.left, Left::Part(..)) || is_capitals || looks_random(body)
 }
 
 /// Looks at a JSON web token: parts of base64url with dots between, the first

@@ -6,6 +6,7 @@ use aho_corasick::{AhoCorasick, AhoCorasickKind, BuildError, MatchKind};
 
 use super::What;
 use super::command::{PROGRAMS, Program};
+use super::spoken::{PLACES, Place};
 use crate::names::Names;
 use crate::sieve::Sieve;
 use crate::vendors::VENDORS;
@@ -33,6 +34,14 @@ pub(crate) enum Trigger {
     Identified,
     /// `VALUES`, of SQL.
     Values,
+    /// The last line of a PEM block.
+    PemEnd,
+    /// `kty`, of a JSON web key.
+    Jwk,
+    /// The private lines of a PuTTY key.
+    Putty,
+    /// A word of a command or protocol that a secret follows.
+    Spoken(Place),
     /// A program that takes passwords on its command line.
     Program(Program),
     /// A directory that home directories lie in.
@@ -75,6 +84,14 @@ impl Triggers {
         }
         add("eyj", Trigger::Jwt);
         add("-----begin", Trigger::Pem);
+        add("-----end", Trigger::PemEnd);
+        add("kty\"", Trigger::Jwk);
+        add("kty\\", Trigger::Jwk);
+        add("private-lines:", Trigger::Putty);
+        add("private-mac:", Trigger::Putty);
+        for (literal, place) in PLACES {
+            add(literal, Trigger::Spoken(*place));
+        }
         add("oracle:thin:", Trigger::Oracle);
         add("oracle:oci:", Trigger::Oracle);
         add("identified", Trigger::Identified);
@@ -154,7 +171,7 @@ fn add_denied(names: &Names, add: &mut impl FnMut(&str, Trigger)) {
 const NAMES: &[&str] = &[
     "pass", "pwd", "psw", "pword", "_pw", "-pw", ".pw", "pw=", "pw:", "pw ", "pw\"", "secret", "token",
     "key", "auth", "cookie", "cred", "pin", "otp", "cvv", "cvc", "jwt", "psk", "code", "csrf",
-    "xsrf", "signature", "sig=", "sig\"", "sig:", "hmac", "sessid", "sessionid", "connect.sid",
+    "xsrf", "session", "appid", "art-api", "api-sign", "access-sign", "signature", "sig=", "sig\"", "sig:", "hmac", "sessid", "sessionid", "connect.sid",
     "kennwort", "senha", "contrasena", "motdepasse", "wachtwoord", "mnemonic", "saml", "phrase", "bearer",
 ];
 
@@ -165,7 +182,7 @@ const URLS: &[&str] = &["://", "%3a%2f%2f", ":\\/\\/"];
 #[rustfmt::skip] // A list of words, not one a line.
 const HOMES: &[&str] = &[
     "/home/", "\\/home\\/", "%2fhome%2f", "/users/", "\\/users\\/", "%2fusers%2f", "\\users\\",
-    "\\home\\", "\\homes\\", "\\profiles\\", "documents and settings\\", "/root", "\\/root",
+    "\\home\\", "\\homes\\", "\\homes$\\", "%5cusers%5c", "/var/root", "\\profiles\\", "documents and settings\\", "/root", "\\/root",
 ];
 
 #[cfg(test)]

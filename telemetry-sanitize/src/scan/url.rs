@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::Scan;
+use super::pair::pair_at;
 use crate::mask::is_harmless;
 use crate::rules::Kind;
 use crate::text::{Text, is_quote};
@@ -50,6 +51,11 @@ fn user_info_end(text: &Text<'_>, start: usize, encoded: bool) -> Option<usize> 
     let authority = text.run(start, text.len(), |byte| {
         is_url_byte(byte) && !matches!(byte, b'/' | b'?' | b'#')
     });
+    // What follows the `;` of `sqlserver://db;user=sa` are parameters.
+    let semicolon = text.run(start, authority, |byte| byte != b';');
+    if semicolon < authority && pair_at(text, semicolon + 1) {
+        return None;
+    }
     if let Some(at_sign) = last(text, start..authority, b'@') {
         return Some(at_sign);
     }

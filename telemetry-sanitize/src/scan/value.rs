@@ -8,12 +8,13 @@
 
 use std::ops::Range;
 
-use super::pair::{Delimiter, Name, pair_at};
+use super::pair::{self, Delimiter, Name, pair_at};
 use super::{Scan, header};
 use crate::mask::{is_harmless, is_status};
-use crate::names::{SecretName, Trust};
+use crate::names::{SecretName, Trust, is_description};
 use crate::rules::Kind;
 use crate::text::{Text, is_blank, is_name_byte, is_quote};
+use crate::vendors::looks_random;
 
 /// Takes the value that starts at `at`, if it is one.
 pub(super) fn take(
@@ -31,10 +32,17 @@ pub(super) fn take(
     let quote = scan.text.run(at, at + 64, |byte| byte == b'\\');
     let first = scan.text.at(quote);
     if is_quote(first) {
-        let content = quoted(&scan.text, quote, quote - at);
-        return take_quoted(scan, name, secret, content);
+        let depth = quote - at;
+        let content = quoted(&scan.text, quote, depth);
+        let end = content.end + depth + 1;
+        take_quoted(scan, name, secret, content);
+        if let Some(next) = changed_to(&scan.text, end, depth) {
+            let content = quoted(&scan.text, next, depth);
+            take_quoted(scan, name, secret, content);
+        }
+        return;
     }
-    if let Some(length) = encoded_quote(&scan.text, at) {
+    if let Some(length) = pair::encoded_quote(&scan.text, at) {
         let content = encoded_quoted(&scan.text, at, length);
         return take_quoted(scan, name, secret, content);
     }
@@ -43,10 +51,32 @@ pub(super) fn take(
     }
     match first {
         b'[' if quote == at && is_bare_mark(&scan.text, at) => {}
+        b'{' if let Some(end) = brace_end(&scan.text, delimiter, at) => {
+            let content = at + 1..end;
+            if !is_harmless(scan.text.slice(content.clone())) {
+                scan.redact(content, secret.rule);
+            }
+        }
         b'[' | b'{' if quote == at => take_group(scan, name, secret, at),
-        b'(' if quote == at => {}
+        b'(' if quote == at => take_tuple(scan, name, secret, at),
+        b'[' if quote == at && bracket_end(&scan.text, at).is_some() => {
+            let end = bracket_end(&scan.text, at).unwrap_or(at);
+            scan.redact(at + 1..end, secret.rule);
+        }
         _ => take_bare(scan, name, secret, delimiter, at),
     }
+}
+
+/// Whether a text that is the whole value of a secret name is a secret.
+pub(super) fn is_secret_text(secret: SecretName, value: &[u8]) -> bool {
+    let told = match secret.trust {
+        Trust::Strong => false,
+        Trust::Shaped => is_status(value),
+        Trust::Counted => is_status(value) || is_count(secret.trust, value) || value.len() < 6,
+        Trust::Digits => !is_short_number(value),
+        Trust::Session => !is_session(secret, value),
+    };
+    !told && !is_harmless(value) && !is_sentence(value)
 }
 
 /// The line that follows `password: |` in YAML.
@@ -67,6 +97,53 @@ fn struct_brace(text: &Text<'_>, at: usize) -> Option<usize> {
     let is_struct = end > at && text.at(at).is_ascii_uppercase() && text.at(brace) == b'{';
     let (_, value) = is_struct.then(|| key_at(text, text.skip_blanks(brace + 1, 4)))??;
     is_quote(text.at(value)).then_some(brace)
+}
+
+/// The end of one random word in brackets: `secret=[x1y2z3…]`.
+fn bracket_end(text: &Text<'_>, at: usize) -> Option<usize> {
+    let end = text.run(at + 1, at + 256, |byte| {
+        byte.is_ascii_alphanumeric() || b"-_+/=.!@#$%^*".contains(&byte)
+    });
+    let is_word = end - at > 8 && looks_random(text.slice(at + 1..end));
+    (is_word && text.at(end) == b']').then_some(end)
+}
+
+/// `auth=('bob', 'x')` and `password=("x")`: the last string.
+fn take_tuple(scan: &mut Scan<'_, '_>, name: &Name, secret: SecretName, open: usize) {
+    let text = &scan.text;
+    let mut last = None;
+    let mut at = open + 1;
+    for _ in 0..2 {
+        let quote = text.run(at, at + 16, |byte| byte == b'\\');
+        if !is_quote(text.at(quote)) {
+            break;
+        }
+        let content = quoted(text, quote, quote - at);
+        at = content.end + (quote - at) + 1;
+        last = Some(content);
+        at = text.run(at, at + 2, |byte| byte == b',' || byte == b' ');
+    }
+    let is_closed = text.at(at) == b')';
+    let Some(content) = last.filter(|_| is_closed) else {
+        return;
+    };
+    if secret.rule == Kind::Authorization {
+        let value = text.slice(content.clone());
+        if !is_harmless(value) && !is_status(value) {
+            scan.redact(content, Kind::Password);
+        }
+    } else {
+        take_quoted(scan, name, secret, content);
+    }
+}
+
+/// The end of a value that ODBC puts in braces: `PWD={two words};`.
+fn brace_end(text: &Text<'_>, delimiter: Delimiter, at: usize) -> Option<usize> {
+    let end = text.run(at + 1, at + 130, |byte| {
+        !matches!(byte, b'}' | b'{' | b'"' | b'\n')
+    });
+    let is_end = text.at(end) == b'}' && (matches!(text.at(end + 1), b';' | 0));
+    (delimiter == Delimiter::Equals && is_end).then_some(end)
 }
 
 /// `[REDACTED]`, `[hidden]`: a mask, no list.
@@ -92,6 +169,10 @@ fn past_wrapper(text: &Text<'_>, at: usize) -> usize {
         if text.has(length_end, ") \"") {
             return length_end + 2; // PHP's `string(8) "x"`.
         }
+    }
+    let is_call = text.at(at).is_ascii_lowercase() && text.has(at, "prompt");
+    if is_call {
+        return at;
     }
     let inner = past_wrapper_once(text, end + 1);
     let quote = text.run(inner, inner + 64, |byte| byte == b'\\');
@@ -142,16 +223,18 @@ pub(super) fn quoted(text: &Text<'_>, open: usize, depth: usize) -> Range<usize>
     start..limit
 }
 
+/// The quote of the second value in `"old" -> "new"` and `'old' to 'new'`.
+fn changed_to(text: &Text<'_>, end: usize, depth: usize) -> Option<usize> {
+    let link = [" -> ", " => ", " to "]
+        .iter()
+        .find(|link| text.has(end, link))?;
+    let quote = end + link.len() + depth;
+    is_quote(text.at(quote)).then_some(quote)
+}
+
 /// SQL and YAML double a single quote inside of a string: `'it''s'`.
 fn is_doubled(text: &Text<'_>, quote: usize) -> bool {
     text.at(quote + 1) == b'\'' && text.at(quote + 2).is_ascii_alphanumeric()
-}
-
-fn encoded_quote(text: &Text<'_>, at: usize) -> Option<usize> {
-    ["%22", "%27", "&quot;"]
-        .iter()
-        .find(|quote| text.has(at, quote))
-        .map(|quote| quote.len())
 }
 
 fn encoded_quoted(text: &Text<'_>, open: usize, length: usize) -> Range<usize> {
@@ -167,15 +250,27 @@ fn encoded_quoted(text: &Text<'_>, open: usize, length: usize) -> Range<usize> {
 
 fn take_quoted(scan: &mut Scan<'_, '_>, name: &Name, secret: SecretName, content: Range<usize>) {
     let value = scan.text.slice(content.clone());
-    if is_harmless(value) || is_sentence(value) || is_count(secret.trust, value) {
+    let is_prompt = value.ends_with(b": ") || value.eq_ignore_ascii_case(b"password:");
+    let is_mark = value.len() < 4 && !value.iter().any(u8::is_ascii_alphanumeric);
+    let is_short = is_mark || secret.trust == Trust::Counted && value.len() < 6;
+    if is_prompt
+        || is_short
+        || is_harmless(value)
+        || is_sentence(value)
+        || is_count(secret.trust, value)
+    {
         return;
     }
     match secret.rule {
         Kind::Authorization => header::take_credentials(scan, content, true),
-        Kind::Cookie => header::take_cookies(scan, name, content),
+        Kind::Cookie => {
+            let is_set = header::is_set_cookie(&scan.text, name);
+            header::take_cookies(scan, is_set, content);
+        }
         _ if secret.trust == Trust::Shaped && is_status(value) => {}
         _ if secret.trust == Trust::Shaped && after_parser_word(&scan.text, name) => {}
         _ if secret.trust == Trust::Digits && !is_short_number(value) => {}
+        _ if secret.trust == Trust::Session && !is_session(secret, value) => {}
         _ => scan.redact(content, secret.rule),
     }
 }
@@ -192,7 +287,8 @@ fn take_group(scan: &mut Scan<'_, '_>, name: &Name, secret: SecretName, at: usiz
             let Some((key, value)) = key_at(&scan.text, at) else {
                 return;
             };
-            if !is_plural && !is_wrapper_key(scan.text.slice(key)) {
+            let key = &scan.text.as_str()[key];
+            if !is_plural && !is_wrapper_key(key.as_bytes()) || is_description(key) {
                 return;
             }
             at = value;
@@ -224,7 +320,8 @@ fn key_at(text: &Text<'_>, at: usize) -> Option<(Range<usize>, usize)> {
 
 /// What a type that wraps one value calls it.
 fn is_wrapper_key(key: &[u8]) -> bool {
-    const KEYS: [&str; 7] = [
+    const KEYS: [&str; 8] = [
+        "s", // DynamoDB's string.
         "value",
         "inner",
         "inner_secret",
@@ -235,6 +332,14 @@ fn is_wrapper_key(key: &[u8]) -> bool {
     ];
     KEYS.iter()
         .any(|known| key.eq_ignore_ascii_case(known.as_bytes()))
+}
+
+/// Past what says how the value is written: `sha256=`, `base64:`.
+fn past_encoding(text: &Text<'_>, at: usize) -> usize {
+    let prefix = ["sha256=", "sha1=", "base64:"]
+        .iter()
+        .find(|prefix| text.has(at, prefix));
+    at + prefix.map_or(0, |prefix| prefix.len())
 }
 
 fn take_bare(
@@ -254,8 +359,9 @@ fn take_bare(
     }
     if secret.rule == Kind::Cookie {
         let end = header_end(text, name, at);
-        return header::take_cookies(scan, name, at..end);
+        return header::take_cookies(scan, header::is_set_cookie(text, name), at..end);
     }
+    let at = past_encoding(text, at);
     let end = bare_end(text, name, delimiter, at);
     let word = text.slice(at..end);
     if is_bare_secret(text, name, secret, delimiter, at..end) {
@@ -290,10 +396,27 @@ fn bare_end(text: &Text<'_>, name: &Name, delimiter: Delimiter, at: usize) -> us
         b';' => text.has(name.range.start, "jsessionid"),
         _ => false,
     };
+    if let Some(end) = argument_end(text, name, at) {
+        return end;
+    }
     let end = separator_end(text, at, in_query);
     let end = connection_end(text, name, delimiter, end).unwrap_or(end);
     let end = text.run_back(end, at, |byte| byte == b'\\' && is_quote(text.at(end)));
     trim_closers(text, at, end)
+}
+
+/// The quote that closes the argument `"--password=two words"`.
+fn argument_end(text: &Text<'_>, name: &Name, at: usize) -> Option<usize> {
+    let dashes = text.run_back(name.range.start, name.range.start.saturating_sub(2), |b| {
+        b == b'-'
+    });
+    let mark = text.before(dashes);
+    if !name.is_option || !is_quote(mark) {
+        return None;
+    }
+    let limit = text.line_end(at).min(at + 256);
+    let end = text.run(at, limit, |byte| byte != mark && byte != b'\\');
+    (text.at(end) == mark).then_some(end)
 }
 
 /// `<your token>`, `{{ token }}` and `${X:-y z}` hold blanks.
@@ -323,8 +446,16 @@ fn connection_end(text: &Text<'_>, name: &Name, delimiter: Delimiter, end: usize
     match text.at(end) {
         b';' if inside || pair_at(text, text.skip_blanks(end + 1, 4)) => Some(end),
         b'"' if inside => Some(end),
+        0 if inside && is_connection(text, name) => Some(end),
         _ => None,
     }
+}
+
+/// A connection string, by a name that only those have.
+fn is_connection(text: &Text<'_>, name: &Name) -> bool {
+    const NAMES: [&str; 4] = ["data source=", "initial catalog=", "server=", "driver="];
+    let from = name.range.start.saturating_sub(256);
+    (from..name.range.start).any(|at| NAMES.iter().any(|known| text.has(at, known)))
 }
 
 /// Where a blank, a quote or the next pair ends the value.
@@ -371,6 +502,9 @@ fn ends_at_escape(text: &Text<'_>, at: usize) -> bool {
     if !matches!(text.at(letter), b'n' | b'r' | b't') {
         return is_quote(text.at(letter));
     }
+    if text.at(letter) == b'n' && letter == at + 1 {
+        return true;
+    }
     let next = text.skip_blanks(letter + 1, 8);
     let last = next >= text.len() || !is_name_byte(text.at(next));
     last || pair_at(text, next) || text.run(next, next + 2, |b| b == b'-') > next
@@ -413,10 +547,15 @@ fn is_bare_secret(
     if is_harmless(value) || is_directory(text, name, value) || is_count(secret.trust, value) {
         return false;
     }
-    if secret.trust == Trust::Digits {
-        return is_short_number(value);
+    match secret.trust {
+        Trust::Digits => return is_short_number(value),
+        Trust::Session => return is_session(secret, value),
+        _ => {}
     }
     let running_text = matches!(delimiter, Delimiter::ColonBlank | Delimiter::Blank);
+    if is_usage(text, name, value) {
+        return false;
+    }
     if is_status(value) && !name.is_option || (running_text && is_told(text, at.clone())) {
         return false;
     }
@@ -429,9 +568,9 @@ fn is_bare_secret(
     let shaped = match secret.rule {
         Kind::Signature => value.len() >= 16,
         Kind::Credential | Kind::Authorization => is_token_like(value),
-        _ => !running_text || is_token_like(value),
+        _ => !running_text || name.is_option || is_token_like(value),
     };
-    shaped && !is_debug_dump(text, at) && !after_parser_word(text, name)
+    shaped && (name.is_option || !is_debug_dump(text, at)) && !after_parser_word(text, name)
 }
 
 /// `password: user must change it`: the second word tells something.
@@ -508,6 +647,48 @@ fn is_count(trust: Trust, value: &[u8]) -> bool {
             .all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b',' | b'%' | b'/'))
 }
 
+/// The name of an option's value in a help text: `--password PASSWORD`, and what
+/// a message tells about the option: `option --password requires`.
+fn is_usage(text: &Text<'_>, name: &Name, value: &[u8]) -> bool {
+    if !name.is_option {
+        return false;
+    }
+    let word = value.split(|byte| !byte.is_ascii_alphanumeric() && *byte != b'_' && *byte != b'-');
+    let word = word.clone().next().unwrap_or_default();
+    let option = text.slice(name.range.clone());
+    let is_upper = !word.is_empty() && !word.iter().any(u8::is_ascii_lowercase);
+    let same = word.len() >= 3
+        && option
+            .to_ascii_uppercase()
+            .windows(word.len())
+            .any(|part| part == word);
+    let is_told = ["option", "flag", "argument", "parameter", "use"]
+        .iter()
+        .any(|before| {
+            let start = text.run_back(name.range.start, name.range.start.saturating_sub(3), |b| {
+                b == b'-'
+            });
+            text.ends_with(start.saturating_sub(1), before)
+        });
+    (is_upper && same) || (is_told && is_status(value))
+}
+
+/// A value that opens a session: long and random, and neither a UUID nor a hash.
+fn is_session(secret: SecretName, value: &[u8]) -> bool {
+    let hex = value
+        .iter()
+        .all(|byte| byte.is_ascii_hexdigit() || *byte == b'-');
+    let lower_hex = secret.rule == Kind::Token && hex && !value.iter().any(u8::is_ascii_uppercase);
+    let letters = value
+        .iter()
+        .filter(|byte| byte.is_ascii_alphabetic())
+        .count();
+    let allowed = value
+        .iter()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"-_+/=.%:".contains(byte));
+    value.len() >= 24 && letters >= 6 && !lower_hex && allowed && looks_random(value)
+}
+
 fn is_short_number(value: &[u8]) -> bool {
     let digits = value.iter().filter(|byte| byte.is_ascii_digit()).count();
     let separators = value
@@ -529,7 +710,7 @@ fn is_sentence(value: &[u8]) -> bool {
     };
     let plain = value
         .iter()
-        .all(|byte| byte.is_ascii_alphanumeric() || b" ,.'!?-:".contains(byte));
+        .all(|byte| byte.is_ascii_alphanumeric() || b" ,.'!?-:()%".contains(byte));
     plain && words().count() >= 3 && words().filter(|word| is_status(word)).count() >= 2
 }
 
@@ -548,7 +729,22 @@ fn after_parser_word(text: &Text<'_>, name: &Name) -> bool {
         name.range.start.saturating_sub(2),
         is_blank,
     );
-    end < name.range.start && WORDS.iter().any(|word| text.ends_with(end, word))
+    const COMMON: [&[u8]; 3] = [b"token", b"tokens", b"key"];
+    let word = text.slice(name.range.clone());
+    if !COMMON
+        .iter()
+        .any(|common| word.eq_ignore_ascii_case(common))
+    {
+        return false;
+    }
+    let mark = text.run(name.range.end, name.range.end + 4, |byte| {
+        is_blank(byte) || is_quote(byte) || matches!(byte, b':' | b'=')
+    });
+    let value_end = text.run(mark, mark + 64, |byte| {
+        byte.is_ascii_alphanumeric() || b"-_.+/=".contains(&byte)
+    });
+    let is_token = value_end - mark >= 16 && looks_random(text.slice(mark..value_end));
+    !is_token && end < name.range.start && WORDS.iter().any(|word| text.ends_with(end, word))
 }
 
 /// A line of its own (`password: correct horse battery`) is the value to its end.
@@ -563,6 +759,9 @@ fn tail_end(
     let line = text.run_back(name.range.start, floor, |byte| {
         is_blank(byte) || matches!(byte, b'-')
     });
+    if let Some(end) = app_password_end(text, name, end) {
+        return end;
+    }
     let is_phrase = ["phrase", "mnemonic"]
         .iter()
         .any(|word| text.ends_with(name.range.end, word));
@@ -583,6 +782,20 @@ fn tail_end(
         last = text.run(word, limit, |byte| !is_blank(byte) && byte != b'"');
     }
     last
+}
+
+/// A mail provider's password for one program: `abcd efgh ijkl mnop`.
+fn app_password_end(text: &Text<'_>, name: &Name, first_end: usize) -> Option<usize> {
+    let is_group = |start: usize| {
+        let end = text.run(start, start + 5, |byte| byte.is_ascii_lowercase());
+        end == start + 4
+    };
+    let groups = [first_end - 4, first_end + 1, first_end + 6, first_end + 11];
+    let is_app = first_end >= name.range.end + 5
+        && groups
+            .iter()
+            .all(|&start| is_group(start) && matches!(text.before(start), b' ' | b'=' | b':'));
+    is_app.then_some(first_end + 15)
 }
 
 /// The end of a recovery phrase: 12, 15, … or 24 words in small letters.

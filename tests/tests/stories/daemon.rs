@@ -32,8 +32,10 @@ fn it_mirrors_on_schedule_and_on_demand_and_drains() {
     assert_eq!(status["state"], "running", "{status}");
     assert_eq!(status["jobs"].as_array().unwrap().len(), 2, "{status}");
     let people = daemon.beside().arg("status").run().expect_success();
+    let line = people.lines().find(|line| line.starts_with("manual "));
+    let line = line.expect(&people);
     assert!(
-        people.contains("manual: idle, last run success"),
+        line.contains("idle") && line.contains("success, "),
         "{people}"
     );
 
@@ -134,4 +136,54 @@ fn the_shutdown_takes_no_longer_than_it_may() {
     daemon.signal(Signal::INT);
     assert!(daemon.wait_exit(SOON).success());
     assert!(asked.elapsed().as_secs() < 5, "{:?}", asked.elapsed());
+}
+
+/// A daemon in the middle of a run that takes seconds.
+fn in_the_middle_of_a_run(place: &std::path::Path, rest: &str) -> Daemon {
+    let source = place.join("source");
+    std::fs::create_dir(&source).unwrap();
+    for number in 0..30_000 {
+        std::fs::write(source.join(number.to_string()), "x").unwrap();
+    }
+    let jobs = job("long", place, "type = \"manual\"\nrun_at_start = true") + rest;
+    let daemon = Daemon::start(place, &with_jobs(free_port(), &jobs));
+    let copy = place.join("long");
+    daemon.wait_until(SOON, "the run is under way", || {
+        std::fs::read_dir(&copy).is_ok_and(|mut entries| entries.next().is_some())
+    });
+    daemon
+}
+
+#[test]
+fn a_run_that_does_not_end_in_time_is_cancelled_and_leaves_no_half_file() {
+    let place = tempfile::tempdir().unwrap();
+    let daemon = in_the_middle_of_a_run(place.path(), "[daemon]\nshutdown_timeout_secs = 1\n");
+    daemon.signal(Signal::TERM);
+    assert!(daemon.wait_exit(SOON).success(), "{}", daemon.stderr());
+    let end = daemon
+        .log()
+        .into_iter()
+        .find(|record| record["fields"]["job_name"] == "long_sync");
+    let end = end.expect("the run has told how it ended");
+    let copied = std::fs::read_dir(place.path().join("long"))
+        .unwrap()
+        .count();
+    if end["fields"]["status"] == "cancelled" {
+        assert!(copied < 30_000, "{end}");
+        assert_eq!(end["fields"]["files_processed"], copied, "{end}");
+    } else {
+        // A machine that copies all in half a second has nothing to cancel.
+        assert_eq!(end["fields"]["status"], "success", "{end}");
+    }
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let place = tempfile::tempdir().unwrap();
+    let daemon = in_the_middle_of_a_run(place.path(), "");
+    daemon.signal(Signal::TERM);
+    daemon.signal(Signal::INT);
+    let status = daemon.wait_exit(SOON);
+    assert_eq!(status.code(), Some(1), "{}", daemon.stderr());
+    assert!(daemon.stderr().contains("stopped at once"));
 }

@@ -1,13 +1,25 @@
 //! End-to-end stories: real programs, real servers, a user's point of view. One module a theme, one binary for all.
 
 mod bad_input;
+mod capture;
+mod control;
+mod crash;
 mod daemon;
+mod deploy;
+mod endpoint;
+mod hostile;
+mod log_files;
 mod logs;
 mod metrics;
 mod mirroring;
+mod page;
+mod reading;
 mod real_parts;
 mod redaction;
+mod schedule;
 mod uploading;
+mod watching;
+mod wild;
 
 use std::path::Path;
 use std::time::Duration;

@@ -37,7 +37,7 @@ const NAMES: &[&str] = &[
 ];
 
 /// The first scrape of a daemon with one manual job, and the daemon.
-fn first_scrape(place: &std::path::Path) -> (Daemon, u16, String) {
+pub(crate) fn first_scrape(place: &std::path::Path) -> (Daemon, u16, String) {
     plant(&place.join("source"), &[("a", "text")]);
     let port = free_port();
     let jobs = job("documents", place, MANUAL);
@@ -125,7 +125,14 @@ fn the_accounts_of_every_sink_balance() {
         let line = line.unwrap_or_else(|| panic!("{series} is missing in {text}"));
         line.rsplit(' ').next().unwrap().parse().unwrap()
     };
-    for sink in ["queue", "console_queue", "console", "file"] {
+    for sink in [
+        "queue",
+        "console_queue",
+        "console",
+        "file",
+        "counter",
+        "page",
+    ] {
         let total = |outcome: &str| {
             value(&format!(
                 "telemetry_records_total{{sink=\"{sink}\",outcome=\"{outcome}\"}}"

@@ -26,13 +26,24 @@ pub(crate) fn provide(shell: &Shell, place: &Place, name: &str, package: &str) -
         "it is not installed, and this is no Debian to download it from: install `{package}`"
     );
     let root = place.scratch("debian").join(package);
-    let program = root.join("usr/bin").join(name);
-    if !program.exists() || !missing_libraries(shell, &root, &program)?.is_empty() {
+    let is_complete = match program_in(&root, name) {
+        Some(program) => missing_libraries(shell, &root, &program)?.is_empty(),
+        None => false,
+    };
+    if !is_complete {
         shell.remove_path(&root)?;
         shell.create_dir(&root)?;
-        unpack_with_libraries(shell, place, package, &root, &program)?;
+        unpack_with_libraries(shell, place, package, &root, name)?;
     }
-    link_with_libraries(shell, place, name, &root, &program)
+    link_with_libraries(shell, place, name, &root)
+}
+
+/// Where a package has put a program: one for users, or one for administrators.
+fn program_in(root: &Path, name: &str) -> Option<PathBuf> {
+    ["usr/bin", "usr/sbin"]
+        .map(|directory| root.join(directory).join(name))
+        .into_iter()
+        .find(|program| program.exists())
 }
 
 fn on_path(name: &str) -> Option<PathBuf> {
@@ -48,7 +59,7 @@ fn unpack_with_libraries(
     place: &Place,
     package: &str,
     root: &Path,
-    program: &Path,
+    name: &str,
 ) -> Result<()> {
     let mut seen = BTreeSet::from([package.to_owned()]);
     let mut wanted = vec![package.to_owned()];
@@ -59,7 +70,8 @@ fn unpack_with_libraries(
             quiet(cmd!(shell, "dpkg-deb -x {archive} {root}"))?;
             libraries.extend(libraries_of(shell, &archive)?);
         }
-        if missing_libraries(shell, root, program)?.is_empty() {
+        let program = unpacked_program(root, name, package)?;
+        if missing_libraries(shell, root, &program)?.is_empty() {
             return Ok(());
         }
         wanted = libraries
@@ -67,11 +79,16 @@ fn unpack_with_libraries(
             .filter(|library| seen.insert(library.clone()))
             .collect();
     }
-    let missing = missing_libraries(shell, root, program)?;
+    let program = unpacked_program(root, name, package)?;
+    let missing = missing_libraries(shell, root, &program)?;
     bail!(
         "the package `{package}` needs libraries that were not found: {}",
         missing.join(", ")
     )
+}
+
+fn unpacked_program(root: &Path, name: &str, package: &str) -> Result<PathBuf> {
+    program_in(root, name).with_context(|| format!("the package `{package}` holds no {name}"))
 }
 
 /// The shared libraries that a package depends on. The C library is the machine's own: two of them do not mix.
@@ -110,18 +127,9 @@ fn library_path(shell: &Shell, root: &Path) -> Result<String> {
 }
 
 /// A program that brings its libraries gets a wrapper: tests start it like any other, and `exec` keeps the process id.
-fn link_with_libraries(
-    shell: &Shell,
-    place: &Place,
-    name: &str,
-    root: &Path,
-    program: &Path,
-) -> Result<()> {
-    ensure!(
-        program.exists(),
-        "the package holds no {}",
-        program.display()
-    );
+fn link_with_libraries(shell: &Shell, place: &Place, name: &str, root: &Path) -> Result<()> {
+    let program = program_in(root, name);
+    let program = &program.with_context(|| format!("the package holds no {name}"))?;
     let libraries = library_path(shell, root)?;
     let has_libraries = libraries
         .split(':')

@@ -129,12 +129,6 @@ impl Guard {
     /// Reads the file once, so that a mistake is found at the start.
     pub(crate) fn open(auth: &Auth) -> Result<Self, MetricsError> {
         auth.read()?;
-        if secret_file::is_open_to_all(auth.file()) {
-            tracing::warn!(
-                file = %auth.file().display(),
-                "every user of this machine can read the credentials of the metrics endpoint"
-            );
-        }
         Ok(Self {
             auth: Arc::new(auth.clone()),
             fingerprints: Fingerprints::new()?,
@@ -200,6 +194,7 @@ impl Guard {
 
     fn was_right(&self, attempt: &Fingerprint) -> bool {
         self.verified()
+            .as_ref()
             .is_some_and(|verified| verified.ct_eq(attempt).into())
     }
 
@@ -209,8 +204,14 @@ impl Guard {
 
     /// The permit goes along: a client that leaves does not stop the hash, which
     /// must still count.
-    async fn hash_and_compare(&self, hash: PasswordHash, password: Vec<u8>) -> Result<bool, Denial> {
+    async fn hash_and_compare(
+        &self,
+        hash: PasswordHash,
+        password: Vec<u8>,
+    ) -> Result<bool, Denial> {
         let permit = Arc::clone(&self.hashing).acquire_owned().await;
+        // Only a closed semaphore gives none, and nobody closes it.
+        let permit = permit.map_err(|_| Denial::Broken)?;
         let compared = spawn_blocking(move || {
             let is_right = hash.is_of(&password);
             drop(permit);

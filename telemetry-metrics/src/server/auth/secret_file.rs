@@ -36,20 +36,6 @@ pub(crate) fn read(path: &Path) -> Result<String, MetricsError> {
     Ok(text.to_owned())
 }
 
-/// Whether everybody on this machine may read it; false where nobody knows.
-pub(crate) fn is_open_to_all(path: &Path) -> bool {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        std::fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o004 != 0)
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = path;
-        false
-    }
-}
-
 fn bounded(path: &Path) -> std::io::Result<Vec<u8>> {
     // Opening a pipe would wait for somebody who writes.
     if !std::fs::metadata(path)?.is_file() {

@@ -269,6 +269,27 @@ fn retry_after_of_the_server_is_kept() {
 }
 
 #[test]
+fn retry_after_is_kept_when_the_breaker_opens_for_less() {
+    let mut world = World::new(Policy {
+        max_retries: 0,
+        breaker: BreakerPolicy {
+            failures: 1,
+            ..BreakerPolicy::default()
+        },
+        ..Policy::default()
+    });
+    world.arrive(100, 100);
+    world.answer(Answer::undecided(Rest::Retry {
+        reason: "slow down".to_owned(),
+        after: Some(100 * SECOND),
+        halve: false,
+        doubt: Doubt::Nothing,
+    }));
+    assert_eq!(world.wake(), 100 * SECOND);
+    assert_eq!(world.deliver(), 100);
+}
+
+#[test]
 fn three_failed_rounds_open_the_breaker_and_one_probe_decides() {
     let mut world = World::new(Policy::default());
     world.arrive(300, 100);
@@ -580,4 +601,79 @@ fn random_answer(world: &mut World, random: &mut fastrand::Rng) {
         }),
     };
     world.answer(answer);
+}
+
+fn unexplained() -> Answer {
+    Answer::undecided(Rest::Retry {
+        reason: "no reason".to_owned(),
+        after: None,
+        halve: true,
+        doubt: Doubt::Nothing,
+    })
+}
+
+/// Answers until nothing is on its way; `bad` keys are refused without a reason.
+fn serve_all_but(world: &mut World, bad: &[u64]) {
+    for _ in 0..2_000 {
+        if world.spool.is_empty() {
+            return;
+        }
+        match &world.sent {
+            None => {
+                world.wake();
+            }
+            Some((keys, _)) if keys.iter().any(|key| bad.contains(key)) => {
+                world.answer(unexplained());
+            }
+            Some(_) => {
+                world.deliver();
+            }
+        }
+    }
+    panic!("{} records are stuck", world.spool.len());
+}
+
+#[test]
+fn record_that_alone_is_refused_without_a_reason_is_buried_and_holds_up_nobody() {
+    for bad in [&[0][..], &[7], &[99], &[10, 11, 12, 13]] {
+        let mut world = World::new(Policy::default());
+        world.arrive(120, 100);
+        world.step(Event::Flush);
+        serve_all_but(&mut world, bad);
+        let mut buried: Vec<u64> = world.buried.iter().map(|(key, _)| *key).collect();
+        buried.sort_unstable();
+        assert_eq!(buried, bad);
+        assert_eq!(world.delivered.len(), 120 - bad.len());
+        assert!(world.buried[0].1.contains("it takes others"));
+    }
+}
+
+#[test]
+fn destination_that_takes_nothing_convicts_no_record() {
+    let mut world = World::new(Policy::default());
+    world.arrive(50, 100);
+    world.step(Event::Flush);
+    for _ in 0..300 {
+        if world.sent.is_some() {
+            world.answer(unexplained());
+        } else {
+            world.wake();
+        }
+    }
+    assert!(world.buried.is_empty());
+    assert_eq!(world.spool.len(), 50);
+    serve_all_but(&mut world, &[]);
+    assert_eq!(world.delivered.len(), 50);
+}
+
+#[test]
+fn what_cannot_even_be_sent_does_not_close_the_breaker() {
+    let mut world = World::new(Policy::default());
+    world.found(3, true);
+    assert_eq!(world.machine.breaker(), BreakerState::HalfOpen);
+    world.answer(settled(0, Verdict::Unsendable("no log line".to_owned())));
+    assert_eq!(world.buried.len(), 1);
+    assert_eq!(world.machine.breaker(), BreakerState::HalfOpen);
+    world.deliver();
+    assert_eq!(world.machine.breaker(), BreakerState::Closed);
 }

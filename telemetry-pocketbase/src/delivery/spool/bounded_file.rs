@@ -13,10 +13,10 @@ use redb::{BackendError, StorageBackend};
 use super::SpoolError;
 use crate::files::private_files;
 
-/// The file.
+/// A file, or whatever else `redb` may write to, and its bound.
 #[derive(Debug)]
-pub(super) struct BoundedFile {
-    file: FileBackend,
+pub(super) struct BoundedFile<B> {
+    file: B,
     max_bytes: u64,
     growth: Arc<Growth>,
 }
@@ -40,27 +40,44 @@ impl Growth {
     }
 }
 
-impl BoundedFile {
-    pub(super) fn open(path: &Path, max_bytes: u64) -> Result<Self, SpoolError> {
-        let failed = |source| SpoolError::File {
-            path: path.to_owned(),
-            source,
-        };
-        if let Some(dir) = path.parent() {
-            fs::create_dir_all(dir).map_err(failed)?;
-        }
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
-        private_files(&mut options);
-        let file = options.open(path).map_err(failed)?;
+/// Opens or makes the file at `path`, readable by its owner only.
+pub(super) fn open_file(path: &Path) -> Result<FileBackend, SpoolError> {
+    let failed = |source| SpoolError::File {
+        path: path.to_owned(),
+        source,
+    };
+    if let Some(dir) = path.parent() {
+        fs::create_dir_all(dir).map_err(failed)?;
+    }
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    private_files(&mut options);
+    let file = options.open(path).map_err(failed)?;
+    Ok(FileBackend::new(file).map_err(redb::Error::from)?)
+}
+
+impl<B: StorageBackend> BoundedFile<B> {
+    pub(super) fn new(file: B, max_bytes: u64) -> Result<Self, SpoolError> {
         let growth = Growth::default();
-        let bytes = file.metadata().map_err(failed)?.len();
-        growth.bytes.store(bytes, Ordering::Relaxed);
+        growth.bytes.store(file.len()?, Ordering::Relaxed);
         Ok(Self {
-            file: FileBackend::new(file).map_err(redb::Error::from)?,
+            file,
             max_bytes,
             growth: Arc::new(growth),
         })
+    }
+
+    /// Gives the file its full size, if it is in use at all. `redb` doubles a
+    /// file that is too small; where that would exceed the bound, this is how
+    /// the rest of the bound is used all the same. It takes a file over that
+    /// has grown.
+    pub(super) fn grow_to_bound(&self) -> Result<(), SpoolError> {
+        let (now, full) = (self.file.len()?, full_size(self.max_bytes));
+        if now > 0 && now < full {
+            self.file.set_len(full)?;
+            self.growth.bytes.store(full, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
     pub(super) fn growth(&self) -> Arc<Growth> {
@@ -68,7 +85,19 @@ impl BoundedFile {
     }
 }
 
-impl StorageBackend for BoundedFile {
+/// The size to which a file of this bound may be set: whole pages. Files beyond
+/// 4 GiB consist of regions, which not every size is a sum of; `redb` lets those
+/// grow region by region by itself.
+pub(super) fn full_size(max_bytes: u64) -> u64 {
+    const PAGE: u64 = 4096;
+    const REGION: u64 = 4 << 30;
+    if max_bytes > REGION {
+        return 0;
+    }
+    max_bytes - max_bytes % PAGE
+}
+
+impl<B: StorageBackend> StorageBackend for BoundedFile<B> {
     fn len(&self) -> Result<u64, io::Error> {
         self.file.len()
     }

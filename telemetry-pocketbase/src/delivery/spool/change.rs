@@ -5,6 +5,7 @@ use telemetry_core::{LEVELS, level_index};
 
 use super::{EVICTION_ORDER, Evicted, Fresh, Holdings, SpoolError};
 use crate::id::ID_LENGTH;
+use crate::planted;
 
 /// The records of one level.
 pub(super) type Records = TableDefinition<'static, u64, &'static [u8]>;
@@ -76,12 +77,14 @@ impl<'t> Change<'t> {
 
     pub(super) fn store_sums(&mut self) -> Result<(), SpoolError> {
         let sums = self.sums;
-        self.set_meta(META_NEXT_KEY, sums.next_key)?;
+        if !planted!(ForgetsNextKey) {
+            self.set_meta(META_NEXT_KEY, sums.next_key)?;
+        }
         self.set_meta(META_BYTES, sums.bytes)?;
         self.set_meta(META_COST, sums.cost)
     }
 
-    pub(super) fn insert(&mut self, record: &Fresh<'_>) -> Result<(), SpoolError> {
+    fn insert(&mut self, record: &Fresh<'_>) -> Result<(), SpoolError> {
         let key = self.sums.next_key;
         let mut value = Vec::with_capacity(ID_LENGTH + record.line.len());
         value.extend_from_slice(record.id.as_str().as_bytes());
@@ -103,46 +106,84 @@ impl<'t> Change<'t> {
         };
         let bytes = value.value().len().saturating_sub(ID_LENGTH);
         self.sums.bytes = self.sums.bytes.saturating_sub(bytes as u64);
-        self.sums.cost = self.sums.cost.saturating_sub(cost(bytes));
+        if !planted!(ForgetsFreedRoom) {
+            self.sums.cost = self.sums.cost.saturating_sub(cost(bytes));
+        }
         Ok(true)
     }
 
-    /// Gives up the least valuable records until the rest costs `limit` at most.
-    pub(super) fn evict(
+    /// Takes over `records` and gives up the least valuable ones of all, old
+    /// and new, so that the rest costs `limit` at most. A new record that is
+    /// given up never gets a place: first room is made, then it is used, or the
+    /// file would have to hold both.
+    pub(super) fn append(
         &mut self,
+        records: &[Fresh<'_>],
         limit: u64,
         protected: Option<u64>,
     ) -> Result<Evicted, SpoolError> {
         let mut evicted = Evicted::default();
+        let mut incoming: u64 = records.iter().map(|record| cost(record.line.len())).sum();
+        let mut is_kept = vec![true; records.len()];
+        for group in eviction_order() {
+            self.evict(group, limit.saturating_sub(incoming), protected, &mut evicted)?;
+            for (record, is_kept) in records.iter().zip(&mut is_kept) {
+                let level = level_index(record.level);
+                if self.sums.cost + incoming > limit && group.contains(&level) {
+                    *is_kept = false;
+                    incoming -= cost(record.line.len());
+                    evicted[level] += 1;
+                }
+            }
+        }
+        for (record, is_kept) in records.iter().zip(is_kept) {
+            if is_kept {
+                self.insert(record)?;
+            }
+        }
+        Ok(evicted)
+    }
+
+    /// Gives up the oldest records of a group of levels until all cost `limit`
+    /// at most, or there are no more.
+    fn evict(
+        &mut self,
+        group: &[usize],
+        limit: u64,
+        protected: Option<u64>,
+        evicted: &mut Evicted,
+    ) -> Result<(), SpoolError> {
         while self.sums.cost > limit {
-            let Some((key, level)) = self.least_valuable(protected)? else {
+            let Some((key, level)) = self.oldest(group, protected)? else {
                 break;
             };
             self.take(level, key)?;
             evicted[level] += 1;
         }
-        Ok(evicted)
+        Ok(())
     }
 
-    fn least_valuable(&self, protected: Option<u64>) -> Result<Option<(u64, usize)>, SpoolError> {
-        let first = protected.map_or(0, |key| key + 1);
-        for group in EVICTION_ORDER {
-            let mut oldest: Option<(u64, usize)> = None;
-            for &level in group {
-                let mut range = self.records[level]
-                    .range(first..)
-                    .map_err(redb::Error::from)?;
-                let Some(entry) = range.next() else { continue };
-                let key = entry.map_err(redb::Error::from)?.0.value();
-                if oldest.is_none_or(|(found, _)| key < found) {
-                    oldest = Some((key, level));
-                }
-            }
-            if oldest.is_some() {
-                return Ok(oldest);
+    fn oldest(
+        &self,
+        group: &[usize],
+        protected: Option<u64>,
+    ) -> Result<Option<(u64, usize)>, SpoolError> {
+        let first = match protected {
+            Some(key) if !planted!(EvictsWhatIsInWork) => key + 1,
+            _ => 0,
+        };
+        let mut oldest: Option<(u64, usize)> = None;
+        for &level in group {
+            let mut range = self.records[level]
+                .range(first..)
+                .map_err(redb::Error::from)?;
+            let Some(entry) = range.next() else { continue };
+            let key = entry.map_err(redb::Error::from)?.0.value();
+            if oldest.is_none_or(|(found, _)| key < found) {
+                oldest = Some((key, level));
             }
         }
-        Ok(None)
+        Ok(oldest)
     }
 
     pub(super) fn holdings(&self) -> Result<Holdings, SpoolError> {
@@ -162,6 +203,14 @@ impl<'t> Change<'t> {
         }
         Ok(holdings)
     }
+}
+
+fn eviction_order() -> [&'static [usize]; 4] {
+    let mut order = EVICTION_ORDER;
+    if planted!(EvictsErrorsFirst) {
+        order.reverse();
+    }
+    order
 }
 
 /// Estimated bytes of pages for a line: pages are half to wholly full, and a

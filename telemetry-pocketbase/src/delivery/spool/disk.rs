@@ -7,25 +7,26 @@
 //! the version of the layout, the sums of sizes and the state of the breaker.
 //!
 //! # The bound on the file
-//! `redb` lets its file grow by doubling it, so only a file of half the bound
-//! is sure to have room: one that is greater may not be able to double. The
-//! bound is kept twice. First, records are given up as soon as the estimated
-//! size of all of them exceeds half the bound. Second, the file itself refuses
-//! to grow beyond the bound: the transaction fails with [`SpoolError::NoRoom`],
-//! nothing of it is stored, and the caller opens the spool anew, tighter.
+//! The bound is kept twice. First, records are given up as soon as the estimated
+//! size of all of them exceeds it. Second, the file itself refuses to grow beyond
+//! it: the transaction fails with [`SpoolError::NoRoom`], nothing of it is stored,
+//! and the caller opens the spool anew. `redb` lets its file grow by doubling it,
+//! so that happens at more than half of the bound: then the file is set to its
+//! full size by hand. If it has that already the estimate was wrong, and the spool
+//! is opened tighter.
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use redb::{Database, Durability};
+use redb::{Database, Durability, StorageBackend};
 use telemetry_core::level_index;
 
-use super::bounded_file::{BoundedFile, Growth};
-use super::change::{Change, META_BREAKER_OPEN, META_VERSION, Sums, cost};
+use super::bounded_file::{BoundedFile, Growth, full_size, open_file};
+use super::change::{Change, META_BREAKER_OPEN, META_VERSION, Sums};
 use super::reading::load;
-use super::{Evicted, Fresh, Holdings, Spool, SpoolError, Stored};
+use super::{ByLevel, Evicted, Fresh, Holdings, Loaded, Spool, SpoolError, Stored};
 
 /// Version of the layout.
 const VERSION: u64 = 1;
@@ -35,15 +36,52 @@ const CACHE_BYTES: usize = 8 * 1024 * 1024;
 
 /// Most bytes of lines in one transaction: what it changes exists twice until
 /// it is committed.
-const TRANSACTION_BYTES: usize = 512 * 1024;
+const MAX_TRANSACTION_BYTES: u64 = 512 * 1024;
+
+/// How a spool is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fit {
+    /// Bound on the size of the file.
+    pub max_bytes: u64,
+    /// Give the file its full size at once: after
+    /// [`SpoolError::NoRoom`] with `may_grow`.
+    pub at_full_size: bool,
+    /// 0, and one more after each other [`SpoolError::NoRoom`].
+    pub tightness: u32,
+}
+
+impl Fit {
+    /// As a spool is opened first.
+    pub fn within(max_bytes: u64) -> Self {
+        Self {
+            max_bytes,
+            at_full_size: false,
+            tightness: 0,
+        }
+    }
+
+    fn transaction_bytes(self) -> u64 {
+        MAX_TRANSACTION_BYTES.min(self.max_bytes / 16)
+    }
+
+    /// What the estimated cost of all records may be.
+    fn cost_limit(self) -> u64 {
+        // An eighth is for what a transaction changes, until the old pages are free.
+        let margin = self.max_bytes / 8 + 2 * self.transaction_bytes();
+        let mut limit = self.max_bytes.saturating_sub(margin);
+        for _ in 0..self.tightness.min(16) {
+            limit -= limit / 8;
+        }
+        limit
+    }
+}
 
 /// Keeps records in a file.
 #[derive(Debug)]
 pub struct DiskSpool {
     database: Database,
     growth: Arc<Growth>,
-    /// Bound on [`Sums::cost`].
-    limit: u64,
+    fit: Fit,
     sums: Sums,
     holdings: Holdings,
     breaker_was_open: bool,
@@ -52,8 +90,7 @@ pub struct DiskSpool {
 
 impl DiskSpool {
     /// Opens or makes the spool at `path`, whose file will not exceed
-    /// `max_bytes`. Takes a moment and little memory, whatever its size.
-    /// `tightness` is 0, and one more after each [`SpoolError::NoRoom`].
+    /// `fit.max_bytes`. Takes a moment and little memory, whatever its size.
     ///
     /// A file that makes no sense is renamed to `<path>.corrupt` (in place of
     /// an earlier one), and a new one begun; the reason is returned beside it.
@@ -62,14 +99,10 @@ impl DiskSpool {
     /// [`SpoolError::InUse`] if another process has it, [`SpoolError::Version`]
     /// if a newer program wrote it, [`SpoolError::File`] and
     /// [`SpoolError::Disk`] if the system refuses.
-    pub fn open(
-        path: &Path,
-        max_bytes: u64,
-        tightness: u32,
-    ) -> Result<(Self, Option<String>), SpoolError> {
-        match Self::try_open(path, max_bytes, tightness) {
+    pub fn open(path: &Path, fit: Fit) -> Result<(Self, Option<String>), SpoolError> {
+        match Self::try_open(path, fit) {
             Err(SpoolError::Corrupt(reason)) => {
-                let (spool, report) = Self::begin_anew(path, max_bytes, tightness, &reason)?;
+                let (spool, report) = Self::begin_anew(path, fit, &reason)?;
                 Ok((spool, Some(report)))
             }
             other => Ok((other?, None)),
@@ -81,31 +114,35 @@ impl DiskSpool {
     ///
     /// # Errors
     /// As [`open`](Self::open).
-    pub fn begin_anew(
-        path: &Path,
-        max_bytes: u64,
-        tightness: u32,
-        reason: &str,
-    ) -> Result<(Self, String), SpoolError> {
+    pub fn begin_anew(path: &Path, fit: Fit, reason: &str) -> Result<(Self, String), SpoolError> {
         let aside = set_aside(path)?;
-        let spool = Self::try_open(path, max_bytes, tightness)?;
+        let spool = Self::try_open(path, fit)?;
         let report = format!("{reason}; it was renamed to {}", aside.display());
         Ok((spool, report))
     }
 
-    fn try_open(path: &Path, max_bytes: u64, tightness: u32) -> Result<Self, SpoolError> {
-        let backend = BoundedFile::open(path, max_bytes)?;
+    fn try_open(path: &Path, fit: Fit) -> Result<Self, SpoolError> {
+        Self::on(open_file(path)?, fit)
+    }
+
+    /// Opens or makes a spool on whatever `redb` can write to.
+    pub(crate) fn on(storage: impl StorageBackend, fit: Fit) -> Result<Self, SpoolError> {
+        let backend = BoundedFile::new(storage, fit.max_bytes)?;
+        if fit.at_full_size {
+            backend.grow_to_bound()?;
+        }
         let growth = backend.growth();
         let database = guarded(|| {
             Ok(Database::builder()
                 .set_cache_size(CACHE_BYTES)
                 .create_with_backend(backend)
                 .map_err(redb::Error::from)?)
-        })?;
+        })
+        .map_err(|error| no_room(&growth, fit, error))?;
         let mut spool = Self {
             database,
             growth,
-            limit: cost_limit(max_bytes, tightness),
+            fit,
             sums: Sums::default(),
             holdings: Holdings::default(),
             breaker_was_open: false,
@@ -113,6 +150,38 @@ impl DiskSpool {
         };
         spool.read_meta()?;
         Ok(spool)
+    }
+
+    /// Opens the spool at `path` for a look at it: nothing is made, and nothing
+    /// set aside.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and [`SpoolError::Corrupt`].
+    pub(crate) fn look(path: &Path) -> Result<Self, SpoolError> {
+        Self::try_open(path, Fit::within(u64::MAX))
+    }
+
+    /// The records from a key on, at most `bytes` of them but at least one, and
+    /// how many made no sense. Takes nothing out.
+    ///
+    /// # Errors
+    /// [`SpoolError::Disk`] and [`SpoolError::Corrupt`].
+    pub(crate) fn page(&self, first: u64, bytes: usize) -> Result<(Vec<Stored>, u64), SpoolError> {
+        let found = guarded(|| load(&self.database, first, usize::MAX, bytes))?;
+        Ok((found.records, found.senseless.len() as u64))
+    }
+
+    /// Checks every page of the file.
+    ///
+    /// # Errors
+    /// [`SpoolError::Corrupt`] if one is damaged.
+    pub(crate) fn check_pages(&mut self) -> Result<(), SpoolError> {
+        let database = &mut self.database;
+        let is_sound = guarded(|| Ok(database.check_integrity().map_err(redb::Error::from)?))?;
+        if is_sound {
+            return Ok(());
+        }
+        Err(SpoolError::Corrupt("a page was damaged".to_owned()))
     }
 
     fn read_meta(&mut self) -> Result<(), SpoolError> {
@@ -161,9 +230,28 @@ impl DiskSpool {
                 self.has_removals &= !is_durable;
                 Ok(result)
             }
-            Err(_) if self.growth.was_refused() => Err(SpoolError::NoRoom),
-            Err(error) => Err(error),
+            Err(error) => Err(no_room(&self.growth, self.fit, error)),
         }
+    }
+
+    fn take_out(&mut self, places: &[(usize, u64)]) -> Result<ByLevel, SpoolError> {
+        self.change(Durability::Immediate, |change| {
+            let mut taken = ByLevel::default();
+            for &(level, key) in places {
+                taken[level] += u64::from(change.take(level, key)?);
+            }
+            Ok(taken)
+        })
+    }
+}
+
+/// The error, or that the file was not allowed to grow.
+fn no_room(growth: &Growth, fit: Fit, error: SpoolError) -> SpoolError {
+    if !growth.was_refused() {
+        return error;
+    }
+    SpoolError::NoRoom {
+        may_grow: growth.file_bytes() < full_size(fit.max_bytes),
     }
 }
 
@@ -173,28 +261,26 @@ impl Spool for DiskSpool {
         records: &[Fresh<'_>],
         protected: Option<u64>,
     ) -> Result<Evicted, SpoolError> {
-        let limit = self.limit;
-        let new_cost = records.iter().map(|record| cost(record.line.len())).sum();
+        let limit = self.fit.cost_limit();
         self.change(Durability::Immediate, |change| {
-            // First make room, then use it: the other way round the file would
-            // have to hold both.
-            let mut evicted = change.evict(limit.saturating_sub(new_cost), protected)?;
-            for record in records {
-                change.insert(record)?;
-            }
-            for (sum, more) in evicted.iter_mut().zip(change.evict(limit, protected)?) {
-                *sum += more;
-            }
-            Ok(evicted)
+            change.append(records, limit, protected)
         })
     }
 
     fn append_limit(&self) -> usize {
-        TRANSACTION_BYTES
+        self.fit.transaction_bytes() as usize
     }
 
-    fn load(&mut self, records: usize, bytes: usize) -> Result<Vec<Stored>, SpoolError> {
-        guarded(|| load(&self.database, records, bytes))
+    fn load(&mut self, records: usize, bytes: usize) -> Result<Loaded, SpoolError> {
+        let found = guarded(|| load(&self.database, 0, records, bytes))?;
+        let mut senseless = ByLevel::default();
+        if !found.senseless.is_empty() {
+            senseless = self.take_out(&found.senseless)?;
+        }
+        Ok(Loaded {
+            records: found.records,
+            senseless,
+        })
     }
 
     fn remove(&mut self, records: &[&Stored]) -> Result<u64, SpoolError> {
@@ -241,17 +327,6 @@ impl Spool for DiskSpool {
     }
 }
 
-/// What the estimated cost of all records may be in a file of `max_bytes`.
-fn cost_limit(max_bytes: u64, tightness: u32) -> u64 {
-    let room = max_bytes / 2;
-    // An eighth is for what a transaction changes, until the old pages are free.
-    let mut limit = (room - room / 8).saturating_sub(2 * TRANSACTION_BYTES as u64);
-    for _ in 0..tightness.min(16) {
-        limit -= limit / 8;
-    }
-    limit
-}
-
 /// Runs `work`; a panic over senseless pages becomes an error.
 fn guarded<T>(work: impl FnOnce() -> Result<T, SpoolError>) -> Result<T, SpoolError> {
     catch_unwind(AssertUnwindSafe(work))
@@ -274,6 +349,12 @@ impl From<redb::Error> for SpoolError {
             }
             other => Self::Disk(other.to_string()),
         }
+    }
+}
+
+impl From<std::io::Error> for SpoolError {
+    fn from(error: std::io::Error) -> Self {
+        redb::Error::Io(error).into()
     }
 }
 

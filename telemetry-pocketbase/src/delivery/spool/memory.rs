@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use telemetry_core::{LEVELS, level_index};
 
-use super::{ByLevel, EVICTION_ORDER, Evicted, Fresh, Holdings, Spool, SpoolError, Stored};
+use super::{ByLevel, EVICTION_ORDER, Evicted, Fresh, Holdings, Loaded, Spool, SpoolError, Stored};
 
 /// What a record takes besides its line: key, id, level, tree.
 const OVERHEAD: usize = 96;
@@ -95,7 +95,7 @@ impl Spool for MemorySpool {
         usize::MAX
     }
 
-    fn load(&mut self, records: usize, bytes: usize) -> Result<Vec<Stored>, SpoolError> {
+    fn load(&mut self, records: usize, bytes: usize) -> Result<Loaded, SpoolError> {
         let mut oldest = self
             .levels
             .each_ref()
@@ -115,7 +115,10 @@ impl Spool for MemorySpool {
             }
             loaded.push(record.clone());
         }
-        Ok(loaded)
+        Ok(Loaded {
+            records: loaded,
+            ..Loaded::default()
+        })
     }
 
     fn remove(&mut self, records: &[&Stored]) -> Result<u64, SpoolError> {

@@ -17,7 +17,7 @@ use telemetry_core::LEVELS;
 
 use super::record::{Fresh, Stored};
 
-pub use disk::DiskSpool;
+pub use disk::{DiskSpool, Fit};
 pub use memory::MemorySpool;
 
 /// Keeps records in the order of their arrival.
@@ -38,11 +38,11 @@ pub trait Spool: Send {
     fn append_limit(&self) -> usize;
 
     /// The oldest records: at most `records`, and no more than `bytes`, but at
-    /// least one if there is any.
+    /// least one if there is any. Records that make no sense are taken out.
     ///
     /// # Errors
     /// The spool must be opened anew.
-    fn load(&mut self, records: usize, bytes: usize) -> Result<Vec<Stored>, SpoolError>;
+    fn load(&mut self, records: usize, bytes: usize) -> Result<Loaded, SpoolError>;
 
     /// Takes records out; durable after the next [`append`](Self::append) or
     /// [`sync`](Self::sync). Returns how many of them were there.
@@ -75,6 +75,15 @@ pub trait Spool: Send {
     /// # Errors
     /// The spool must be opened anew.
     fn remember_breaker(&mut self, open: bool) -> Result<(), SpoolError>;
+}
+
+/// What was read from a spool.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// The records, in the order of their keys.
+    pub records: Vec<Stored>,
+    /// Records that made no sense and were taken out, by level.
+    pub senseless: [u64; LEVELS.len()],
 }
 
 /// Numbers of records by level, in the order of [`LEVELS`].
@@ -136,10 +145,13 @@ pub enum SpoolError {
         /// Newest version that is known.
         known: u64,
     },
-    /// The bound of the file was met before the estimate of it: open the spool
-    /// anew, tighter.
+    /// The file may not grow as it wants to: open the spool anew, at full size
+    /// or, if it has that, tighter.
     #[error("it may not grow as far as was thought")]
-    NoRoom,
+    NoRoom {
+        /// The file is smaller than its bound.
+        may_grow: bool,
+    },
     /// The disk did not do what it should.
     #[error("the disk failed: {0}")]
     Disk(String),

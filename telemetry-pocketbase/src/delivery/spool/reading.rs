@@ -5,31 +5,46 @@ use telemetry_core::LEVELS;
 
 use super::change::RECORDS;
 use super::{SpoolError, Stored};
+use crate::planted;
 use crate::id::{ID_LENGTH, RecordId};
 
-/// Reads the oldest records of all levels in the order of their keys.
+/// What was found, and the places (level and key) of what makes no sense.
+pub(super) struct Found {
+    pub(super) records: Vec<Stored>,
+    pub(super) senseless: Vec<(usize, u64)>,
+}
+
+/// Reads the oldest records of all levels from a key on, in the order of their
+/// keys.
 pub(super) fn load(
     database: &Database,
+    first: u64,
     records: usize,
     bytes: usize,
-) -> Result<Vec<Stored>, SpoolError> {
+) -> Result<Found, SpoolError> {
     let transaction = database.begin_read().map_err(redb::Error::from)?;
     let mut streams = Vec::with_capacity(LEVELS.len());
     for (level, table) in RECORDS.into_iter().enumerate() {
         let table = transaction.open_table(table).map_err(redb::Error::from)?;
-        let range = table.range_owned(0_u64..).map_err(redb::Error::from)?;
+        let range = table.range_owned(first..).map_err(redb::Error::from)?;
         streams.push(Stream::start(level, range)?);
     }
     let mut loaded: Vec<Stored> = Vec::new();
+    let mut senseless = Vec::new();
     let mut size = 0;
     while loaded.len() < records {
         let oldest = streams
             .iter_mut()
             .filter(|stream| stream.next.is_some())
-            .min_by_key(|stream| stream.next.as_ref().map(|record| record.key));
+            .min_by_key(|stream| stream.next.as_ref().map(|entry| entry.key));
         let Some(stream) = oldest else { break };
-        let Some(record) = stream.next.take() else {
+        let Some(entry) = stream.next.take() else {
             break;
+        };
+        let Some(record) = entry.record else {
+            senseless.push((stream.level, entry.key));
+            stream.advance()?;
+            continue;
         };
         size += record.line.len();
         if !loaded.is_empty() && size > bytes {
@@ -38,14 +53,23 @@ pub(super) fn load(
         loaded.push(record);
         stream.advance()?;
     }
-    Ok(loaded)
+    Ok(Found {
+        records: loaded,
+        senseless,
+    })
+}
+
+/// A place in a table, with its record if that makes sense.
+struct Entry {
+    key: u64,
+    record: Option<Stored>,
 }
 
 /// The records of one level, oldest first.
 struct Stream {
     level: usize,
     range: OwnedRange<u64, &'static [u8]>,
-    next: Option<Stored>,
+    next: Option<Entry>,
 }
 
 impl Stream {
@@ -64,18 +88,24 @@ impl Stream {
             return Ok(());
         };
         let (key, value) = entry.map_err(redb::Error::from)?;
-        self.next = Some(decode(key.value(), self.level, value.value())?);
+        let key = key.value();
+        let record = decode(key, self.level, value.value());
+        self.next = Some(Entry { key, record });
         Ok(())
     }
 }
 
-fn decode(key: u64, level: usize, value: &[u8]) -> Result<Stored, SpoolError> {
-    let no_record = || SpoolError::Corrupt(format!("record {key} makes no sense"));
-    let (id, line) = value.split_at_checked(ID_LENGTH).ok_or_else(no_record)?;
-    Ok(Stored {
+fn decode(key: u64, level: usize, value: &[u8]) -> Option<Stored> {
+    let (id, line) = value.split_at_checked(ID_LENGTH)?;
+    let line = if planted!(CutsLongLines) {
+        &line[..line.len().min(400)]
+    } else {
+        line
+    };
+    Some(Stored {
         key,
         level: LEVELS[level],
-        id: RecordId::parse(id).ok_or_else(no_record)?,
-        line: String::from_utf8(line.to_vec()).map_err(|_| no_record())?,
+        id: RecordId::parse(id)?,
+        line: String::from_utf8(line.to_vec()).ok()?,
     })
 }

@@ -1,6 +1,6 @@
 //! Both forms of the spool, by the same tests where they behave alike.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use telemetry_core::LEVELS;
 use tracing::Level;
@@ -11,10 +11,85 @@ use crate::id::RecordId;
 
 const MAX_BYTES: u64 = 8 * 1024 * 1024;
 
-fn open(path: &Path) -> DiskSpool {
-    let (spool, set_aside) = DiskSpool::open(path, MAX_BYTES, 0).unwrap();
-    assert_eq!(set_aside, None);
-    spool
+fn open(path: &Path) -> Patient {
+    Patient::open(path, MAX_BYTES)
+}
+
+/// A spool that is opened anew when it has no room, as the uploader does it.
+struct Patient {
+    path: PathBuf,
+    fit: Fit,
+    inner: Option<DiskSpool>,
+    reopenings: u32,
+}
+
+impl Patient {
+    fn open(path: &Path, max_bytes: u64) -> Self {
+        let mut spool = Self {
+            path: path.to_owned(),
+            fit: Fit::within(max_bytes),
+            inner: None,
+            reopenings: 0,
+        };
+        spool.open_inner();
+        spool
+    }
+
+    fn open_inner(&mut self) {
+        // The file is locked as long as it is open.
+        self.inner = None;
+        let (spool, set_aside) = DiskSpool::open(&self.path, self.fit).unwrap();
+        assert_eq!(set_aside, None);
+        self.inner = Some(spool);
+    }
+
+    fn inner(&mut self) -> &mut DiskSpool {
+        self.inner.as_mut().unwrap()
+    }
+}
+
+impl Spool for Patient {
+    fn append(&mut self, records: &[Fresh<'_>], up_to: Option<u64>) -> Result<Evicted, SpoolError> {
+        loop {
+            match self.inner().append(records, up_to) {
+                Err(SpoolError::NoRoom { may_grow }) => {
+                    self.fit.tightness += u32::from(!may_grow);
+                    self.fit.at_full_size = true;
+                    self.reopenings += 1;
+                    assert!(self.reopenings < 8, "{:?}", self.fit);
+                    self.open_inner();
+                }
+                other => return other,
+            }
+        }
+    }
+    fn append_limit(&self) -> usize {
+        self.inner.as_ref().unwrap().append_limit()
+    }
+    fn load(&mut self, records: usize, bytes: usize) -> Result<Loaded, SpoolError> {
+        self.inner().load(records, bytes)
+    }
+    fn remove(&mut self, records: &[&Stored]) -> Result<u64, SpoolError> {
+        self.inner().remove(records)
+    }
+    fn sync(&mut self) -> Result<(), SpoolError> {
+        self.inner().sync()
+    }
+    fn holdings(&self) -> Holdings {
+        self.inner.as_ref().unwrap().holdings()
+    }
+    fn file_bytes(&self) -> u64 {
+        self.inner.as_ref().unwrap().file_bytes()
+    }
+    fn is_durable(&self) -> bool {
+        true
+    }
+    fn breaker_was_open(&self) -> bool {
+        self.inner.as_ref().unwrap().breaker_was_open()
+    }
+    fn remember_breaker(&mut self, open: bool) -> Result<(), SpoolError> {
+        self.inner().remember_breaker(open)
+    }
 }
 
 fn both(test: impl Fn(&mut dyn Spool)) {
@@ -36,9 +111,14 @@ fn put(spool: &mut dyn Spool, level: Level, number: u64, line: &str) -> Evicted 
     spool.append(&[record], None).unwrap()
 }
 
+fn load(spool: &mut dyn Spool, records: usize, bytes: usize) -> Vec<Stored> {
+    let loaded = spool.load(records, bytes).unwrap();
+    assert_eq!(loaded.senseless, [0; 5]);
+    loaded.records
+}
+
 fn lines(spool: &mut dyn Spool) -> Vec<String> {
-    let records = spool.load(usize::MAX, usize::MAX).unwrap();
-    records.into_iter().map(|record| record.line).collect()
+    load(spool, usize::MAX, usize::MAX).into_iter().map(|record| record.line).collect()
 }
 
 #[test]
@@ -48,7 +128,7 @@ fn records_of_all_levels_come_back_in_the_order_of_their_arrival() {
         for (number, level) in levels.enumerate() {
             put(spool, *level, number as u64, &format!("line {number}"));
         }
-        let records = spool.load(100, usize::MAX).unwrap();
+        let records = load(spool, 100, usize::MAX);
         assert_eq!(records.len(), 13);
         for (number, record) in records.iter().enumerate() {
             assert_eq!(record.line, format!("line {number}"));
@@ -65,9 +145,9 @@ fn load_keeps_to_count_and_bytes_but_gives_one_at_least() {
         for number in 0..10 {
             put(spool, Level::INFO, number, "0123456789");
         }
-        assert_eq!(spool.load(3, usize::MAX).unwrap().len(), 3);
-        assert_eq!(spool.load(100, 45).unwrap().len(), 4);
-        assert_eq!(spool.load(100, 1).unwrap().len(), 1);
+        assert_eq!(load(spool, 3, usize::MAX).len(), 3);
+        assert_eq!(load(spool, 100, 45).len(), 4);
+        assert_eq!(load(spool, 100, 1).len(), 1);
     });
 }
 
@@ -77,7 +157,7 @@ fn removed_records_are_gone_and_counted_once() {
         for number in 0..4 {
             put(spool, Level::WARN, number, "abc");
         }
-        let records = spool.load(2, usize::MAX).unwrap();
+        let records = load(spool, 2, usize::MAX);
         let both: Vec<&Stored> = records.iter().collect();
         assert_eq!(spool.remove(&both).unwrap(), 2);
         assert_eq!(spool.remove(&both).unwrap(), 0);
@@ -96,7 +176,7 @@ fn disk_spool_survives_a_restart_with_keys_that_go_on() {
     for number in 0..100 {
         put(&mut spool, Level::INFO, number, &format!("line {number}"));
     }
-    let first = spool.load(30, usize::MAX).unwrap();
+    let first = load(&mut spool, 30, usize::MAX);
     spool.remove(&first.iter().collect::<Vec<_>>()).unwrap();
     spool.sync().unwrap();
     spool.remember_breaker(true).unwrap();
@@ -119,7 +199,7 @@ fn one_process_at_a_time_has_the_spool() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("spool.redb");
     let _spool = open(&path);
-    let error = DiskSpool::open(&path, MAX_BYTES, 0).unwrap_err();
+    let error = DiskSpool::open(&path, Fit::within(MAX_BYTES)).unwrap_err();
     assert!(matches!(error, SpoolError::InUse), "{error}");
 }
 
@@ -129,7 +209,7 @@ fn corrupt_file_is_set_aside_and_a_new_spool_begun() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("spool.redb");
         std::fs::write(&path, garbage).unwrap();
-        let (mut spool, set_aside) = DiskSpool::open(&path, MAX_BYTES, 0).unwrap();
+        let (mut spool, set_aside) = DiskSpool::open(&path, Fit::within(MAX_BYTES)).unwrap();
         assert!(set_aside.unwrap().contains("spool.redb.corrupt"));
         assert_eq!(
             std::fs::read(dir.path().join("spool.redb.corrupt")).unwrap(),
@@ -155,10 +235,10 @@ fn file_with_damaged_pages_never_gives_torn_records() {
         *byte ^= 0x55;
     }
     std::fs::write(&path, bytes).unwrap();
-    let opened = DiskSpool::open(&path, MAX_BYTES, 0);
+    let opened = DiskSpool::open(&path, Fit::within(MAX_BYTES));
     let loaded = opened.and_then(|(mut spool, _)| spool.load(1000, usize::MAX));
-    if let Ok(records) = loaded {
-        assert!(records.iter().all(|record| record.line == line));
+    if let Ok(loaded) = loaded {
+        assert!(loaded.records.iter().all(|record| record.line == line));
     }
 }
 
@@ -177,7 +257,7 @@ fn newer_version_is_refused_and_left_alone() {
         .unwrap();
     change.commit().unwrap();
     drop(database);
-    let error = DiskSpool::open(&path, MAX_BYTES, 0).unwrap_err();
+    let error = DiskSpool::open(&path, Fit::within(MAX_BYTES)).unwrap_err();
     assert!(
         matches!(error, SpoolError::Version { found: 99, .. }),
         "{error}"
@@ -210,19 +290,19 @@ fn full_spool_gives_up_debug_and_trace_then_info_and_never_the_newest_errors() {
         put(spool, Level::ERROR, 1, "the error");
         put(spool, Level::TRACE, 2, "oldest trace");
         put(spool, Level::INFO, 3, "oldest info");
-        let evicted = fill(spool, Level::DEBUG, 6_000, &line);
+        let evicted = fill(spool, Level::DEBUG, 12_000, &line);
         assert_eq!(evicted[4], 1, "the oldest of DEBUG and TRACE goes first");
         assert!(evicted[3] > 0);
         assert_eq!((evicted[0], evicted[1], evicted[2]), (0, 0, 0));
 
-        let evicted = fill(spool, Level::INFO, 6_000, &line);
+        let evicted = fill(spool, Level::INFO, 12_000, &line);
         assert_eq!(spool.holdings().records[3], 0, "DEBUG goes before INFO");
         assert!(evicted[2] > 0);
 
-        let evicted = fill(spool, Level::WARN, 6_000, &line);
+        let evicted = fill(spool, Level::WARN, 12_000, &line);
         assert!(evicted[1] > 0, "at last the oldest WARN");
         assert_eq!(spool.holdings().records[2], 0, "INFO goes before WARN");
-        assert_eq!(spool.load(1, 1).unwrap()[0].line, "the error");
+        assert_eq!(load(spool, 1, 1)[0].line, "the error");
     });
 }
 
@@ -270,4 +350,67 @@ fn file_stays_within_its_bound_with_lines_of_every_size() {
         );
         assert_eq!(spool.file_bytes(), std::fs::metadata(&path).unwrap().len());
     }
+}
+
+#[test]
+fn error_never_gives_way_to_a_new_record_that_is_worth_less() {
+    both(|spool| {
+        let line = "x".repeat(450);
+        let evicted = fill(spool, Level::ERROR, 30_000, &line);
+        assert!(evicted[0] > 0, "the spool is full of errors");
+        let before = spool.holdings().records[0];
+        let evicted = fill(spool, Level::DEBUG, 500, &line);
+        assert_eq!(evicted, [0, 0, 0, 500 - spool.holdings().records[3], 0]);
+        assert_eq!(spool.holdings().records[0], before);
+    });
+}
+
+#[test]
+fn one_senseless_record_is_taken_out_and_the_others_stay() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("spool.redb");
+    let mut spool = open(&path);
+    for number in 0..5 {
+        put(&mut spool, Level::INFO, number, &format!("line {number}"));
+    }
+    drop(spool);
+    let database = redb::Database::create(&path).unwrap();
+    let change = database.begin_write().unwrap();
+    let table = redb::TableDefinition::<u64, &[u8]>::new("info");
+    let mut records = change.open_table(table).unwrap();
+    records.insert(2, &b"no id"[..]).unwrap();
+    drop(records);
+    change.commit().unwrap();
+    drop(database);
+
+    let mut spool = open(&path);
+    let loaded = spool.load(100, usize::MAX).unwrap();
+    assert_eq!(loaded.senseless, [0, 0, 1, 0, 0]);
+    let lines: Vec<_> = loaded.records.iter().map(|r| r.line.as_str()).collect();
+    assert_eq!(lines, ["line 0", "line 1", "line 3", "line 4"]);
+    assert_eq!(spool.holdings().total(), 4);
+}
+
+/// Appends `count` records in transactions of the size that a spool wants.
+fn fill_in_parts(spool: &mut dyn Spool, level: Level, count: u64, line: &str) {
+    let at_once = (spool.append_limit() / line.len()) as u64;
+    for _ in 0..count.div_ceil(at_once) {
+        fill(spool, level, at_once, line);
+    }
+}
+
+#[test]
+fn whole_bound_is_used_where_doubling_the_file_would_exceed_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("spool.redb");
+    let max_bytes = MAX_BYTES + MAX_BYTES / 2;
+    let mut spool = Patient::open(&path, max_bytes);
+    let line = "x".repeat(3_000);
+    for _ in 0..30 {
+        fill_in_parts(&mut spool, Level::INFO, 200, &line);
+        assert!(std::fs::metadata(&path).unwrap().len() <= max_bytes);
+    }
+    assert!(spool.reopenings > 0, "the file was grown by hand");
+    let held = spool.holdings().bytes;
+    assert!(held * 2 > max_bytes, "{held} of {max_bytes} are used");
 }

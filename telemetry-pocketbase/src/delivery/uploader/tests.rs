@@ -24,7 +24,7 @@ struct Disk {
     content: MemorySpool,
     /// What the next operation fails with.
     failure: Option<SpoolError>,
-    openings: Vec<(u32, bool)>,
+    openings: Vec<(bool, bool)>,
 }
 
 impl Disk {
@@ -42,7 +42,7 @@ impl Spool for FlakySpool {
     fn append_limit(&self) -> usize {
         1000
     }
-    fn load(&mut self, records: usize, bytes: usize) -> Result<Vec<Stored>, SpoolError> {
+    fn load(&mut self, records: usize, bytes: usize) -> Result<Loaded, SpoolError> {
         let mut disk = self.disk.lock().unwrap();
         disk.fail()?;
         disk.content.load(records, bytes)
@@ -101,7 +101,7 @@ impl World {
             open_spool: Box::new(move |opening| {
                 let mut disk = opened.lock().unwrap();
                 disk.openings
-                    .push((opening.tightness, opening.corrupt.is_some()));
+                    .push((opening.at_full_size, opening.corrupt.is_some()));
                 let disk = opened.clone();
                 Ok((Box::new(FlakySpool { disk }), None))
             }),
@@ -194,17 +194,17 @@ fn spool_that_fails_to_take_records_loses_none() {
 }
 
 #[test]
-fn spool_that_has_no_room_is_opened_tighter_at_once() {
+fn spool_that_has_no_room_is_opened_at_full_size_at_once() {
     let mut world = World::new();
     world.write(100);
-    world.fail_next(SpoolError::NoRoom);
+    world.fail_next(SpoolError::NoRoom { may_grow: true });
     let before = world.now;
     world.go_on();
     world.go_on();
     assert_eq!(world.now, before + COMMIT_INTERVAL);
     assert_eq!(
         world.disk.lock().unwrap().openings,
-        [(0, false), (1, false)]
+        [(false, false), (true, false)]
     );
     assert_eq!(world.delivered, world.expected());
 }
@@ -220,7 +220,7 @@ fn spool_that_makes_no_sense_is_set_aside() {
     for _ in 0..6 {
         world.go_on();
     }
-    assert_eq!(world.disk.lock().unwrap().openings, [(0, true)]);
+    assert_eq!(world.disk.lock().unwrap().openings, [(false, true)]);
 }
 
 #[test]

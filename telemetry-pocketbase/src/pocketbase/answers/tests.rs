@@ -102,11 +102,12 @@ fn refused_record_is_named_with_its_reason() {
     let expected = Class::Refused {
         index: 2,
         reason: reason.clone(),
+        told: Vec::new(),
     };
     let body = item(2, 400, "Failed to create record.", BLANK);
     assert_eq!(batch(400, &body), ("record refused", expected));
     let body = format!(r#"{{"data":{BLANK},"message":"Failed to create record.","status":400}}"#);
-    assert_eq!(single(400, &body).1, Class::Refused { index: 0, reason });
+    assert_eq!(single(400, &body).1, Class::Refused { index: 0, reason, told: Vec::new() });
 }
 
 #[test]
@@ -149,9 +150,9 @@ fn too_large_is_413_whoever_says_so() {
 #[test]
 fn batch_route_may_be_off_or_missing() {
     let body = plain(403, "Batch requests are not allowed.");
-    assert_eq!(batch(403, &body).1, Class::NoBatchRoute);
+    assert_eq!(batch(403, &body).1, Class::NoSuchRoute);
     let body = r#"{"code":404,"message":"Not Found.","data":{}}"#;
-    assert_eq!(batch(404, body).1, Class::NoBatchRoute);
+    assert_eq!(batch(404, body).1, Class::NoSuchRoute);
 }
 
 #[test]

@@ -1,0 +1,60 @@
+//! The figures of this process against what the kernel says. A process of its
+//! own: other tests would use CPU time as well.
+
+#![cfg(target_os = "linux")]
+
+use std::time::{Duration, Instant};
+
+use telemetry_metrics::{Figures, Handle, ProcessCollector};
+
+/// Long enough for the kernel's clock ticks of 10 ms.
+const BUSY: Duration = Duration::from_millis(1500);
+
+/// Of `/proc/PID/stat`: the same on every Linux that has it.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+#[test]
+fn cpu_of_a_busy_loop_and_memory_are_what_proc_says() {
+    let handle = Handle::build(&[]).unwrap();
+    handle.collect_at_intervals(ProcessCollector::new(&handle));
+    let (ticks, start) = (cpu_ticks(), Instant::now());
+    handle.collect();
+
+    while start.elapsed() < BUSY {
+        std::hint::spin_loop();
+    }
+
+    let (used, elapsed) = (cpu_ticks() - ticks, start.elapsed());
+    handle.collect();
+    let expected = 100.0 * used / TICKS_PER_SECOND / elapsed.as_secs_f64();
+    let text = handle.render();
+    let figures = Figures::of(&text);
+    let shown = figures.sum("daemon_cpu_usage_percent", &[]);
+    assert!((shown - expected).abs() < 5.0, "{shown} % for {expected} %");
+    // The loop got some of a core, or the two would agree about nothing.
+    assert!(expected > 10.0, "{expected} %");
+
+    let memory = figures.sum("daemon_memory_usage_bytes", &[]);
+    let resident = resident_bytes();
+    assert!(
+        (memory - resident).abs() < 0.05 * resident,
+        "{memory} bytes for {resident}"
+    );
+}
+
+/// User and system time of all threads.
+fn cpu_ticks() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    // The name of the program is in parentheses and may hold anything.
+    let after_name = stat.rsplit_once(')').unwrap().1;
+    let fields: Vec<&str> = after_name.split_whitespace().collect();
+    let ticks = |place: usize| -> f64 { fields[place].parse().unwrap() };
+    ticks(11) + ticks(12)
+}
+
+fn resident_bytes() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kilobytes = line.unwrap().trim().trim_end_matches(" kB");
+    1024.0 * kilobytes.parse::<f64>().unwrap()
+}

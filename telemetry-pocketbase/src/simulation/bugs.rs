@@ -1,0 +1,111 @@
+//! Bugs to plant, and whether one is planted now.
+
+use std::cell::Cell;
+use std::fmt;
+
+macro_rules! bugs {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// A bug that can be planted: each breaks one promise.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Bug {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Bug {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+        }
+    };
+}
+
+bugs! {
+    /// A duplicate at the head of a batch is taken for all of it, whatever other
+    /// requests lost their answers.
+    ForgetsTaint,
+    /// A failed round is given up and counted as delivered.
+    GivesUpFailedRounds,
+    /// The parts of a batch that is split are sent last part first.
+    SplitsBackwards,
+    /// Each new record puts off the flush of the oldest one.
+    StarvesTrickle,
+    /// An open breaker never turns half-open.
+    StaysOpen,
+    /// Requests go out while the breaker is open.
+    SendsWhileOpen,
+    /// The server's word on when to come back is ignored.
+    IgnoresRetryAfter,
+    /// Refused records are not written to the dead letters.
+    BuriesNothing,
+    /// What has arrived is committed after seconds.
+    CommitsLate,
+    /// A flush is answered before anything is durable.
+    AnswersFlushesEarly,
+    /// Records that the spool fails to take are forgotten.
+    LosesWhatTheSpoolRefuses,
+    /// A full spool gives up records that are being sent.
+    EvictsWhatIsInWork,
+    /// A full spool gives up errors first.
+    EvictsErrorsFirst,
+    /// The spool never learns that records have left it.
+    ForgetsFreedRoom,
+    /// Keys begin anew in every transaction.
+    ForgetsNextKey,
+    /// Records come out of the spool cut.
+    CutsLongLines,
+    /// One record too many is counted as delivered.
+    CountsDeliveriesTwice,
+    /// Evictions are not counted.
+    ForgetsEvictions,
+    /// The channel has no bound.
+    ForgetsCapacity,
+    /// A record that the server has already goes to the dead letters.
+    RefusesDuplicates,
+    /// A refusal without a reason costs the first record of the batch.
+    DropsWhatIsDoubtful,
+    /// A dead token is never noticed.
+    NeverVerifiesTokens,
+    /// Any page with status 200 means that all is stored.
+    BelievesAnyPage,
+    /// A single create without an answer counts as stored.
+    TakesLostForStored,
+    /// The verdicts of the bulk route are not read.
+    BelievesBulkBlindly,
+    /// The id of a record depends on when it is sent.
+    ChangesIds,
+}
+
+impl fmt::Display for Bug {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+thread_local! {
+    static PLANTED: Cell<Option<Bug>> = const { Cell::new(None) };
+    static RUNNING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this bug is planted on this thread.
+pub(crate) fn is_planted(bug: Bug) -> bool {
+    PLANTED.get() == Some(bug)
+}
+
+/// Whether a simulation runs on this thread.
+pub(crate) fn is_running() -> bool {
+    RUNNING.get()
+}
+
+/// Runs `work` with `bug` planted.
+pub(super) fn with_planted<T>(bug: Option<Bug>, work: impl FnOnce() -> T) -> T {
+    struct Weeded;
+    impl Drop for Weeded {
+        fn drop(&mut self) {
+            PLANTED.set(None);
+            RUNNING.set(false);
+        }
+    }
+    let _weeded = Weeded;
+    PLANTED.set(bug);
+    RUNNING.set(true);
+    work()
+}

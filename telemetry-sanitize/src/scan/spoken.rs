@@ -1,0 +1,245 @@
+//! Secrets that a command or protocol puts in a fixed place: `PASS x`,
+//! `AUTH PLAIN x`, `net user bob x`, `echo x | sudo -S`.
+
+use std::ops::Range;
+
+use super::{Scan, value};
+use crate::mask::{is_harmless, is_status};
+use crate::rules::Kind;
+use crate::text::{Text, is_base64, is_blank, is_quote};
+use crate::vendors::looks_random;
+
+/// Which word behind the literal is the secret, and what it must look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// The next word.
+    Next,
+    /// The word after the next, which is a name.
+    Second,
+    /// The third word.
+    Third,
+    /// The next word, if it is base64 as SASL sends it.
+    Sasl,
+    /// FTP's and POP3's `PASS x`: capitals, at the start of a line or message.
+    Pass,
+    /// IMAP's `a1 LOGIN bob x`.
+    Login,
+    /// What `echo` writes into the pipe before a program.
+    Piped,
+    /// `user:password` before an address in brackets: `bob:x@tcp(db)`.
+    Address,
+    /// `sqlplus user/x@db`.
+    Slash,
+    /// The last part of a line of `.pgpass`: `host:5432:db:user:x`.
+    PgPass,
+}
+
+/// The literals, in small letters.
+pub(crate) const PLACES: &[(&str, Place)] = &[
+    ("requirepass ", Place::Next),
+    ("masterauth ", Place::Next),
+    ("snmp-server community ", Place::Next),
+    ("nickserv identify ", Place::Next),
+    ("nickserv :identify ", Place::Next),
+    ("convertto-securestring ", Place::Next),
+    ("convertto-securestring -string ", Place::Next),
+    ("auth default ", Place::Next),
+    ("auth plain ", Place::Sasl),
+    ("auth login ", Place::Sasl),
+    ("auth xoauth2 ", Place::Sasl),
+    ("net user ", Place::Second),
+    ("/user:", Place::Second),
+    ("rabbitmqctl add_user ", Place::Second),
+    ("rabbitmqctl change_password ", Place::Second),
+    ("wpa_passphrase ", Place::Second),
+    ("htpasswd -b ", Place::Third),
+    ("htpasswd -bc ", Place::Third),
+    ("pass ", Place::Pass),
+    (" login ", Place::Login),
+    ("| sudo ", Place::Piped),
+    ("| chpasswd", Place::Piped),
+    ("| cryptsetup", Place::Piped),
+    ("| docker login", Place::Piped),
+    ("| podman login", Place::Piped),
+    ("| helm registry login", Place::Piped),
+    ("| passwd ", Place::Piped),
+    ("| gpg ", Place::Piped),
+    ("| gh auth login", Place::Piped),
+    ("| kinit", Place::Piped),
+    ("chpasswd <<<", Place::Piped),
+    ("sqlplus ", Place::Slash),
+    ("@tcp(", Place::Address),
+    ("@unix(", Place::Address),
+    (":5432:", Place::PgPass),
+    ("*:*:*:", Place::PgPass),
+];
+
+/// Looks around the literal at `hit`.
+pub(super) fn look(scan: &mut Scan<'_, '_>, place: Place, hit: Range<usize>) {
+    let text = &scan.text;
+    let found = match place {
+        Place::Next => word_at(text, hit.end),
+        Place::Second => nth_word(text, hit.end, 1),
+        Place::Third => nth_word(text, hit.end, 2),
+        Place::Sasl => word_at(text, hit.end).filter(|word| is_sasl(text.slice(word.clone()))),
+        Place::Pass => pass(text, &hit),
+        Place::Login => login(text, &hit),
+        Place::Piped => piped(text, &hit),
+        Place::Address => address(text, hit.start),
+        Place::Slash => slash(text, hit.end),
+        Place::PgPass => pgpass(text, hit.end),
+    };
+    let Some(word) = found else { return };
+    let secret = scan.text.slice(word.clone());
+    let is_option = secret
+        .first()
+        .is_some_and(|byte| matches!(byte, b'-' | b'/' | b'|' | b'<' | b'*'));
+    if secret.len() >= 4 && !is_option && !is_harmless(secret) && !is_status(secret) {
+        scan.redact(word, Kind::CommandPassword);
+    }
+}
+
+/// The word at `at`, or what is in its quotes.
+fn word_at(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
+    let start = text.skip_blanks(at, 4);
+    let quote = text.run(start, start + 8, |byte| byte == b'\\');
+    if is_quote(text.at(quote)) {
+        return Some(value::quoted(text, quote, quote - start));
+    }
+    let end = text.run(start, start + 256, |byte| {
+        !byte.is_ascii_whitespace() && !is_quote(byte) && !matches!(byte, b'\\' | b',')
+    });
+    (end > start).then_some(start..end)
+}
+
+fn nth_word(text: &Text<'_>, at: usize, nth: usize) -> Option<Range<usize>> {
+    let mut word = word_at(text, at)?;
+    for _ in 0..nth {
+        let end = word.end + usize::from(is_quote(text.at(word.end)));
+        if !is_blank(text.at(end)) {
+            return None;
+        }
+        word = word_at(text, end)?;
+    }
+    Some(word)
+}
+
+fn is_sasl(word: &[u8]) -> bool {
+    word.len() >= 8 && word.iter().all(|&byte| is_base64(byte)) && looks_random(word)
+}
+
+/// `PASS` also is what a test says that has passed: `PASS src/app.test.js`.
+fn pass(text: &Text<'_>, hit: &Range<usize>) -> Option<Range<usize>> {
+    if text.slice(hit.start..hit.end - 1) != b"PASS" || !starts_message(text, hit.start) {
+        return None;
+    }
+    let word = word_at(text, hit.end)?;
+    let secret = text.slice(word.clone());
+    let rest = text.skip_blanks(word.end, 4);
+    let is_last = rest >= text.len() || matches!(text.at(rest), b'\n' | b'\r' | b'\\' | b'"');
+    let is_path = secret.iter().any(|byte| matches!(byte, b'/' | b'.'));
+    let is_word = secret.iter().all(u8::is_ascii_alphabetic) && !looks_random(secret);
+    (is_last && !is_path && !is_word).then_some(word)
+}
+
+/// At the start of a line, or behind the mark of a direction: `> `, `C: `.
+fn starts_message(text: &Text<'_>, at: usize) -> bool {
+    let mark = text.run_back(at, at.saturating_sub(3), is_blank);
+    matches!(
+        text.before(mark),
+        0 | b'\n' | b'\r' | b'>' | b':' | b'"' | b'\'' | b'n'
+    )
+}
+
+fn login(text: &Text<'_>, hit: &Range<usize>) -> Option<Range<usize>> {
+    let tag = text.run_back(hit.start, hit.start.saturating_sub(8), |byte| {
+        byte.is_ascii_alphanumeric()
+    });
+    let is_tag = tag < hit.start
+        && text.slice(tag..hit.start).iter().any(u8::is_ascii_digit)
+        && starts_message(text, tag);
+    let exact = text.slice(hit.start + 1..hit.end - 1) == b"LOGIN";
+    (is_tag && exact).then(|| nth_word(text, hit.end, 1))?
+}
+
+/// The last argument of the `echo` or `printf` before the pipe; of `<<<`, what
+/// follows. Of `user:password` only the password.
+fn piped(text: &Text<'_>, hit: &Range<usize>) -> Option<Range<usize>> {
+    let is_here = text.ends_with(hit.end, "<<<");
+    let is_sudo = text.has(hit.start, "| sudo");
+    if is_sudo
+        && !text
+            .slice(hit.end..text.line_end(hit.end).min(hit.end + 32))
+            .windows(2)
+            .any(|w| w == b"-S")
+    {
+        return None;
+    }
+    let word = if is_here {
+        word_at(text, hit.end)?
+    } else {
+        echoed(text, hit.start)?
+    };
+    let is_pair = text.has(hit.start, "| chpasswd") || is_here;
+    let colon = text.run(word.start, word.end, |byte| byte != b':');
+    Some(if is_pair && colon < word.end {
+        colon + 1..word.end
+    } else {
+        word
+    })
+}
+
+fn echoed(text: &Text<'_>, pipe: usize) -> Option<Range<usize>> {
+    const REACH: usize = 256;
+    let from = pipe.saturating_sub(REACH);
+    let line = text.run_back(pipe, from, |byte| byte != b'\n');
+    let echo = (line..pipe)
+        .rev()
+        .find(|&at| text.has(at, "echo ") || text.has(at, "printf "))?;
+    let mut at = text.run(echo, pipe, |byte| byte != b' ');
+    loop {
+        let word = word_at(text, at)?;
+        if word.end > pipe {
+            return None;
+        }
+        if !text.slice(word.clone()).starts_with(b"-") && text.slice(word.clone()) != b"%s" {
+            return Some(word);
+        }
+        at = word.end + usize::from(is_quote(text.at(word.end)));
+    }
+}
+
+fn slash(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
+    let option = text.run(at, at + 4, |byte| matches!(byte, b'-' | b's' | b'S' | b' '));
+    let word = word_at(text, if text.at(at) == b'-' { option } else { at })?;
+    let slash = text.run(word.start, word.end, |byte| byte != b'/');
+    let end = text.run(slash, word.end, |byte| byte != b'@');
+    (slash > word.start && slash < end).then_some(slash + 1..end)
+}
+
+fn address(text: &Text<'_>, at_sign: usize) -> Option<Range<usize>> {
+    let start = text.run_back(at_sign, at_sign.saturating_sub(128), |byte| {
+        !byte.is_ascii_whitespace() && !is_quote(byte) && byte != b'='
+    });
+    let colon = text.run(start, at_sign, |byte| byte != b':');
+    (colon < at_sign && colon > start).then_some(colon + 1..at_sign)
+}
+
+fn pgpass(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
+    let is_five = text.has(at - 1, ":") || text.ends_with(at, "*:*:*:");
+    let mut start = at;
+    let names = if text.ends_with(at, "*:*:*:") { 1 } else { 2 };
+    for _ in 0..names {
+        let end = text.run(start, start + 64, |byte| {
+            byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'*')
+        });
+        if end == start || text.at(end) != b':' {
+            return None;
+        }
+        start = end + 1;
+    }
+    let end = text.run(start, start + 128, |byte| {
+        !byte.is_ascii_whitespace() && !is_quote(byte)
+    });
+    (is_five && end > start).then_some(start..end)
+}
