@@ -176,8 +176,8 @@ impl<S: Sink + 'static> Capture<S> {
 #[inline]
 pub(crate) fn hand_on<S: Sink + ?Sized>(sink: &S, record: &Record<'_>) {
     GUARD.with(|guard| {
-        guard.in_sink.set(true);
-        let _restore = Restore(&guard.in_sink, false);
+        let before = guard.in_sink.replace(true);
+        let _restore = Restore(&guard.in_sink, before);
         // The sink has counted what it could not take.
         let _ = sink.write(record);
         sink.batch_end();
@@ -270,10 +270,10 @@ where
             return;
         }
         let bridged = is_bridged(event);
-        let nanos = now();
         if let Some(limit) = &self.repeats {
-            limit.tell_due(nanos, self.identity, &self.sink);
-            if !limit.admits(event, bridged, nanos) {
+            let now = now();
+            limit.tell_due(now, self.identity, &self.sink);
+            if !limit.admits(event, bridged, now) {
                 return;
             }
         }
@@ -281,7 +281,7 @@ where
         if visit(|| event.record(&mut Visitor::of_event(&mut scratch.values, bridged))) {
             let Scratch { values, line, span } = &mut *scratch;
             let head = Head {
-                nanos,
+                nanos: now(),
                 seq: 0,
                 meta: event.metadata(),
                 identity: self.identity,

@@ -1021,6 +1021,53 @@ fn a_disk_with_too_little_room_loses_old_archives_but_not_the_active_file() {
 }
 
 #[test]
+fn archives_that_are_too_large_together_or_too_old_go() {
+    let mut world = World::new();
+    world.config.rotation.max_age_days = 30;
+    // A line has 58 bytes.
+    world.config.rotation.max_total_bytes = 150;
+    let logs = world.directory().path().to_owned();
+    fs::create_dir(&logs).expect("created");
+    let old = logs.join("d-2026-10-01.0.log");
+    fs::write(&old, "old\n").expect("written");
+    let file = fs::File::options().write(true).open(&old).expect("opened");
+    let written = UNIX_EPOCH + Duration::from_secs(NOON - 31 * DAY);
+    file.set_modified(written).expect("set");
+    drop(file);
+    let sink = world.open();
+    until("the old one is removed", || !old.exists());
+    for day in 0..4 {
+        world.write(&sink, &day.to_string()).expect("written");
+        world.pass(DAY);
+    }
+    until("two are left", || {
+        world.archive_names() == ["d-2026-11-24.0.log", "d-2026-11-25.0.log"]
+    });
+    assert_eq!(world.active_lines(), ["3"]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_archiver_has_the_lowest_priority() {
+    const LOWEST: &str = "19";
+    let world = World::new();
+    let _sink = world.open();
+    let priorities = || -> Vec<String> {
+        let tasks = fs::read_dir("/proc/self/task").expect("readable");
+        let stats =
+            tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("stat")).ok());
+        stats
+            .filter(|stat| stat.contains("(log-archiver)"))
+            .filter_map(|stat| stat.split_whitespace().nth(18).map(str::to_owned))
+            .collect()
+    };
+    until("every archiver is nice", || {
+        let priorities = priorities();
+        !priorities.is_empty() && priorities.iter().all(|nice| nice == LOWEST)
+    });
+}
+
+#[test]
 fn each_way_of_syncing_flushes_and_ends() {
     for sync in [
         FileSync::Never,

@@ -99,14 +99,7 @@ fn no_written_line_is_lost_or_doubled_by_kills() {
         in_compression += u64::from(files(folder.path()).iter().any(|file| is_half(file)));
     }
     let sink = open(&path);
-    let start = Instant::now();
-    while files(folder.path())
-        .iter()
-        .any(|file| !is_finished(file, &path))
-    {
-        assert!(start.elapsed() < DEADLINE, "{:?}", files(folder.path()));
-        thread::sleep(Duration::from_millis(5));
-    }
+    wait_until_finished(folder.path(), &path);
     drop(sink);
     let found = numbers(folder.path());
     let missing = (1..=written).filter(|number| !found.contains(number));
@@ -120,6 +113,31 @@ fn no_written_line_is_lost_or_doubled_by_kills() {
         io::stderr(),
         "{kills} kills ({in_compression} while compressing), {written} lines, {archives} archives: nothing lost or doubled"
     );
+}
+
+/// Waits as long as the archiver gets on: after many kills it has a lot to do.
+fn wait_until_finished(folder: &Path, active: &Path) {
+    let unfinished = || {
+        let files = files(folder);
+        files
+            .iter()
+            .filter(|file| !is_finished(file, active))
+            .count()
+    };
+    let mut left = unfinished();
+    let mut since = Instant::now();
+    while left > 0 {
+        assert!(
+            since.elapsed() < DEADLINE,
+            "{left} files are not compressed"
+        );
+        thread::sleep(Duration::from_millis(5));
+        let now = unfinished();
+        if now < left {
+            since = Instant::now();
+        }
+        left = now;
+    }
 }
 
 fn start_child(path: &Path, from: u64) -> Child {

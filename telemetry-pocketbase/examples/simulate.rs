@@ -151,7 +151,11 @@ fn find_bugs(dir: &Path) -> bool {
             std::fs::create_dir_all(&dir).expect("a scratch directory can be made");
             let found = (0..SEEDS_FOR_A_BUG).find_map(|seed| run(seed, Some(*bug), &dir).err());
             match found {
-                Some(law) => say(&format!("{name:<26} {:>6} seeds: {}", law.seed + 1, law.law)),
+                Some(law) => say(&format!(
+                    "{name:<26} {:>6} seeds: {}",
+                    law.seed + 1,
+                    law.law
+                )),
                 None => {
                     missed.fetch_add(1, Ordering::Relaxed);
                     say(&format!("{name:<26} NOT FOUND in {SEEDS_FOR_A_BUG} seeds"));

@@ -89,7 +89,9 @@ impl Leftovers {
         let Some(mut spool) = self.look()? else {
             return Ok(None);
         };
-        spool.check_pages().map_err(|error| self.spool_error(error))?;
+        spool
+            .check_pages()
+            .map_err(|error| self.spool_error(error))?;
         let (mut good, mut bad) = (0, 0);
         bad += self.each(&spool, |record| {
             let is_line = serde_json::from_str::<serde_json::Value>(&record.line).is_ok();
@@ -117,7 +119,8 @@ impl Leftovers {
             count += 1;
             Ok(true)
         })?;
-        out.flush().map_err(|error| self.io_error(&self.spool, error))?;
+        out.flush()
+            .map_err(|error| self.io_error(&self.spool, error))?;
         Ok(count)
     }
 
@@ -180,7 +183,10 @@ impl Leftovers {
         let _alone = self.look()?;
         let (letters, _) = self.dead_letters()?;
         let before = letters.len();
-        let kept: Vec<Letter> = letters.into_iter().filter(|letter| !chosen(letter)).collect();
+        let kept: Vec<Letter> = letters
+            .into_iter()
+            .filter(|letter| !chosen(letter))
+            .collect();
         if kept.len() < before {
             self.replace_dead_letters(&kept)?;
         }
@@ -213,7 +219,8 @@ impl Leftovers {
             };
             first = last.key + 1;
             for record in &records {
-                let makes_sense = take(record).map_err(|error| self.io_error(&self.spool, error))?;
+                let makes_sense =
+                    take(record).map_err(|error| self.io_error(&self.spool, error))?;
                 senseless += u64::from(!makes_sense);
             }
         }

@@ -64,8 +64,22 @@
 //! ```
 //!
 //! # The server
-//! PocketBase 0.23 or later; [`setup`] makes one ready and checks it. Batches go
-//! through `/api/batch` where it is switched on, else records go one by one.
+//! PocketBase 0.23 or later; [`setup`] makes one ready and checks it. There are
+//! three ways to upload, and the best that the server has is found out at first
+//! use, and again now and then:
+//!
+//! 1. the route that our hook file ([`setup::HOOK_FILE`]) adds: one statement for
+//!    a whole upload, and a verdict for each record;
+//! 2. `/api/batch`, within the limits that the server's answers tell;
+//! 3. one create for each record, which PocketBase 0.22 knows too.
+//!
+//! A record that the server refuses alone and without a reason is put to the
+//! test: a later one is sent before it. If that arrives and the first is refused
+//! again, twice, it goes to the dead letters instead of holding up all others.
+//!
+//! In a collection that somebody else has made, values that are too long are cut
+//! to the limits that the server names, and end in `…[cut]`.
+//!
 //! Fields of a record:
 //!
 //! | field | value |
@@ -88,7 +102,8 @@
 //! - [`leftovers`]: what is in the spool and the dead letters, for people.
 //!
 //! # Features
-//! `tls` (on by default): `https://` with rustls.
+//! - `tls` (on by default): `https://` with rustls;
+//! - `simulation`: the simulator of the uploader, for the tests of this crate.
 
 mod clock;
 mod complaint;

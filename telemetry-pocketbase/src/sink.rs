@@ -12,8 +12,8 @@ use telemetry_core::{Record, Sink, SinkError, SinkStats};
 use crate::clock::SystemClock;
 use crate::config::PocketBaseConfig;
 use crate::delivery::{
-    DeadLetters, DiskSpool, Fit, Intake, Ledger, MemorySpool, Message, OpenSpool, Opening, Parts, Spool,
-    Turned, start,
+    DeadLetters, DiskSpool, Fit, Intake, Ledger, MemorySpool, Message, OpenSpool, Opening, Parts,
+    Spool, Turned, start,
 };
 use crate::error::PocketBaseError;
 use crate::id::RecordId;

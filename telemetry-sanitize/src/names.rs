@@ -209,7 +209,7 @@ fn judge_strong(words: &[&[u8]], head: &[u8]) -> Option<Verdict> {
 }
 
 fn strong(word: &[u8]) -> Option<Kind> {
-    const PASSWORDS: [&[u8]; 12] = [
+    const PASSWORDS: [&[u8]; 11] = [
         b"password",
         b"passwd",
         b"pwd",
@@ -221,12 +221,15 @@ fn strong(word: &[u8]) -> Option<Kind> {
         b"contrasena",
         b"motdepasse",
         b"wachtwoord",
-        b"passwords",
     ];
+    let word = word
+        .strip_suffix(b"s")
+        .filter(|word| word.len() > 2)
+        .unwrap_or(word);
     if PASSWORDS.iter().any(|end| word.ends_with(end)) {
         return Some(Kind::Password);
     }
-    let is_secret = word.ends_with(b"secret") || word == b"secrets";
+    let is_secret = word.ends_with(b"secret");
     is_secret.then_some(Kind::Secret)
 }
 

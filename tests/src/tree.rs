@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File, FileTimes, Metadata};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -116,14 +117,17 @@ impl Entry {
     }
 }
 
-/// Every entry below `root` by its path relative to it.
+/// Every entry below `root` by its path relative to it. What vanishes meanwhile, because a daemon is at work on the tree,
+/// is not there.
 #[track_caller]
 fn listing(root: &Path) -> BTreeMap<PathBuf, Entry> {
     let mut entries = BTreeMap::new();
     let mut directories = vec![root.to_owned()];
     while let Some(directory) = directories.pop() {
-        let read = read_directory(root, &directory, &mut directories, &mut entries);
-        read.unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
+        match read_directory(root, &directory, &mut directories, &mut entries) {
+            Err(error) if error.kind() == ErrorKind::NotFound && directory != root => {}
+            read => read.unwrap_or_else(|error| panic!("{}: {error}", directory.display())),
+        }
     }
     entries
 }
@@ -136,12 +140,19 @@ fn read_directory(
 ) -> std::io::Result<()> {
     for child in fs::read_dir(directory)? {
         let path = child?.path();
-        let metadata = path.symlink_metadata()?;
+        let entry = path.symlink_metadata().and_then(|metadata| {
+            let entry = Entry::of(&path, &metadata)?;
+            Ok((entry, metadata.is_dir()))
+        });
+        let (entry, is_directory) = match entry {
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            entry => entry?,
+        };
         let relative = path
             .strip_prefix(root)
             .expect("a child lies below its root");
-        entries.insert(relative.to_owned(), Entry::of(&path, &metadata)?);
-        if metadata.is_dir() {
+        entries.insert(relative.to_owned(), entry);
+        if is_directory {
             directories.push(path);
         }
     }

@@ -108,6 +108,8 @@ impl Shared {
         *lock(&self.config) = config;
     }
 
+    /// Only the endpoint adds notes of its own.
+    #[cfg(feature = "metrics")]
     pub(super) fn add_note(&self, note: String) {
         lock(&self.notes).push(note);
     }

@@ -6,8 +6,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use telemetry_core::Sink;
-use telemetry_sanitize::{HashKey, Pattern, SanitizeConfig, SanitizeError, Sanitized, Sanitizer};
-
+use telemetry_sanitize::{HashKey, Pattern, SanitizeConfig, Sanitized, Sanitizer};
 use uuid::Uuid;
 
 use super::TelemetryError;
@@ -91,7 +90,10 @@ fn make_key(path: &Path) -> io::Result<String> {
 }
 
 /// One by itself, for text that takes another way out than the pipeline.
-pub(super) fn sanitizer(settings: &config::Sanitize) -> Result<Sanitizer, SanitizeError> {
+#[cfg(feature = "metrics")]
+pub(super) fn sanitizer(
+    settings: &config::Sanitize,
+) -> Result<Sanitizer, telemetry_sanitize::SanitizeError> {
     Sanitizer::new(sanitize_config(settings))
 }
 

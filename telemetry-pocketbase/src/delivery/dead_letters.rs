@@ -72,7 +72,10 @@ impl DeadLetters {
             Err(error) => return Err(error),
         };
         let (mut letters, mut others) = (Vec::new(), 0);
-        for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        for line in text
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+        {
             match serde_json::from_slice(line) {
                 Ok(letter) => letters.push(letter),
                 Err(_) => others += 1,

@@ -190,11 +190,7 @@ impl Sending {
     }
 }
 
-fn upload_all(
-    mut destination: impl Destination,
-    batches: &Receiver<Batch>,
-    to: &Sender<Answered>,
-) {
+fn upload_all(mut destination: impl Destination, batches: &Receiver<Batch>, to: &Sender<Answered>) {
     // What the HTTP client logs must not enter the pipeline that it serves.
     suppress_events_of_this_thread();
     for batch in batches {

@@ -530,10 +530,12 @@ impl Machine {
         for (item, verdict) in piece.into_iter().zip(verdicts) {
             match verdict {
                 Some(Verdict::Stored | Verdict::AlreadyStored) => delivered.push(item.key),
-                Some(Verdict::Refused(reason) | Verdict::Unsendable(reason)) => actions.push(Action::Bury {
-                    key: item.key,
-                    reason: reason.clone(),
-                }),
+                Some(Verdict::Refused(reason) | Verdict::Unsendable(reason)) => {
+                    actions.push(Action::Bury {
+                        key: item.key,
+                        reason: reason.clone(),
+                    })
+                }
                 None => rest.push(item),
             }
         }
@@ -589,9 +591,9 @@ impl Machine {
     }
 
     fn suspect_needs_witness(&self) -> bool {
-        self.suspect.as_ref().is_some_and(|suspect| {
-            suspect.refusals >= SUSPICIOUS_REFUSALS && !suspect.is_witnessed
-        })
+        self.suspect
+            .as_ref()
+            .is_some_and(|suspect| suspect.refusals >= SUSPICIOUS_REFUSALS && !suspect.is_witnessed)
     }
 
     fn suspect_with_witness(&mut self, items: &[Item]) -> Option<(Item, Item)> {

@@ -34,10 +34,10 @@ pub use record::{Fresh, Stored};
 pub use spool::{DiskSpool, Evicted, Fit, Holdings, Loaded, MemorySpool, Spool, SpoolError};
 
 pub(crate) use driver::start;
+pub(crate) use intake::{Intake, Message, Turned};
+pub(crate) use ledger::Ledger;
 #[cfg(feature = "simulation")]
 pub(crate) use pilot::Pilot;
 #[cfg(feature = "simulation")]
 pub(crate) use uploader::Uploader;
-pub(crate) use intake::{Intake, Message, Turned};
-pub(crate) use ledger::Ledger;
 pub(crate) use uploader::{Gauges, OpenSpool, Opening, Parts};

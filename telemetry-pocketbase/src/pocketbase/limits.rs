@@ -153,8 +153,7 @@ mod tests {
     #[test]
     fn json_that_is_too_large_becomes_its_beginning() {
         for most in [0, 5, 9, 12, 40, 99] {
-            let error =
-                json!({"code": "validation_json_size_limit", "params": {"maxSize": most}});
+            let error = json!({"code": "validation_json_size_limit", "params": {"maxSize": most}});
             let limits = limits("fields", error);
             let fields = json!({"a": "\"\"\"\"äöü".repeat(20)}).to_string();
             let cut = limits.fit("fields", &fields).unwrap();
@@ -168,6 +167,9 @@ mod tests {
         let error = json!({"code": "validation_max_text_constraint", "params": {"max": 10}});
         let mut limits = limits("message", error.clone());
         assert!(!limits.learn(Told::of("message", &error).unwrap()));
-        assert_eq!(Told::of("message", &json!({"code": "validation_required"})), None);
+        assert_eq!(
+            Told::of("message", &json!({"code": "validation_required"})),
+            None
+        );
     }
 }

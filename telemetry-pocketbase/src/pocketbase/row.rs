@@ -249,7 +249,13 @@ mod tests {
 
     fn row(line: &str) -> Value {
         let mut out = Vec::new();
-        write_row(&mut out, RecordId::of(Uuid::nil(), 3), line, &Limits::default()).unwrap();
+        write_row(
+            &mut out,
+            RecordId::of(Uuid::nil(), 3),
+            line,
+            &Limits::default(),
+        )
+        .unwrap();
         serde_json::from_slice(&out).unwrap()
     }
 
@@ -325,7 +331,13 @@ mod tests {
     fn what_is_no_log_line_is_refused_and_leaves_nothing() {
         let mut out = b"before".to_vec();
         for wrong in ["", "{}", "not json", r#"{"timestamp":"t","timestamp":"t"}"#] {
-            let reason = write_row(&mut out, RecordId::of(Uuid::nil(), 1), wrong, &Limits::default()).unwrap_err();
+            let reason = write_row(
+                &mut out,
+                RecordId::of(Uuid::nil(), 1),
+                wrong,
+                &Limits::default(),
+            )
+            .unwrap_err();
             assert!(reason.starts_with("not a log line"), "{reason}");
         }
         assert_eq!(out, b"before");

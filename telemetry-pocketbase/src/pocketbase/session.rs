@@ -168,11 +168,7 @@ pub(crate) fn sign_in(
     }
 }
 
-fn refresh(
-    client: &impl Transport,
-    auth_collection: &str,
-    token: &str,
-) -> Result<Reply, NoReply> {
+fn refresh(client: &impl Transport, auth_collection: &str, token: &str) -> Result<Reply, NoReply> {
     authenticate(client, auth_collection, "auth-refresh", Some(token), b"{}")
 }
 

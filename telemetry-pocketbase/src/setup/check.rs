@@ -9,10 +9,10 @@ use super::hook::HOOK_FILE;
 use super::report::{Outcome, Report};
 use super::schema;
 use crate::config::{PocketBaseConfig, Secret};
+use crate::delivery::Verdict;
 use crate::error::PocketBaseError;
 use crate::id::RecordId;
 use crate::pocketbase::answers::{Class, Route, Seen, classify};
-use crate::delivery::Verdict;
 use crate::pocketbase::bulk::{Hook, bulk_path, look_for_hook, verdicts};
 use crate::pocketbase::client::{Client, Transport};
 use crate::pocketbase::rows::{Rows, records_path};
@@ -173,6 +173,9 @@ impl Check<'_> {
                 let seen = Seen::new(Route::Batch, rows.len(), &reply);
                 match classify(&seen) {
                     (_, Class::Stored) => Outcome::Note(format!("{per_record:.1} ms a record")),
+                    (_, Class::NoSuchRoute) if self.is_old() => Outcome::Note(
+                        "PocketBase has them from 0.23 on; records go one by one".to_owned(),
+                    ),
                     (_, Class::NoSuchRoute) => Outcome::Wrong(
                         "they are switched off, so records go one by one; the setup switches them on"
                             .to_owned(),
@@ -188,6 +191,9 @@ impl Check<'_> {
     fn bulk(&mut self, token: &Secret) -> Option<()> {
         let what = "uploads in bulk";
         let outcome = match look_for_hook(&self.client, &self.config.collection) {
+            Hook::Missing if self.is_old() => {
+                Outcome::Note("the hook file needs PocketBase 0.23 or later".to_owned())
+            }
             Hook::Missing => Outcome::Note(format!(
                 "the server has no hook file; `pocketbase files` writes {HOOK_FILE}, which makes uploads many times faster"
             )),
@@ -207,7 +213,9 @@ impl Check<'_> {
         }
         let path = bulk_path(&self.config.collection);
         let start = Instant::now();
-        let reply = self.client.post(&path, Some(token.expose()), &rows.bulk_body());
+        let reply = self
+            .client
+            .post(&path, Some(token.expose()), &rows.bulk_body());
         let per_record = start.elapsed().as_secs_f64() * 1000.0 / BATCH_PROBES as f64;
         let reply = match reply {
             Ok(reply) => reply,

@@ -10,8 +10,8 @@ use crate::config::{PocketBaseConfig, Secret};
 use crate::error::PocketBaseError;
 use crate::pocketbase::bulk::{Hook, look_for_hook};
 use crate::pocketbase::client::{Client, NoReply, Reply, Transport};
-use crate::pocketbase::session::{SignInError, sign_in};
 use crate::pocketbase::rows::records_path;
+use crate::pocketbase::session::{SignInError, sign_in};
 
 /// A superuser of the server. `Debug` shows no password.
 #[derive(Debug, Clone)]

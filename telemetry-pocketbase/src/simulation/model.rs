@@ -211,10 +211,16 @@ impl Model {
             let error = json!({"code": code, "message": "It is wrong.", "params": params});
             return Some((400, json!({field: error})));
         }
-        if row["message"].as_str().is_some_and(|m| m.starts_with("mystery")) {
+        if row["message"]
+            .as_str()
+            .is_some_and(|m| m.starts_with("mystery"))
+        {
             return Some((400, json!({})));
         }
-        if self.rows.contains_key(row["id"].as_str().unwrap_or_default()) {
+        if self
+            .rows
+            .contains_key(row["id"].as_str().unwrap_or_default())
+        {
             return Some(self.not_unique());
         }
         None
@@ -284,7 +290,11 @@ impl Model {
                 "message": format!("The length must be no more than {most}."),
                 "params": {"max": most, "min": 0},
             });
-            return self.error(400, "Invalid batch request data.", json!({"requests": error}));
+            return self.error(
+                400,
+                "Invalid batch request data.",
+                json!({"requests": error}),
+            );
         }
         let rows: Vec<Value> = requests.into_iter().map(|mut r| r["body"].take()).collect();
         let mut fresh = Vec::new();
@@ -334,7 +344,11 @@ impl Model {
         let Some(Value::Array(rows)) = readable(body) else {
             return self.error(400, "Failed to read the records.", json!({}));
         };
-        let mystery = |row: &Value| row["message"].as_str().is_some_and(|m| m.starts_with("mystery"));
+        let mystery = |row: &Value| {
+            row["message"]
+                .as_str()
+                .is_some_and(|m| m.starts_with("mystery"))
+        };
         if self.setup.disk_full || !self.setup.collection || rows.iter().any(mystery) {
             let message = "Something went wrong while processing your request.";
             return self.error(400, message, json!({}));
@@ -399,7 +413,9 @@ fn base64url(bytes: &[u8]) -> String {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut text = String::new();
     for chunk in bytes.chunks(3) {
-        let bits = chunk.iter().fold(0_u32, |bits, &byte| (bits << 8) | u32::from(byte));
+        let bits = chunk
+            .iter()
+            .fold(0_u32, |bits, &byte| (bits << 8) | u32::from(byte));
         let bits = bits << (8 * (3 - chunk.len()));
         for place in 0..=chunk.len() {
             let letter = (bits >> (18 - 6 * place)) & 63;

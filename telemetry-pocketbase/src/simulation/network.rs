@@ -200,7 +200,10 @@ impl State {
         token: Option<&str>,
         body: Option<&[u8]>,
     ) -> Reply {
-        let status = *self.rng.choice(&[200_u16, 302, 403, 404, 502, 503, 504]).unwrap_or(&502);
+        let status = *self
+            .rng
+            .choice(&[200_u16, 302, 403, 404, 502, 503, 504])
+            .unwrap_or(&502);
         if status == 504 && self.rng.bool() {
             self.model.handle(at, path, token, body);
         }
@@ -234,7 +237,10 @@ impl Clock for Network {
 
     fn calendar(&self) -> SystemTime {
         let state = self.lock();
-        let seconds = state.now.as_secs().saturating_add_signed(state.calendar_error);
+        let seconds = state
+            .now
+            .as_secs()
+            .saturating_add_signed(state.calendar_error);
         UNIX_EPOCH + Duration::from_secs(seconds)
     }
 }

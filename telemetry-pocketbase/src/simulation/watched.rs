@@ -75,7 +75,10 @@ impl Shadow {
             self.check_content(record, truth);
             let is_known = self.durable.get(&record.key).map(|known| known.1) == Some(record.id);
             if !is_known && !self.in_doubt.contains(&record.id) && !self.is_rotten {
-                self.fail(format!("the spool came back with {}, which had left", record.id));
+                self.fail(format!(
+                    "the spool came back with {}, which had left",
+                    record.id
+                ));
             }
             if let Some(entry) = truth.entries.get_mut(&record.id) {
                 entry.is_committed = true;
@@ -141,7 +144,9 @@ impl Shadow {
                 .take(count as usize)
                 .collect();
             if gone.len() < count as usize {
-                self.fail(format!("{count} evictions of level {level}, but so many may not go"));
+                self.fail(format!(
+                    "{count} evictions of level {level}, but so many may not go"
+                ));
             }
             for key in gone {
                 let Some((_, id)) = all.remove(&key) else {
@@ -164,7 +169,12 @@ impl Shadow {
         let end = last_key.map_or(0, |key| key + 1);
         let start = end.saturating_sub(new.len() as u64);
         if !new.is_empty() {
-            if self.live.keys().next_back().is_some_and(|&old| old >= start) {
+            if self
+                .live
+                .keys()
+                .next_back()
+                .is_some_and(|&old| old >= start)
+            {
                 self.fail("a key was given twice".to_owned());
             }
             all.extend((start..).zip(new));
@@ -190,7 +200,9 @@ impl Shadow {
                 .iter()
                 .any(|(key, (level, _))| may_go(key) && cheaper.contains(level));
             if stays {
-                self.fail(format!("given up {evicted:?}, while something less valuable stays"));
+                self.fail(format!(
+                    "given up {evicted:?}, while something less valuable stays"
+                ));
             }
         }
     }
@@ -218,7 +230,9 @@ impl Spool for Watched {
                 }
             }
             Err(_) => {
-                shadow.in_doubt.extend(records.iter().map(|record| record.id));
+                shadow
+                    .in_doubt
+                    .extend(records.iter().map(|record| record.id));
                 shadow.evictions_in_doubt = true;
             }
         }

@@ -61,6 +61,8 @@ pub(super) struct World {
     stored: Stored,
     /// Records that were sent before older ones.
     witnesses: usize,
+    /// This seed has faults, or records that cause them.
+    is_troubled: bool,
     /// The last things that happened, for whoever looks for the reason.
     pub(super) story: VecDeque<String>,
     pub(super) seen: Seen,
@@ -97,7 +99,6 @@ impl World {
         let network = Network::new(model, Rng::with_seed(rng.u64(..)));
         Self {
             network,
-            plan,
             now: Duration::from_secs(1_000),
             disk: SimDisk::new(),
             shared: Arc::new(Mutex::new((Shadow::default(), Truth::default()))),
@@ -111,10 +112,12 @@ impl World {
             disk_trouble_until: Duration::ZERO,
             stored: Stored::default(),
             witnesses: 0,
+            is_troubled: !plan.faults.is_empty() || plan.odd > 0,
             story: VecDeque::new(),
             seen: Seen::new(),
             steps: 0,
             rng,
+            plan,
         }
     }
 
@@ -211,7 +214,11 @@ impl World {
         let parts = Parts {
             ledger: ledger.clone(),
             intake: intake.clone(),
-            open_spool: spool_opener(self.disk.clone(), self.shared.clone(), self.plan.spool_bytes),
+            open_spool: spool_opener(
+                self.disk.clone(),
+                self.shared.clone(),
+                self.plan.spool_bytes,
+            ),
             dead_letters: letters,
             gauges: crate::instruments::gauges(),
             policy: self.plan.policy,
@@ -292,7 +299,10 @@ impl World {
             return Ok(());
         };
         let own = self.now - process.started_at;
-        if process.answer.as_ref().is_some_and(|(at, ..)| *at <= self.now)
+        if process
+            .answer
+            .as_ref()
+            .is_some_and(|(at, ..)| *at <= self.now)
             && let Some((_, answer, note)) = process.answer.take()
         {
             let told = format!("{} settled, rest: {:?}", answer.settled.len(), answer.rest);
@@ -303,8 +313,11 @@ impl World {
             return Ok(());
         };
         let mut told = Vec::new();
-        let witnesses = process.pilot.uploader.witnesses();
+        let mut witnesses = process.pilot.uploader.witnesses();
         while let Some(batch) = process.pilot.turn(own) {
+            let called = process.pilot.uploader.witnesses();
+            self.witnesses += (called - witnesses) as usize;
+            witnesses = called;
             if process.answer.is_some() {
                 return Err("two uploads at once".to_owned());
             }
@@ -332,8 +345,6 @@ impl World {
                 batch.resent
             ));
         }
-        let called = process.pilot.uploader.witnesses() - witnesses;
-        self.witnesses += called as usize;
         let is_finished = process.pilot.uploader.is_finished();
         for told in told {
             self.tell(told);
@@ -513,7 +524,9 @@ impl World {
             }
         }
         let stats = self.process.as_ref().map(|p| p.ledger.stats("simulated"));
-        Err(format!("after all faults something stays pending: {stats:?}"))
+        Err(format!(
+            "after all faults something stays pending: {stats:?}"
+        ))
     }
 
     /// The laws that hold after every step.
@@ -526,7 +539,10 @@ impl World {
             return Err(broken);
         }
         if self.disk.largest() > self.plan.spool_bytes {
-            return Err(format!("the spool's file has {} bytes", self.disk.largest()));
+            return Err(format!(
+                "the spool's file has {} bytes",
+                self.disk.largest()
+            ));
         }
         self.check_accounts()?;
         self.check_age()?;
@@ -575,23 +591,26 @@ impl World {
         if stats.accepted != sum {
             return Err(format!("the accounts do not add up: {stats:?}"));
         }
-        let is_open = matches!(
-            process.pilot.uploader.breaker(),
-            BreakerState::Open { .. }
-        );
+        let is_open = matches!(process.pilot.uploader.breaker(), BreakerState::Open { .. });
         let (opened, closed) = (is_open && !process.was_open, !is_open && process.was_open);
         process.was_open = is_open;
         if process.pilot.uploader.has_spool() {
             let counted = process.pilot.uploader.count_pending() + process.intake.gathered();
             if counted != stats.pending {
-                return Err(format!("{counted} records are pending, not {}", stats.pending));
+                return Err(format!(
+                    "{counted} records are pending, not {}",
+                    stats.pending
+                ));
             }
         } else {
             self.disk_trouble_until = self.now + DISK_RECOVERS_WITHIN;
         }
         let queued = process.ledger.queued();
         if queued > self.plan.capacity as u64 {
-            return Err(format!("{queued} records in a channel of {}", self.plan.capacity));
+            return Err(format!(
+                "{queued} records in a channel of {}",
+                self.plan.capacity
+            ));
         }
         if opened {
             self.note("breaker opened");
@@ -604,7 +623,7 @@ impl World {
 
     /// Without any fault nothing waits much longer than it should.
     fn check_age(&self) -> Result<(), String> {
-        if !self.plan.faults.is_empty() || self.plan.odd > 0 || self.processes > 1 {
+        if self.is_troubled || self.processes > 1 {
             return Ok(());
         }
         let shared = lock(&self.shared);
@@ -630,7 +649,9 @@ impl World {
             let entry = shared.1.entries.get(id);
             entry.is_none_or(|entry| entry.is_committed || entry.is_evicted)
         };
-        process.flushes.retain(|(answer, _)| !answer.is_empty() || answer_is_open(answer));
+        process
+            .flushes
+            .retain(|(answer, _)| !answer.is_empty() || answer_is_open(answer));
         for (answer, before) in &process.flushes {
             if !answer.is_empty() && !before.iter().all(is_safe) {
                 return Err("a flush is answered before everything is durable".to_owned());
@@ -673,7 +694,8 @@ impl World {
             if is_buried && !may_be_refused && !shared.0.is_rotten {
                 return Err(format!(
                     "{id} ({:?}) is in the dead letters without need: {}",
-                    entry.kind, letters[id.as_str()]
+                    entry.kind,
+                    letters[id.as_str()]
                 ));
             }
             let is_excused = !entry.is_committed || entry.is_evicted || shared.0.is_rotten;

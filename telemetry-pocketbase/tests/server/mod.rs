@@ -135,7 +135,7 @@ fn serve(stream: TcpStream, state: &Mutex<State>, stop: &AtomicBool) {
     let mut reader = BufReader::new(stream);
     while let Some(request) = read_request(&mut reader) {
         let mode = state.lock().unwrap().mode;
-        let is_upload = !request.path.contains("auth-");
+        let is_upload = !request.path.contains("auth-") && !request.path.contains("/hook");
         if mode == Mode::Hangs && is_upload {
             state.lock().unwrap().requests.push(request.path);
             while !stop.load(Ordering::Acquire) && state.lock().unwrap().mode == Mode::Hangs {
@@ -183,6 +183,10 @@ fn read_request(reader: &mut BufReader<TcpStream>) -> Option<Request> {
 
 fn answer(state: &mut State, request: &Request) -> (u16, Value) {
     state.requests.push(request.path.clone());
+    if request.path.contains("/sync-daemon/") {
+        // No hook.
+        return error(404, "The requested resource wasn't found.", json!({}));
+    }
     let body: Value = serde_json::from_slice(&request.body).unwrap();
     let is_alive = request.token == format!("token-{}", state.token);
     if request.path.contains("auth-with-password") {

@@ -535,12 +535,26 @@ fn is_secret_at(text: &Text<'_>, name: &Name, secret: SecretName, value: usize) 
         .iter()
         .any(|common| word.eq_ignore_ascii_case(common));
     let is_api = word.contains(&b' '); // `API key "deploy" created`.
-    let is_symbol = text.before(name.range.start) == b':'; // `{:secret "x"}`.
+    let is_linked = is_quote(text.at(value)) && is_blank(text.before(value)) && {
+        text.ends_with(value, " is ") || text.ends_with(value, " to ")
+    };
+    let is_symbol = is_linked || is_varied(text, value) || text.before(name.range.start) == b':'; // `{:secret "x"}`.
     let is_common = is_common && !is_symbol && secret.rule != Kind::SqlPassword;
     is_quote(text.at(value))
         && !is_common
         && !is_api
         && !matches!(secret.trust, Trust::Digits | Trust::Session)
+}
+
+/// What stands in quotes at `at` has capitals and digits, as no name of a secret
+/// has.
+fn is_varied(text: &Text<'_>, at: usize) -> bool {
+    if !is_quote(text.at(at)) {
+        return false;
+    }
+    let content = text.slice(value::quoted(text, at, 0));
+    let has = |class: fn(&u8) -> bool| content.iter().any(class);
+    (6..=128).contains(&content.len()) && has(u8::is_ascii_uppercase) && has(u8::is_ascii_digit)
 }
 
 /// Past the words between a name and its value: `is`, `changed to`, `for bob:`.
@@ -621,7 +635,7 @@ fn random_word_at(text: &Text<'_>, at: usize, secret: SecretName) -> bool {
     let changes = word
         .windows(2)
         .filter(|two| two[0].is_ascii_uppercase() && two[1].is_ascii_lowercase());
-    let mixed = mixed || (word.len() >= 20 && upper > 4 && changes.count() * 5 > word.len());
+    let mixed = mixed || (word.len() >= 20 && upper > 4 && changes.count() * 6 >= word.len());
     let quoted = start > at && digits > 0 && lower + upper > 2 && word.len() >= 6;
     let is_told = text.ends_with(at, "is: ") || text.ends_with(at, "is ");
     let told = is_told && secret.rule == Kind::Password && digits > 0 && lower + upper > 1;

@@ -20,7 +20,7 @@ pub(crate) enum Place {
     Third,
     /// The next word, if it is base64 as SASL sends it.
     Sasl,
-    /// FTP's and POP3's `PASS x`: capitals, at the start of a line or message.
+    /// FTP's and POP3's `PASS x`, Redis' `AUTH x`: capitals, at the start of a line or message.
     Pass,
     /// IMAP's `a1 LOGIN bob x`.
     Login,
@@ -55,6 +55,7 @@ pub(crate) const PLACES: &[(&str, Place)] = &[
     ("htpasswd -b ", Place::Third),
     ("htpasswd -bc ", Place::Third),
     ("pass ", Place::Pass),
+    ("auth ", Place::Pass),
     (" login ", Place::Login),
     ("| sudo ", Place::Piped),
     ("| chpasswd", Place::Piped),
@@ -130,7 +131,8 @@ fn is_sasl(word: &[u8]) -> bool {
 
 /// `PASS` also is what a test says that has passed: `PASS src/app.test.js`.
 fn pass(text: &Text<'_>, hit: &Range<usize>) -> Option<Range<usize>> {
-    if text.slice(hit.start..hit.end - 1) != b"PASS" || !starts_message(text, hit.start) {
+    let command = text.slice(hit.start..hit.end - 1);
+    if !matches!(command, b"PASS" | b"AUTH") || !starts_message(text, hit.start) {
         return None;
     }
     let word = word_at(text, hit.end)?;

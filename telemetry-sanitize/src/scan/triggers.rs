@@ -190,6 +190,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn most_plain_words_do_not_reach_the_automaton() {
+        let triggers = Triggers::new(&Names::default(), true, Vec::new()).unwrap();
+        let text = "Backup job completed documents-nightly run finished after 12 files";
+        let windows = text.as_bytes().windows(4);
+        let passing = windows.filter(|four| triggers.may_hit(std::str::from_utf8(four).unwrap()));
+        assert_eq!(passing.count(), 0);
+    }
+
+    #[test]
     fn plain_text_is_quiet() {
         let triggers = Triggers::new(&Names::default(), true, Vec::new()).unwrap();
         assert!(triggers.is_quiet("Backup job completed: 42 files, documents-nightly"));

@@ -159,8 +159,18 @@ fn a_full_disk_is_told_and_heals_without_a_record() {
     });
     assert!(daemon.stderr().contains("cannot write log file"));
     daemon.wait_until(SOON, "half a line to be taken back", || {
-        fs::read(&log).unwrap().ends_with(b"\n")
+        let text = fs::read(&log).unwrap();
+        text.is_empty() || text.ends_with(b"\n")
     });
+    let is_counted = || {
+        let page = get(&format!("http://127.0.0.1:{port}/metrics"))
+            .unwrap()
+            .body;
+        let series = "telemetry_records_total{sink=\"file\",outcome=\"dropped\"} ";
+        let count = page.lines().find_map(|line| line.strip_prefix(series));
+        count.is_some_and(|count| count != "0")
+    };
+    daemon.wait_until(SOON, "the loss in the metrics", is_counted);
 
     fs::remove_file(&ballast).unwrap();
     daemon.wait_until(SOON, "readiness without a record", || {

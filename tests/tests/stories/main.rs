@@ -1,6 +1,7 @@
 //! End-to-end stories: real programs, real servers, a user's point of view. One module a theme, one binary for all.
 
 mod bad_input;
+mod bulk;
 mod capture;
 mod control;
 mod crash;
@@ -8,6 +9,7 @@ mod daemon;
 mod deploy;
 mod endpoint;
 mod hostile;
+mod leftovers;
 mod log_files;
 mod logs;
 mod metrics;

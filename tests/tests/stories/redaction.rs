@@ -63,3 +63,56 @@ fn a_secret_in_a_file_name_is_redacted_in_the_log() {
     }
     assert!(place.path().join("documents").join(name).exists());
 }
+
+#[test]
+fn lines_are_sanitized_on_demand_and_counted_by_rule() {
+    let place = tempfile::tempdir().unwrap();
+    let secret = ["hunter", "22"].concat();
+    let lines = format!(
+        "{}\n{}\nplain password={secret} in /home/alice/x\n\nno line break at the end",
+        r#"{"message":"benign", "fields":{"n":1.50},"spans":[]}"#,
+        format_args!(
+            r#"{{"message":"m","fields":{{"pin":1234,"a":{{"dbPassword":"{secret}"}}}},"spans":[{{"name":"job","fields":{{"token":"{secret}"}}}}]}}"#
+        ),
+    );
+    let done = Invocation::new(place.path())
+        .args(["sanitize", "--report"])
+        .run_with_input(&lines);
+    assert_eq!(done.code(), Some(0), "{}", done.stderr);
+    let expected = [
+        r#"{"message":"benign", "fields":{"n":1.50},"spans":[]}"#,
+        r#"{"message":"m","fields":{"pin":"[REDACTED:pin]","a":{"dbPassword":"[REDACTED:password]"}},"spans":[{"name":"job","fields":{"token":"[REDACTED:token]"}}]}"#,
+        "plain password=[REDACTED:password] in ~/x",
+        "",
+        "no line break at the end",
+    ];
+    assert_eq!(done.stdout, expected.join("\n"));
+    let count = |line: &str| done.stderr.lines().any(|found| found.trim() == line);
+    assert!(count("2 password"), "{}", done.stderr);
+    assert!(count("1 home_path"), "{}", done.stderr);
+}
+
+#[test]
+fn the_rules_under_trial_are_those_of_the_named_file() {
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("trial.toml");
+    let rules =
+        "[telemetry.sanitize]\ndeny_fields = [\"employee_id\"]\npii = true\nkeyed_hash = true\n";
+    std::fs::write(&file, rules).unwrap();
+    let trial = || {
+        let config = file.to_str().unwrap();
+        Invocation::new(place.path())
+            .args(["sanitize", "--config", config])
+            .run_with_input("employee_id=77 for bob@example.com\n")
+            .expect_success()
+    };
+    let first = trial();
+    assert!(
+        first.starts_with("employee_id=[REDACTED:denied_field:"),
+        "{first}"
+    );
+    assert!(first.contains(" for [REDACTED:email:"), "{first}");
+    // The key of the tags is kept beside the daemon's state.
+    assert_eq!(trial(), first);
+    assert!(place.path().join("state/sanitize.key").exists());
+}

@@ -101,7 +101,7 @@ impl History {
 
 /// Lines of an hour as our daemon writes them, evenly over it; 1 in 500 is an ERROR.
 fn write_hour(path: &Path, hour: u64, random: &mut Random) -> Result<()> {
-    const LINE_BYTES: u64 = 380;
+    const LINE_BYTES: u64 = 482;
     let mut out = BufWriter::new(File::create(path)?);
     let lines = ARCHIVE_BYTES / LINE_BYTES;
     let mut written = 0;

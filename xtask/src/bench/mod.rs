@@ -10,6 +10,7 @@ mod machine; // where it was measured
 mod measure; // one timed run
 mod mirror; // mirroring directories
 mod overhead; // what telemetry costs the daemon
+mod sanitize; // redaction
 mod workload; // what is mirrored
 
 use anyhow::{Result, bail};
@@ -24,6 +25,8 @@ pub(crate) const USAGE: &str = "\
                              the mirror engine beside rsync, rclone and cp; DIR gets 10 GB
   bench overhead [--rounds N]
                              the daemon with telemetry on and off
+  bench sanitize [--rounds N]
+                             redaction of a record, beside a list of regular expressions
 ";
 
 /// Runs the benchmark that is named first.
@@ -36,6 +39,7 @@ pub(crate) fn run(shell: &Shell, args: &[String]) -> Result<()> {
         Some((name, options)) if name == "logging" => logging::run(shell, options),
         Some((name, options)) if name == "mirror" => mirror::run(shell, options),
         Some((name, options)) if name == "overhead" => overhead::run(shell, options),
+        Some((name, options)) if name == "sanitize" => sanitize::run(shell, options),
         _ => bail!("which benchmark?\n{USAGE}"),
     }
 }

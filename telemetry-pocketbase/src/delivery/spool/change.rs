@@ -126,7 +126,12 @@ impl<'t> Change<'t> {
         let mut incoming: u64 = records.iter().map(|record| cost(record.line.len())).sum();
         let mut is_kept = vec![true; records.len()];
         for group in eviction_order() {
-            self.evict(group, limit.saturating_sub(incoming), protected, &mut evicted)?;
+            self.evict(
+                group,
+                limit.saturating_sub(incoming),
+                protected,
+                &mut evicted,
+            )?;
             for (record, is_kept) in records.iter().zip(&mut is_kept) {
                 let level = level_index(record.level);
                 if self.sums.cost + incoming > limit && group.contains(&level) {

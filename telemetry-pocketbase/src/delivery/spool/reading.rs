@@ -5,8 +5,8 @@ use telemetry_core::LEVELS;
 
 use super::change::RECORDS;
 use super::{SpoolError, Stored};
-use crate::planted;
 use crate::id::{ID_LENGTH, RecordId};
+use crate::planted;
 
 /// What was found, and the places (level and key) of what makes no sense.
 pub(super) struct Found {

@@ -118,7 +118,10 @@ fn load(spool: &mut dyn Spool, records: usize, bytes: usize) -> Vec<Stored> {
 }
 
 fn lines(spool: &mut dyn Spool) -> Vec<String> {
-    load(spool, usize::MAX, usize::MAX).into_iter().map(|record| record.line).collect()
+    load(spool, usize::MAX, usize::MAX)
+        .into_iter()
+        .map(|record| record.line)
+        .collect()
 }
 
 #[test]

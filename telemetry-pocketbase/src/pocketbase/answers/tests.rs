@@ -107,7 +107,14 @@ fn refused_record_is_named_with_its_reason() {
     let body = item(2, 400, "Failed to create record.", BLANK);
     assert_eq!(batch(400, &body), ("record refused", expected));
     let body = format!(r#"{{"data":{BLANK},"message":"Failed to create record.","status":400}}"#);
-    assert_eq!(single(400, &body).1, Class::Refused { index: 0, reason, told: Vec::new() });
+    assert_eq!(
+        single(400, &body).1,
+        Class::Refused {
+            index: 0,
+            reason,
+            told: Vec::new()
+        }
+    );
 }
 
 #[test]
