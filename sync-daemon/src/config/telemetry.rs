@@ -253,7 +253,7 @@ pub struct LogRotation {
     pub enabled: bool,
     /// The longest time that one file covers. Default: [`DEFAULT_ROTATION_FREQUENCY`].
     pub frequency: RotationFrequency,
-    /// Archives that stay; 0 keeps none. Default: [`DEFAULT_KEEP_FILES`].
+    /// Archives that stay; 0 is any number. Default: [`DEFAULT_KEEP_FILES`].
     pub keep_files: usize,
     /// Bytes after which the active file is archived; `None` (0 in the file) is no limit. Default: [`DEFAULT_MAX_SIZE_BYTES`].
     pub max_size_bytes: Option<u64>,
@@ -299,7 +299,7 @@ impl Section for LogRotation {
         keys.key(
             "keep_files",
             count(&mut self.keep_files, 0..=1_000_000),
-            "Archives to keep",
+            "Archives to keep; 0: any number",
         );
         keys.key(
             "max_size_mb",

@@ -337,20 +337,6 @@ fn is_wrapper_key(key: &[u8]) -> bool {
         .any(|known| key.eq_ignore_ascii_case(known.as_bytes()))
 }
 
-/// The end of `password=<x1y2z3>`, which is no placeholder for its digits.
-fn angle_end(text: &Text<'_>, delimiter: Delimiter, at: usize) -> Option<usize> {
-    if delimiter == Delimiter::Tag || text.at(at) != b'<' {
-        return None;
-    }
-    let end = text.run(at + 1, at + 130, |byte| {
-        byte.is_ascii_alphanumeric() || b"-_+.!@#$".contains(&byte)
-    });
-    let content = text.slice(at + 1..end);
-    let is_secret = content.iter().any(u8::is_ascii_digit)
-        && !is_harmless(text.slice(at..(end + 1).min(text.len())));
-    (is_secret && content.len() >= 6 && text.at(end) == b'>').then_some(end)
-}
-
 /// Past what says how the value is written: `sha256=`, `base64:`.
 fn past_encoding(text: &Text<'_>, at: usize) -> usize {
     let prefix = ["sha256=", "sha1=", "base64:"]
@@ -379,9 +365,6 @@ fn take_bare(
         return header::take_cookies(scan, header::is_set_cookie(text, name), at..end);
     }
     let at = past_encoding(text, at);
-    if let Some(end) = angle_end(text, delimiter, at) {
-        return scan.redact(at + 1..end, secret.rule);
-    }
     let end = bare_end(text, name, delimiter, at);
     let is_cdata = delimiter == Delimiter::Tag && text.ends_with(end, "]]>");
     let end = if is_cdata { end - 3 } else { end };
