@@ -672,6 +672,12 @@ impl World {
     /// The laws that hold in the end.
     fn judge(&mut self) -> Result<(), String> {
         let letters = read_letters(&self.dead_letters)?;
+        let letter_bytes = std::fs::metadata(&self.dead_letters).map_or(0, |file| file.len());
+        if letter_bytes > self.plan.dead_letter_bytes {
+            return Err(format!("the dead letters have {letter_bytes} bytes"));
+        }
+        // No letter is longer than this.
+        let letters_are_full = letter_bytes + 8_192 > self.plan.dead_letter_bytes;
         let network = self.network.lock();
         let shared = lock(&self.shared);
         for (name, &count) in &network.model.seen {
@@ -698,7 +704,10 @@ impl World {
                     letters[id.as_str()]
                 ));
             }
-            let is_excused = !entry.is_committed || entry.is_evicted || shared.0.is_rotten;
+            let is_excused = !entry.is_committed
+                || entry.is_evicted
+                || shared.0.is_rotten
+                || (may_be_refused && letters_are_full);
             if !is_stored && !is_buried && !is_excused {
                 return Err(format!(
                     "{id} of process {} ({:?}, written at {:?}) is lost",

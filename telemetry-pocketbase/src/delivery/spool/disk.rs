@@ -79,7 +79,7 @@ impl Fit {
 /// Keeps records in a file.
 #[derive(Debug)]
 pub struct DiskSpool {
-    database: Database,
+    database: Guarded,
     growth: Arc<Growth>,
     fit: Fit,
     sums: Sums,
@@ -140,7 +140,7 @@ impl DiskSpool {
         })
         .map_err(|error| no_room(&growth, fit, error))?;
         let mut spool = Self {
-            database,
+            database: Guarded(Some(database)),
             growth,
             fit,
             sums: Sums::default(),
@@ -167,7 +167,7 @@ impl DiskSpool {
     /// # Errors
     /// [`SpoolError::Disk`] and [`SpoolError::Corrupt`].
     pub(crate) fn page(&self, first: u64, bytes: usize) -> Result<(Vec<Stored>, u64), SpoolError> {
-        let found = guarded(|| load(&self.database, first, usize::MAX, bytes))?;
+        let found = guarded(|| load(self.database.get()?, first, usize::MAX, bytes))?;
         Ok((found.records, found.senseless.len() as u64))
     }
 
@@ -176,8 +176,11 @@ impl DiskSpool {
     /// # Errors
     /// [`SpoolError::Corrupt`] if one is damaged.
     pub(crate) fn check_pages(&mut self) -> Result<(), SpoolError> {
-        let database = &mut self.database;
-        let is_sound = guarded(|| Ok(database.check_integrity().map_err(redb::Error::from)?))?;
+        let database = self.database.0.as_mut();
+        let is_sound = guarded(|| match database {
+            Some(database) => Ok(database.check_integrity().map_err(redb::Error::from)?),
+            None => Ok(false),
+        })?;
         if is_sound {
             return Ok(());
         }
@@ -210,7 +213,7 @@ impl DiskSpool {
         let is_durable = matches!(durability, Durability::Immediate);
         let database = &self.database;
         let changed = guarded(|| {
-            let mut transaction = database.begin_write().map_err(redb::Error::from)?;
+            let mut transaction = database.get()?.begin_write().map_err(redb::Error::from)?;
             transaction
                 .set_durability(durability)
                 .map_err(|error| SpoolError::Disk(error.to_string()))?;
@@ -272,7 +275,7 @@ impl Spool for DiskSpool {
     }
 
     fn load(&mut self, records: usize, bytes: usize) -> Result<Loaded, SpoolError> {
-        let found = guarded(|| load(&self.database, 0, records, bytes))?;
+        let found = guarded(|| load(self.database.get()?, 0, records, bytes))?;
         let mut senseless = ByLevel::default();
         if !found.senseless.is_empty() {
             senseless = self.take_out(&found.senseless)?;
@@ -324,6 +327,28 @@ impl Spool for DiskSpool {
         })?;
         self.breaker_was_open = open;
         Ok(())
+    }
+}
+
+/// A database whose end may not panic: it writes to a file that may be damaged.
+#[derive(Debug)]
+struct Guarded(Option<Database>);
+
+impl Guarded {
+    fn get(&self) -> Result<&Database, SpoolError> {
+        let closed = || SpoolError::Disk("it is closed".to_owned());
+        self.0.as_ref().ok_or_else(closed)
+    }
+}
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        let database = self.0.take();
+        // What is wrong with the file shows when it is opened again.
+        let _ = guarded(|| {
+            drop(database);
+            Ok(())
+        });
     }
 }
 
