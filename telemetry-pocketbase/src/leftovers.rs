@@ -4,7 +4,7 @@
 //! Looking at the spool, and changing the dead letters, needs the spool for
 //! oneself: while an uploader uses it, everything here but
 //! [`dead_letters`](Leftovers::dead_letters) fails with
-//! [`SpoolError::InUse`](crate::delivery::SpoolError::InUse).
+//! [`SpoolError::InUse`].
 
 use std::io;
 use std::path::{Path, PathBuf};

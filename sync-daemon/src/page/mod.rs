@@ -1,7 +1,7 @@
 //! The page `/` of the metrics endpoint: what the daemon does, for people.
 //!
-//! The page is one file without anything from elsewhere ([`HTML`]); its script asks for the [`view`] every few seconds. Beside
-//! the status and the metrics it shows what neither has: the last hour by the minute ([`History`]), and the last warnings
+//! The page is one file without anything from elsewhere ([`HTML`]); its script asks for the view every few seconds. Beside
+//! the status and the metrics it shows what neither has: the last hour by the minute (history), and the last warnings
 //! ([`Warnings`]).
 
 mod history;
