@@ -210,7 +210,7 @@ pub(crate) const LINES: &[&str] = &[
     "zip -P «{alnum:12}» x.zip x",
     "mongo -u bob -p «{alnum:12}» db",
     "machine example.com login bob password «{alnum:12}»",
-    "//registry.npmjs.org/:_authToken=«{alnum:36}»",
+    "//npm.example.com/:_authToken=«{alnum:36}»",
     "requirepass «{alnum:12}»",
     "password is «{alnum:12}»",
     "the password is '«{alnum:12}»'",

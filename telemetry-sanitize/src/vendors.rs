@@ -121,7 +121,7 @@ pub(crate) const VENDORS: &[Vendor] = &[
     after(Left::Part(Alnum, 3), vendor("azure_client_secret", "Azure", &["8Q~", "7Q~"], Wide, 28)),
     after(Left::Part(Alnum, 40), vendor("azure_devops_token", "Azure DevOps", &["AZDO"], Alnum, 4)),
     vendor("buildkite_token", "Buildkite", &["bkua_"], Alnum, 32),
-    vendor("cargo_token", "crates.io", &["cio"], Alnum, 32),
+    vendor("cargo_token", "cargo", &["cio"], Alnum, 32),
     vendor("circleci_token", "CircleCI", &["CCIPAT_", "CCIPRJ_"], Wide, 30),
     vendor("cloudflare_key", "Cloudflare", &["v1.0-"], Url, 150),
     vendor("clojars_token", "Clojars", &["CLOJARS_"], Alnum, 40),
