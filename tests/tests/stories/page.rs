@@ -164,7 +164,8 @@ fn upload_breaker_and_spool_are_shown_while_the_server_is_away() {
         // Asking that often meets the limit in between.
         let is_answered = answer.status == 200;
         let upload = is_answered.then(|| answer.json()["upload"].take())?;
-        (upload["breaker"] == "open").then_some(upload)
+        // Metrics and health are read one after the other: the first may be newer.
+        (upload["breaker"] == "open" && upload["health"] != "good").then_some(upload)
     });
     assert!(shown["waiting"].as_f64().unwrap() > 0.0, "{shown}");
     assert!(
@@ -172,7 +173,6 @@ fn upload_breaker_and_spool_are_shown_while_the_server_is_away() {
         "{shown}"
     );
     assert!(shown["spool_bytes"].as_f64().unwrap() > 0.0, "{shown}");
-    assert_ne!(shown["health"], "good", "{shown}");
 }
 
 #[test]
