@@ -5,11 +5,14 @@ use std::ops::Deref;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::{Finished, Process, run};
+
+/// Longest wait for a control socket; some daemons never have one.
+const LISTEN_LIMIT: Duration = Duration::from_secs(5);
 
 /// A `sync-daemon` command line that runs in a directory of its own.
 ///
@@ -128,7 +131,15 @@ impl Daemon {
     }
 
     /// A second command line beside this daemon, with its configuration file: `status`, `trigger`, ….
+    ///
+    /// Waits until the daemon listens for it: its first records come a little earlier.
     pub fn beside(&self) -> Invocation {
+        let socket = self.directory.join("state/control.sock");
+        let deadline = Instant::now() + LISTEN_LIMIT;
+        while !socket.exists() && self.process.exit_status().is_none() && Instant::now() < deadline
+        {
+            std::thread::sleep(Duration::from_millis(2));
+        }
         let config_file = self.directory.join("sync-daemon.toml");
         Invocation::new(&self.directory)
             .arg("--config")

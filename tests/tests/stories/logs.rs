@@ -126,6 +126,9 @@ fn rust_log_shows_the_telemetry_at_work() {
     daemon.wait_for_record(SOON, "a debug event of the telemetry", |record| {
         record["level"] == "DEBUG" && record["target"].as_str().unwrap().contains("telemetry")
     });
+    daemon.wait_for_record(SOON, "the start", |record| {
+        record["message"] == "sync daemon started"
+    });
     daemon
         .beside()
         .args(["trigger", "good", "--wait"])
