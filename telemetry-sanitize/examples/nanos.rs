@@ -1,7 +1,10 @@
 //! Measures what the step costs: nanoseconds a record, for the record of the
 //! logging benchmark (five fields inside a span, nothing to find) and for some
-//! with secrets; beside it a plain list of regular expressions. With a number of rounds as argument, only the first (or, with
-//! `mixed` behind it, the others), to count instructions under callgrind. Figures move with the machine; compare within one run.
+//! with secrets; beside it a plain list of regular expressions. Figures move with
+//! the machine; compare within one run.
+//!
+//! `nanos RECORD ROUNDS [peer]` only sends one of the records through, so often, for those
+//! who count instructions; `nanos list` names them.
 
 use std::borrow::Cow;
 use std::hint::black_box;
@@ -87,32 +90,51 @@ impl Sink for Nowhere {
     fn stats(&self, _: &mut Vec<SinkStats>) {}
 }
 
-/// Writes each record many times and tells how long one took.
+/// What is to be done with a record.
+#[derive(Clone, Copy)]
+enum Task {
+    /// Tell how long it takes.
+    Measure,
+    /// Send it through so often, or give it to the peer.
+    Repeat { rounds: u32, peer: bool },
+}
+
 struct Repeating {
     sanitized: Sanitized<Nowhere>,
-    peer: Option<List>,
-    rounds: u32,
+    peer: List,
+    task: Task,
+}
+
+impl Repeating {
+    fn repeat(&self, record: &Record<'_>, rounds: u32, peer: bool) -> Result<(), SinkError> {
+        for _ in 0..rounds {
+            match peer {
+                true => self.peer.redact_record(black_box(record)),
+                false => self.sanitized.write(black_box(record))?,
+            }
+        }
+        Ok(())
+    }
+
+    fn nanos(&self, record: &Record<'_>, peer: bool) -> Result<u128, SinkError> {
+        self.repeat(record, 1, peer)?;
+        let start = Instant::now();
+        self.repeat(record, ROUNDS, peer)?;
+        Ok(start.elapsed().as_nanos() / u128::from(ROUNDS))
+    }
 }
 
 impl Sink for Repeating {
     fn write(&self, record: &Record<'_>) -> Result<(), SinkError> {
-        self.sanitized.write(record)?;
-        let start = Instant::now();
-        for _ in 0..self.rounds {
-            self.sanitized.write(black_box(record))?;
+        match self.task {
+            Task::Repeat { rounds, peer } => self.repeat(record, rounds, peer),
+            Task::Measure => {
+                let (own, peer) = (self.nanos(record, false)?, self.nanos(record, true)?);
+                let message = record.message();
+                let _ = writeln!(io::stdout(), "{own:6} ns  {peer:6} ns  {message}");
+                Ok(())
+            }
         }
-        let nanos = start.elapsed().as_nanos() / u128::from(self.rounds);
-        let Some(peer) = &self.peer else {
-            return Ok(());
-        };
-        let start = Instant::now();
-        for _ in 0..self.rounds {
-            peer.redact_record(black_box(record));
-        }
-        let peer = start.elapsed().as_nanos() / u128::from(self.rounds);
-        let message = record.message();
-        let _ = writeln!(io::stdout(), "{nanos:6} ns  {peer:6} ns  {message}");
-        Ok(())
     }
     fn flush(&self, _: Duration) -> Result<(), SinkError> {
         Ok(())
@@ -123,33 +145,54 @@ impl Sink for Repeating {
     fn stats(&self, _: &mut Vec<SinkStats>) {}
 }
 
+/// The records by name, each with what logs it.
+const RECORDS: [(&str, fn()); 6] = [
+    ("benign", log_benign),
+    ("harmless-url", log_harmless_url),
+    ("secret-name", log_secret_name),
+    ("one-secret", log_one_secret),
+    ("two-secrets", log_two_secrets),
+    ("mixed", log_mixed),
+];
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        ["list"] => {
+            for (name, _) in RECORDS {
+                writeln!(io::stdout(), "{name}")?;
+            }
+            Ok(())
+        }
+        [name, rounds] => repeat(name, rounds.parse()?, false),
+        [name, rounds, "peer"] => repeat(name, rounds.parse()?, true),
+        _ => {
+            with_task(Task::Measure, || {
+                RECORDS.iter().for_each(|(_, log)| log());
+            })?;
+            measure_long_lines()
+        }
+    }
+}
+
+fn repeat(name: &str, rounds: u32, peer: bool) -> Result<(), Box<dyn std::error::Error>> {
+    let record = RECORDS.iter().find(|(known, _)| *known == name);
+    let (_, log) = record.ok_or("there is no such record")?;
+    with_task(Task::Repeat { rounds, peer }, log)
+}
+
+fn with_task(task: Task, log: impl FnOnce()) -> Result<(), Box<dyn std::error::Error>> {
     let sanitizer = Sanitizer::new(SanitizeConfig::default())?;
-    let argument = std::env::args().nth(1);
-    let only_one = argument.is_some();
-    let is_mixed = std::env::args()
-        .nth(2)
-        .is_some_and(|which| which == "mixed");
-    let rounds = argument.map_or(Ok(ROUNDS), |rounds| rounds.parse())?;
-    let peer = if only_one { None } else { Some(List::new()?) };
-    let sanitized = Sanitized::new(sanitizer, Nowhere);
     let sink = Numbered::new(Repeating {
-        sanitized,
-        peer,
-        rounds,
+        sanitized: Sanitized::new(sanitizer, Nowhere),
+        peer: List::new()?,
+        task,
     });
     let capture = Capture::new(Identity::new(Uuid::nil()), sink);
     let subscriber = tracing_subscriber::registry().with(capture);
-    if only_one {
-        let log = if is_mixed { log_others } else { log_benign };
-        tracing::subscriber::with_default(subscriber, log);
-        return Ok(());
-    }
-    tracing::subscriber::with_default(subscriber, || {
-        log_benign();
-        log_others();
-    });
-    measure_long_lines()
+    tracing::subscriber::with_default(subscriber, log);
+    Ok(())
 }
 
 fn log_benign() {
@@ -165,15 +208,46 @@ fn log_benign() {
     );
 }
 
-fn log_others() {
+fn log_harmless_url() {
     tracing::info!(
         path = "/var/lib/app/data/2024-01-01/file.bin",
         "GET https://example.com/api/v1/items?page=2 took 12:30"
     );
+}
+
+fn log_secret_name() {
     tracing::info!(user = "bob", password = "hunter22", "secret under a name");
-    let token = "a1B2c3D4".repeat(4);
+}
+
+/// Made up here, so that it stands nowhere in one piece.
+fn token() -> String {
+    "a1B2c3D4".repeat(4)
+}
+
+fn log_one_secret() {
+    let token = token();
     tracing::info!("one secret: Authorization: Bearer {token}");
+}
+
+fn log_two_secrets() {
+    let token = token();
     tracing::info!("two secrets: postgres://bob:{token}@db/app password={token} in /home/bob/x");
+}
+
+/// What a careless program logs: some of it secret, most of it not.
+fn log_mixed() {
+    let span = tracing::info_span!("job", job_id = 7, run_id = "nightly");
+    let _entered = span.enter();
+    let password = "hunter22";
+    tracing::info!(
+        job_name = "documents-nightly",
+        source = "/home/alice/documents",
+        target = format!("sftp://bob:{password}@backup.example.com/srv/documents"),
+        duration_ms = 1250_u64,
+        files_processed = 42_u64,
+        success_rate = 0.97,
+        "login of user=bob with password={password} accepted, backup started"
+    );
 }
 
 fn measure_long_lines() -> Result<(), Box<dyn std::error::Error>> {

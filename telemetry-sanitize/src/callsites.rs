@@ -12,31 +12,39 @@ use crate::sanitizer::Sanitizer;
 /// Verdicts by callsite. There are as many as callsites in the program.
 #[derive(Default)]
 pub(crate) struct Callsites {
-    known: HashMap<usize, Callsite, AddressHasher>,
-}
-
-/// The verdicts on the fields of a callsite, by their index.
-pub(crate) struct Callsite {
-    pub(crate) verdicts: Box<[Verdict]>,
-    pub(crate) any_secret: bool,
+    /// Places in `verdicts`, by address.
+    known: HashMap<usize, usize, AddressHasher>,
+    verdicts: Vec<Box<[Verdict]>>,
+    /// Address and place of the one that was asked for last: events come in runs.
+    last: (usize, usize),
 }
 
 impl Callsites {
-    /// The verdicts on a callsite, made at the first call.
+    /// The verdicts on the fields of a callsite, by their index; made at the
+    /// first call.
     pub(crate) fn get(
         &mut self,
         sanitizer: &Sanitizer,
         callsite: &'static Metadata<'static>,
-    ) -> &Callsite {
+    ) -> &[Verdict] {
         let address = std::ptr::from_ref(callsite).addr();
-        self.known.entry(address).or_insert_with(|| {
+        if self.last.0 != address {
+            self.last = (address, self.place(sanitizer, callsite, address));
+        }
+        &self.verdicts[self.last.1]
+    }
+
+    fn place(
+        &mut self,
+        sanitizer: &Sanitizer,
+        callsite: &'static Metadata<'static>,
+        address: usize,
+    ) -> usize {
+        let verdicts = &mut self.verdicts;
+        *self.known.entry(address).or_insert_with(|| {
             let names = callsite.fields().iter();
-            let verdicts: Box<[_]> = names.map(|field| sanitizer.verdict(field.name())).collect();
-            let is_secret = |verdict: &Verdict| matches!(verdict, Verdict::Secret(_));
-            Callsite {
-                any_secret: verdicts.iter().any(is_secret),
-                verdicts,
-            }
+            verdicts.push(names.map(|field| sanitizer.verdict(field.name())).collect());
+            verdicts.len() - 1
         })
     }
 }

@@ -68,7 +68,8 @@ mod counts; // how often each rule replaced something
 mod glob; // the user's globs over names
 mod mask; // values that are no secrets
 mod pii; // personal data, on request
-mod sieve; // the first look at a text
+mod seen; // texts with nothing in them
+mod sieve; // the search for literals
 mod spans; // spans sanitized once
 mod tag; // how a secret can be followed
 mod text; // a text under search

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::mem;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -14,6 +15,7 @@ use crate::names::{self, Names, SecretName, Trust, Verdict};
 use crate::pii;
 use crate::rules::{Kind, RULES, Rule};
 use crate::scan::{self, Finding, Scan, Triggers, What};
+use crate::sieve::Hit;
 use crate::tag::HashKey;
 use crate::vendors::VENDORS;
 
@@ -21,6 +23,9 @@ use crate::vendors::VENDORS;
 /// stands around other text. Nearly always the second round finds nothing; after
 /// so many rounds all of the text goes.
 const MAX_ROUNDS: usize = 16;
+
+/// How each replacement starts, but those of paths.
+const MARK_START: &str = "[REDACTED:";
 
 /// Finds secrets and home directories in texts and replaces them.
 ///
@@ -38,7 +43,19 @@ pub struct Sanitizer {
     search: Search,
 }
 
-type Search = fn(&Sanitizer, &str, &mut Vec<Finding>) -> usize;
+type Search = fn(&Sanitizer, &str, &mut Space) -> usize;
+
+/// Space for the search in a text and for the changed text, to be used again.
+#[derive(Default)]
+pub(crate) struct Space {
+    hits: Vec<Hit>,
+    findings: Vec<Finding>,
+    pieces: Vec<Finding>,
+    masks: Vec<Range<usize>>,
+    text: String,
+    /// The text of the round before.
+    before: String,
+}
 
 impl Sanitizer {
     /// Builds the rules. The metrics recorder must be installed before: the
@@ -63,8 +80,7 @@ impl Sanitizer {
         let names = Names::new(&config.deny_fields, &config.allow_fields);
         let own_home = home.filter(|_| config.normalize_paths);
         let (directories, roots) = directories(&config, own_home.as_deref())?;
-        let triggers = Triggers::new(&names, config.normalize_paths, directories)
-            .map_err(|error| SanitizeError::TooLarge(Box::new(error)))?;
+        let triggers = Triggers::new(&names, config.normalize_paths, directories);
         let rules = rule_names(&patterns);
         let sanitizer = Self {
             enabled: config.enabled,
@@ -73,7 +89,7 @@ impl Sanitizer {
             patterns,
             marks: rules
                 .iter()
-                .map(|rule| format!("[REDACTED:{rule}]"))
+                .map(|rule| format!("{MARK_START}{rule}]"))
                 .collect(),
             roots,
             counts: Counts::new(rules),
@@ -101,12 +117,10 @@ impl Sanitizer {
         if !self.enabled {
             return Cow::Borrowed(text);
         }
-        let rounds = || self.rounds(text);
-        // A rule that panics has seen the text half: close, do not open.
-        match catch_unwind(AssertUnwindSafe(rounds)) {
-            Ok(Some(changed)) => Cow::Owned(changed),
-            Ok(None) => Cow::Borrowed(text),
-            Err(_) => Cow::Owned(self.replace_whole(Kind::Error, text)),
+        let mut space = Space::default();
+        match self.change_text(text, &mut space) {
+            true => Cow::Owned(space.text),
+            false => Cow::Borrowed(text),
         }
     }
 
@@ -127,18 +141,9 @@ impl Sanitizer {
     /// As [`sanitize_value`](Self::sanitize_value), with the verdict that was
     /// made on the name before.
     pub fn sanitize_judged(&self, verdict: Verdict, value: Value<'_>) -> Option<String> {
-        if let Verdict::Secret(secret) = verdict
-            && is_secret_value(secret, value)
-        {
-            return Some(self.replace_value(secret, value));
-        }
-        let Value::Text(text) = value else {
-            return None;
-        };
-        match self.sanitize_text(text) {
-            Cow::Borrowed(_) => None,
-            Cow::Owned(changed) => Some(changed),
-        }
+        let mut space = Space::default();
+        self.change(verdict, value, &mut space)?;
+        Some(space.text)
     }
 
     /// How often each rule has replaced something, for reports.
@@ -151,13 +156,36 @@ impl Sanitizer {
         self.enabled
     }
 
-    /// True when no rule can find anything in the text: the first look, one
-    /// pass over its bytes.
-    pub(crate) fn is_quiet(&self, text: &str) -> bool {
-        self.triggers.is_quiet(text)
-            && scan::may_skip_digits(text)
-            && scan::may_skip_encoded(text)
-            && self.patterns.is_quiet(text)
+    /// As [`sanitize_judged`](Self::sanitize_judged), in a space that is used
+    /// again: allocates nothing in the long run.
+    #[inline]
+    pub(crate) fn change<'s>(
+        &self,
+        verdict: Verdict,
+        value: Value<'_>,
+        space: &'s mut Space,
+    ) -> Option<&'s str> {
+        let is_changed = match (verdict, value) {
+            (Verdict::Secret(secret), _) if is_secret_value(secret, value) => {
+                self.replace_value(secret, value, space);
+                true
+            }
+            (_, Value::Text(text)) => self.change_text(text, space),
+            _ => false,
+        };
+        is_changed.then_some(space.text.as_str())
+    }
+
+    /// Writes the text without secrets into the space; false when there are none.
+    fn change_text(&self, text: &str, space: &mut Space) -> bool {
+        let rounds = || self.rounds(text, space);
+        // A rule that panics has seen the text half: close, do not open.
+        if let Ok(is_changed) = catch_unwind(AssertUnwindSafe(rounds)) {
+            return is_changed;
+        }
+        *space = Space::default();
+        self.put_whole(Kind::Error, text, space);
+        true
     }
 
     /// The verdict on a member of a group: its own, or that of the group around
@@ -171,74 +199,94 @@ impl Sanitizer {
 
     /// The value of a secret name: all of it goes, but for the scheme of
     /// credentials and the names of cookies.
-    fn replace_value(&self, secret: SecretName, value: Value<'_>) -> String {
+    fn replace_value(&self, secret: SecretName, value: Value<'_>, space: &mut Space) {
         if let Value::Text(text) = value
             && matches!(secret.rule, Kind::Authorization | Kind::Cookie)
         {
-            let mut findings = Vec::new();
-            let mut scan = Scan::new(text, &self.names, &self.triggers, &mut findings);
+            space.findings.clear();
+            let mut scan = Scan::new(text, &self.names, &self.triggers, &mut space.findings);
             scan.run_credentials(secret.rule);
-            if !findings.is_empty() {
-                self.settle(text, &mut findings);
-                return self.rebuild(text, &findings);
+            if !space.findings.is_empty() {
+                self.settle(text, space);
+                return self.rebuild(text, space);
             }
         }
         match value {
-            Value::Text(text) => self.replace_whole(secret.rule, text),
-            Value::I64(number) => self.replace_whole(secret.rule, &number.to_string()),
-            Value::U64(number) => self.replace_whole(secret.rule, &number.to_string()),
-            Value::F64(number) => self.replace_whole(secret.rule, &number.to_string()),
-            Value::Bool(flag) => self.replace_whole(secret.rule, &flag.to_string()),
+            Value::Text(text) => self.put_whole(secret.rule, text, space),
+            Value::I64(number) => self.put_whole(secret.rule, &number.to_string(), space),
+            Value::U64(number) => self.put_whole(secret.rule, &number.to_string(), space),
+            Value::F64(number) => self.put_whole(secret.rule, &number.to_string(), space),
+            Value::Bool(flag) => self.put_whole(secret.rule, &flag.to_string(), space),
         }
     }
 
+    /// What to write in the place of a whole text.
     pub(crate) fn replace_whole(&self, rule: Kind, secret: &str) -> String {
+        let mut space = Space::default();
+        self.put_whole(rule, secret, &mut space);
+        space.text
+    }
+
+    fn put_whole(&self, rule: Kind, secret: &str, space: &mut Space) {
         self.counts.add(rule as usize, 1);
-        let mut mark = String::new();
-        self.push_replacement(&mut mark, What::Builtin(rule), secret);
-        mark
+        space.text.clear();
+        self.push_replacement(&mut space.text, What::Builtin(rule), secret);
     }
 
     /// Searches until nothing is found any more.
-    fn rounds(&self, text: &str) -> Option<String> {
-        let mut findings = Vec::new();
-        let mut current = self.round(text, &mut findings)?;
+    fn rounds(&self, text: &str, space: &mut Space) -> bool {
+        if !self.round(text, space) {
+            return false;
+        }
         for _ in 1..MAX_ROUNDS {
-            match self.round(&current, &mut findings) {
-                Some(changed) => current = changed,
-                None => return Some(current),
+            mem::swap(&mut space.text, &mut space.before);
+            let before = mem::take(&mut space.before);
+            let is_changed = self.round(&before, space);
+            space.before = before;
+            if !is_changed {
+                mem::swap(&mut space.text, &mut space.before);
+                return true;
             }
         }
-        Some(self.replace_whole(Kind::Error, text))
+        self.put_whole(Kind::Error, text, space);
+        true
     }
 
-    fn round(&self, text: &str, findings: &mut Vec<Finding>) -> Option<String> {
-        findings.clear();
-        (self.search)(self, text, findings);
-        if findings.is_empty() {
-            return None;
+    /// Writes the text without what one search finds into the space; false when
+    /// it finds nothing.
+    fn round(&self, text: &str, space: &mut Space) -> bool {
+        space.findings.clear();
+        (self.search)(self, text, space);
+        if space.findings.is_empty() {
+            return false;
         }
-        self.settle(text, findings);
-        (!findings.is_empty()).then(|| self.rebuild(text, findings))
+        self.settle(text, space);
+        if space.findings.is_empty() {
+            return false;
+        }
+        self.rebuild(text, space);
+        true
     }
 
     /// Finds everything; returns the steps it took.
-    fn search_all(&self, text: &str, findings: &mut Vec<Finding>) -> usize {
-        let mut scan = Scan::new(text, &self.names, &self.triggers, findings);
-        scan.run();
+    fn search_all(&self, text: &str, space: &mut Space) -> usize {
+        let mut scan = Scan::new(text, &self.names, &self.triggers, &mut space.findings);
+        scan.run(&mut space.hits);
         scan.run_encoded();
         let steps = scan.text.steps();
-        self.patterns.find(text, findings);
+        self.patterns.find(text, &mut space.findings);
         steps
     }
 
     /// Brings findings into order, cuts out what is masked already, joins what
     /// overlaps, and aligns them to characters.
-    fn settle(&self, text: &str, findings: &mut Vec<Finding>) {
-        let masks = self.masks(text);
-        if !masks.is_empty() {
-            *findings = without_masks(findings, &masks);
+    fn settle(&self, text: &str, space: &mut Space) {
+        self.find_masks(text, &mut space.masks);
+        if !space.masks.is_empty() {
+            cut_masks(&space.findings, &space.masks, &mut space.pieces);
+            mem::swap(&mut space.findings, &mut space.pieces);
         }
+        let findings = &mut space.findings;
         for found in findings.iter_mut() {
             while !text.is_char_boundary(found.range.start) {
                 found.range.start -= 1;
@@ -259,32 +307,44 @@ impl Sanitizer {
 
     /// Where replacements of ours stand already. Only those of known rules: a
     /// secret cannot hide in `[REDACTED:…]`.
-    fn masks(&self, text: &str) -> Vec<Range<usize>> {
-        const START: &str = "[REDACTED:";
-        text.match_indices(START)
-            .filter_map(|(start, _)| {
-                let rest = &text.as_bytes()[start..];
-                let length = rest.iter().take(64).position(|&byte| byte == b']')? + 1;
-                let known = self
-                    .marks
-                    .iter()
-                    .any(|mark| is_mark_of(mark.as_bytes(), &rest[..length]));
-                known.then_some(start..start + length)
-            })
-            .collect()
+    fn find_masks(&self, text: &str, masks: &mut Vec<Range<usize>>) {
+        masks.clear();
+        for start in memchr::memchr_iter(b'[', text.as_bytes()) {
+            let rest = &text.as_bytes()[start..];
+            if !rest.starts_with(MARK_START.as_bytes()) {
+                continue;
+            }
+            let Some(end) = rest.iter().take(64).position(|&byte| byte == b']') else {
+                continue;
+            };
+            let found = &rest[..=end];
+            if self
+                .marks
+                .iter()
+                .any(|mark| is_mark_of(mark.as_bytes(), found))
+            {
+                masks.push(start..start + found.len());
+            }
+        }
     }
 
-    fn rebuild(&self, text: &str, findings: &[Finding]) -> String {
-        let mut out = String::with_capacity(text.len() + 32 * findings.len());
+    /// Writes the text with replacements for the findings into the space.
+    fn rebuild(&self, text: &str, space: &mut Space) {
+        let Space {
+            findings,
+            text: out,
+            ..
+        } = space;
+        out.clear();
+        out.reserve(text.len() + 32 * findings.len());
         let mut done = 0;
         for found in findings {
             out.push_str(&text[done..found.range.start]);
-            self.push_replacement(&mut out, found.what, &text[found.range.clone()]);
+            self.push_replacement(out, found.what, &text[found.range.clone()]);
             self.counts.add(rule_index(found.what), 1);
             done = found.range.end;
         }
         out.push_str(&text[done..]);
-        out
     }
 
     fn push_replacement(&self, out: &mut String, what: What, secret: &str) {
@@ -307,9 +367,9 @@ impl Sanitizer {
     /// A replacement in which a rule finds something would be replaced again.
     fn check_replacements(&self, config: &SanitizeConfig) -> Result<(), SanitizeError> {
         for (root, with) in &config.roots {
-            let mut findings = Vec::new();
-            self.search_all(&format!("{with}/x"), &mut findings);
-            if !findings.is_empty() {
+            let mut space = Space::default();
+            self.search_all(&format!("{with}/x"), &mut space);
+            if !space.findings.is_empty() {
                 let (root, with) = (root.clone(), with.clone());
                 return Err(SanitizeError::BadReplacement { root, with });
             }
@@ -328,7 +388,7 @@ impl Sanitizer {
     /// How many bytes the search looks at besides the pass for triggers.
     #[cfg(test)]
     pub(crate) fn steps(&self, text: &str) -> usize {
-        self.search_all(text, &mut Vec::new())
+        self.search_all(text, &mut Space::default())
     }
 }
 
@@ -370,8 +430,8 @@ fn is_mark_of(mark: &[u8], found: &[u8]) -> bool {
 }
 
 /// Cuts the masks out of the findings.
-fn without_masks(findings: &[Finding], masks: &[Range<usize>]) -> Vec<Finding> {
-    let mut pieces = Vec::with_capacity(findings.len());
+fn cut_masks(findings: &[Finding], masks: &[Range<usize>], pieces: &mut Vec<Finding>) {
+    pieces.clear();
     for found in findings {
         let first = masks.partition_point(|mask| mask.end <= found.range.start);
         let mut start = found.range.start;
@@ -379,12 +439,11 @@ fn without_masks(findings: &[Finding], masks: &[Range<usize>]) -> Vec<Finding> {
             if mask.start >= found.range.end {
                 break;
             }
-            push_piece(&mut pieces, start..mask.start, found.what);
+            push_piece(pieces, start..mask.start, found.what);
             start = mask.end;
         }
-        push_piece(&mut pieces, start..found.range.end, found.what);
+        push_piece(pieces, start..found.range.end, found.what);
     }
-    pieces
 }
 
 fn push_piece(pieces: &mut Vec<Finding>, range: Range<usize>, what: What) {
@@ -481,10 +540,6 @@ impl Patterns {
             regexes,
             set,
         })
-    }
-
-    fn is_quiet(&self, text: &str) -> bool {
-        self.regexes.is_empty() || !self.set.is_match(text)
     }
 
     fn find(&self, text: &str, findings: &mut Vec<Finding>) {

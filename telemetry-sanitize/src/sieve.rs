@@ -1,120 +1,335 @@
-//! A first look that is cheaper than the automaton.
+//! The search for literals, in any case of letters.
 //!
-//! The automaton takes its steps one after the other, each waiting for the one
-//! before. The sieve asks of each place by itself whether the rarest piece of a
-//! literal stands there; a processor does many of these at once. It lets a few
-//! texts pass for nothing (their bytes fall into the cell of another piece), and
-//! stops none that holds a literal.
+//! An automaton takes its steps one after the other, each waiting for the one
+//! before. The sieve asks of every second place by itself whether four bytes of a
+//! literal may stand there; a processor does many of these at once. Where they
+//! may, the literals that have these bytes are compared. So a text is read once,
+//! at some four instructions a byte, and no state is carried along: a search can
+//! begin anywhere.
+//!
+//! Each literal has two pieces of four bytes, one byte apart, of which one stands
+//! at an even place wherever the literal does. A piece of a literal that is too
+//! short for both has bytes before or behind the literal: these may be any.
 
-/// A cell for the first three bytes of a piece; in it, a bit for the fourth.
-pub(crate) struct Sieve {
-    cells: Box<[u8; CELLS]>,
-    /// A literal is too short for the sieve: everything passes.
-    is_open: bool,
-}
+use std::ops::Range;
 
-/// With some 500 literals, one window of text in 1,000 passes for nothing.
-const BITS: u32 = 16;
+/// The bits of a byte that tell it apart: both cases of a letter have the same,
+/// but not a letter and a digit.
+const CLASS: u8 = 0x5f;
+/// So many classes, if the gap in their bits is closed.
+const CLASSES: usize = 64;
+
+/// With some 500 literals, one window of text in 50 is worth a comparison.
+const BITS: u32 = 14;
 const CELLS: usize = 1 << BITS;
 
+/// Windows that are looked at together, and the bytes they lie in.
+const TOGETHER: usize = 4;
+const STEP: usize = 2 * TOGETHER;
+const BLOCK: usize = STEP + 2;
+
+/// A set of literals to look for.
+pub(crate) struct Sieve {
+    /// By the classes of the last three bytes of a window: what the last five
+    /// bits of its first byte may be, a bit for each.
+    cells: Box<[u32; CELLS]>,
+    /// By the classes of the two bytes in the middle: the pieces that have them.
+    pieces: Box<[Vec<Piece>]>,
+    literals: Vec<Box<[u8]>>,
+    /// Nothing that is shorter is looked for.
+    shortest: usize,
+}
+
+/// Four bytes of a literal, or what stands around a short one.
+#[derive(Debug, Clone, Copy)]
+struct Piece {
+    literal: u16,
+    /// One more than the place of the window in the literal: it may begin one
+    /// byte before it.
+    place: u8,
+    /// The bytes that are known, with the bit for small letters, and which.
+    bytes: u32,
+    known: u32,
+}
+
+/// A literal in the text. In the order of a search: by their ends, and the
+/// longest first of those that end together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Hit {
+    pub(crate) end: usize,
+    pub(crate) start: usize,
+    /// Its place among the literals.
+    pub(crate) literal: u16,
+}
+
+/// A bit that is set in small letters only.
+const SMALL: u32 = 0x2020_2020;
+
 impl Sieve {
-    pub(crate) fn new<'l>(literals: impl Iterator<Item = &'l str>) -> Self {
+    /// Looks for these; an empty one is nowhere.
+    pub(crate) fn new(literals: &[String]) -> Self {
         let mut sieve = Self {
             cells: Box::new([0; CELLS]),
-            is_open: false,
+            pieces: vec![Vec::new(); CLASSES * CLASSES].into_boxed_slice(),
+            literals: literals.iter().map(|l| l.as_bytes().into()).collect(),
+            shortest: literals.iter().map(String::len).min().unwrap_or(0),
         };
-        for literal in literals {
-            match rarest_piece(literal.as_bytes()) {
-                [a, b, c, d] => sieve.cells[cell([*a, *b, *c, 0])] |= 1 << (d & 7),
-                [a, b, c] => sieve.cells[cell([*a, *b, *c, 0])] = u8::MAX,
-                _ => sieve.is_open = true,
+        for (index, literal) in literals.iter().enumerate() {
+            let literal = literal.as_bytes();
+            if let Some(place) = rarest_place(literal) {
+                sieve.add(literal, index as u16, place);
+                sieve.add(literal, index as u16, place + 1);
             }
         }
         sieve
     }
 
-    /// False when no literal is in the text, in any case of letters.
-    pub(crate) fn passes(&self, text: &str) -> bool {
-        if self.is_open {
-            return true;
+    /// Notes every literal that is found from a window in the range; it may end
+    /// behind it. All that end within the range are found in it and in what was
+    /// searched before. The range starts at an even place.
+    pub(crate) fn find(&self, text: &[u8], range: Range<usize>, hits: &mut Vec<Hit>) {
+        let mut at = range.start;
+        while let Some(rest) = text
+            .get(at..range.end.max(at))
+            .filter(|rest| !rest.is_empty())
+        {
+            let windows = rest.len().div_ceil(2).min(TOGETHER);
+            if let Some(block) = text[at..].first_chunk() {
+                if self.may_hold(block) {
+                    self.look(text, at, block, windows, hits);
+                }
+            } else if text.len() - at >= self.shortest {
+                let block = padded(&text[at..]);
+                if self.may_hold(&block) {
+                    self.look(text, at, &block, windows, hits);
+                }
+            }
+            at += STEP;
         }
-        let bytes = text.as_bytes();
+    }
+
+    /// A literal may stand at one of the even places.
+    #[inline]
+    fn may_hold(&self, block: &[u8; BLOCK]) -> bool {
         let mut found = 0;
-        for four in bytes.windows(4) {
-            let (a, b, c, d) = (four[0], four[1], four[2], four[3]);
-            found |= self.cells[cell([a, b, c, 0])] >> (d & 7);
+        for place in 0..TOGETHER {
+            found |= self.holds(window(block, place));
         }
-        found & 1 != 0 || self.passes_end(bytes)
+        found & 1 != 0
     }
 
-    /// The last three bytes, behind which there is no fourth.
-    fn passes_end(&self, bytes: &[u8]) -> bool {
-        let Some(&[a, b, c]) = bytes.last_chunk() else {
-            return false;
+    /// The lowest bit tells whether the window may be a piece.
+    #[inline]
+    fn holds(&self, window: u32) -> u32 {
+        self.cells[cell(window)] >> (window & 31)
+    }
+
+    /// Notes the literals at the first so many windows of a block.
+    fn look(
+        &self,
+        text: &[u8],
+        at: usize,
+        block: &[u8; BLOCK],
+        windows: usize,
+        hits: &mut Vec<Hit>,
+    ) {
+        for place in 0..windows {
+            let window = window(block, place);
+            if self.holds(window) & 1 != 0 {
+                self.compare(text, at + 2 * place, window, hits);
+            }
+        }
+    }
+
+    fn compare(&self, text: &[u8], at: usize, window: u32, hits: &mut Vec<Hit>) {
+        let [_, second, third, _] = window.to_le_bytes();
+        for piece in &self.pieces[middle_of([second, third])] {
+            if (window | SMALL) & piece.known != piece.bytes {
+                continue;
+            }
+            let literal = &self.literals[usize::from(piece.literal)];
+            let Some(start) = (at + 1).checked_sub(usize::from(piece.place)) else {
+                continue;
+            };
+            let end = start + literal.len();
+            let found = text.get(start..end);
+            if found.is_some_and(|found| found.eq_ignore_ascii_case(literal)) {
+                let literal = piece.literal;
+                hits.push(Hit {
+                    end,
+                    start,
+                    literal,
+                });
+            }
+        }
+    }
+
+    /// Notes the piece of a literal whose window is at `place - 1` in it.
+    fn add(&mut self, literal: &[u8], index: u16, place: u8) {
+        let bytes = [0, 1, 2, 3].map(|at| piece_byte(literal, place, at));
+        let known = bytes.map(|byte| if byte.is_some() { u8::MAX } else { 0 });
+        let known = u32::from_le_bytes(known);
+        let piece = Piece {
+            literal: index,
+            place,
+            bytes: (u32::from_le_bytes(bytes.map(Option::unwrap_or_default)) | SMALL) & known,
+            known,
         };
-        self.cells[cell([a, b, c, 0])] == u8::MAX
+        let [first, second, third, fourth] = bytes;
+        let firsts = first.map_or(u32::MAX, |byte| 1 << (byte & 31));
+        for second in classes(second) {
+            for third in classes(third) {
+                self.pieces[middle_of([second, third])].push(piece);
+                for fourth in classes(fourth) {
+                    let window = u32::from_le_bytes([0, second, third, fourth]);
+                    self.cells[cell(window)] |= firsts;
+                }
+            }
+        }
     }
 }
 
-/// The cell of three bytes, whatever the case of letters.
-fn cell(bytes: [u8; 4]) -> usize {
-    let folded = u32::from_le_bytes(bytes) | 0x0020_2020;
-    (folded.wrapping_mul(0x85eb_ca6b) >> (32 - BITS)) as usize
+/// The class of a byte; all of them where any byte may stand.
+fn classes(byte: Option<u8>) -> impl Iterator<Item = u8> {
+    let all = (0..=CLASS).filter(|class| class & !CLASS == 0);
+    all.filter(move |class| byte.is_none_or(|byte| byte & CLASS == *class))
 }
 
-/// The four bytes of a literal that are rarest in running text.
-fn rarest_piece(literal: &[u8]) -> &[u8] {
-    let rarity = |piece: &&[u8]| piece.iter().map(|byte| rarity(*byte)).sum::<u32>();
-    literal.windows(4).max_by_key(rarity).unwrap_or(literal)
+/// The byte of a literal at a place of its piece.
+fn piece_byte(literal: &[u8], place: u8, at: usize) -> Option<u8> {
+    let in_literal = (usize::from(place) + at).checked_sub(1)?;
+    literal.get(in_literal).copied()
 }
 
-fn rarity(byte: u8) -> u32 {
+/// The four bytes at a place of a block.
+#[inline]
+fn window(block: &[u8; BLOCK], place: usize) -> u32 {
+    let at = 2 * place;
+    u32::from_le_bytes([block[at], block[at + 1], block[at + 2], block[at + 3]])
+}
+
+/// The end of a text, with zeros behind it.
+#[inline]
+fn padded(end: &[u8]) -> [u8; BLOCK] {
+    let mut block = [0; BLOCK];
+    block[..end.len()].copy_from_slice(end);
+    block
+}
+
+/// The cell of the last three bytes of a window, whatever the case of letters.
+#[inline]
+fn cell(window: u32) -> usize {
+    let classes = window & u32::from_le_bytes([0, CLASS, CLASS, CLASS]);
+    (classes.wrapping_mul(0xc2b2_ae35) >> (32 - BITS)) as usize
+}
+
+fn middle_of(bytes: [u8; 2]) -> usize {
+    let [second, third] = bytes.map(|byte| usize::from(byte & 31 | (byte & 64) >> 1));
+    second * CLASSES + third
+}
+
+/// The first of the two neighbouring places whose bytes are rarest in running
+/// text; what may be any byte is most common.
+fn rarest_place(literal: &[u8]) -> Option<u8> {
+    let last = literal.len().checked_sub(1)?.min(usize::from(u8::MAX) - 1);
+    let commonness = |place: &u8| {
+        let of_piece = |place| {
+            (0..4)
+                .map(move |at| piece_byte(literal, place, at).map_or(8, commonness))
+                .sum::<u32>()
+        };
+        of_piece(*place).max(of_piece(place + 1))
+    };
+    (0..=last as u8).min_by_key(commonness)
+}
+
+/// How often a byte stands in running text, as a logarithm.
+fn commonness(byte: u8) -> u32 {
     match byte.to_ascii_lowercase() {
-        b'a'..=b'i' | b'l'..=b'p' | b'r'..=b'u' => 0,
-        b'j' | b'k' | b'q' | b'v'..=b'z' => 2,
-        b' ' | b'.' | b'-' | b'/' => 1,
-        _ => 3,
+        b'a' | b'e' | b'i' | b'n' | b'o' | b'r' | b's' | b't' | b' ' => 6,
+        b'c' | b'd' | b'h' | b'l' | b'm' | b'p' | b'u' => 5,
+        b'b' | b'f' | b'g' | b'v' | b'w' | b'y' => 4,
+        b'k' | b'.' | b'-' | b'/' | b'_' | b'0'..=b'9' | b':' | b'=' | b'"' => 3,
+        _ => 1,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use aho_corasick::{AhoCorasick, MatchKind};
+    use proptest::prelude::*;
+
     use super::*;
 
+    fn sieve(literals: &[&str]) -> Sieve {
+        Sieve::new(&literals.iter().map(|&l| l.to_owned()).collect::<Vec<_>>())
+    }
+
+    fn found(sieve: &Sieve, text: &str) -> Vec<Hit> {
+        let mut hits = Vec::new();
+        sieve.find(text.as_bytes(), 0..text.len(), &mut hits);
+        hits.sort_unstable();
+        hits
+    }
+
+    /// What an automaton finds, in its order.
+    fn expected(literals: &[String], text: &str) -> Vec<Hit> {
+        let automaton = AhoCorasick::builder()
+            .match_kind(MatchKind::Standard)
+            .ascii_case_insensitive(true)
+            .build(literals)
+            .unwrap();
+        let hit = |found: aho_corasick::Match| Hit {
+            end: found.end(),
+            start: found.start(),
+            literal: found.pattern().as_u32() as u16,
+        };
+        automaton.find_overlapping_iter(text).map(hit).collect()
+    }
+
     #[test]
-    fn every_text_with_a_literal_passes() {
-        let sieve = Sieve::new(["pass", "key", "://"].into_iter());
-        for text in [
-            "key",
-            "a key",
-            "monKEY",
-            "xPassword",
-            "pass",
-            "a://",
-            "key\u{0}",
-            "ékey",
-        ] {
-            assert!(sieve.passes(text), "{text}");
+    fn a_literal_is_found_at_any_place() {
+        let sieve = sieve(&["key", "pass", "wachtwoord", "é:"]);
+        for before in 0..24 {
+            for after in 0..24 {
+                for literal in ["KEY", "pAss", "Wachtwoord", "é:"] {
+                    let text = format!("{}{literal}{}", "x".repeat(before), "y".repeat(after));
+                    let hits = found(&sieve, &text);
+                    let places: Vec<_> = hits.iter().map(|hit| (hit.start, hit.end)).collect();
+                    assert_eq!(places, [(before, before + literal.len())], "{text}");
+                }
+            }
         }
     }
 
     #[test]
-    fn a_text_without_a_literal_is_stopped() {
-        let sieve = Sieve::new(["pass", "key", "://"].into_iter());
-        for text in [
-            "",
-            "a",
-            "ke",
-            "pas",
-            "Backup job completed",
-            "documents-nightly",
-        ] {
-            assert!(!sieve.passes(text), "{text}");
+    fn a_text_without_a_literal_has_no_hit() {
+        let sieve = sieve(&["pass", "key", "://", ""]);
+        for text in ["", "a", "ke", "pas", "Backup job completed", "p4ss", "[ey"] {
+            assert_eq!(found(&sieve, text), [], "{text}");
         }
     }
 
-    #[test]
-    fn a_short_literal_lets_everything_pass() {
-        assert!(Sieve::new(["="].into_iter()).passes("a"));
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn an_automaton_finds_the_same_in_the_same_order(
+            literals in prop::collection::vec("[abK=é]{1,9}", 1..20),
+            text in "[abkAB=éx]{0,90}",
+        ) {
+            prop_assert_eq!(found(&Sieve::new(&literals), &text), expected(&literals, &text));
+        }
+
+        #[test]
+        fn a_search_in_parts_finds_the_same(text in "[abkA]{0,200}", part in 1_usize..20) {
+            let sieve = sieve(&["ab", "kab", "aaakk", "bakabb"]);
+            let mut hits = Vec::new();
+            for start in (0..text.len()).step_by(2 * part) {
+                sieve.find(text.as_bytes(), start..(start + 2 * part).min(text.len()), &mut hits);
+            }
+            hits.sort_unstable();
+            prop_assert_eq!(hits, found(&sieve, &text));
+        }
     }
 }

@@ -4,10 +4,12 @@ use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use telemetry_core::{Record, Rewrite, Sink, SinkError, SinkStats, Span};
+use telemetry_core::{Record, Rewrite, Sink, SinkError, SinkStats, Span, Value};
 
 use crate::callsites::{Callsites, verdict_on};
-use crate::sanitizer::Sanitizer;
+use crate::names::Verdict;
+use crate::sanitizer::{Sanitizer, Space};
+use crate::seen::Seen;
 use crate::spans::Spans;
 
 /// A sink that hands records on without secrets: message, fields and the fields
@@ -30,8 +32,11 @@ pub struct Sanitized<S> {
 struct State {
     callsites: Callsites,
     spans: Spans,
+    seen: Seen,
+    /// Space for the search in a text.
+    space: Space,
     /// Space for a changed record; taken out while the next sink reads it.
-    space: Rewrite,
+    copy: Rewrite,
 }
 
 impl<S: Sink> Sanitized<S> {
@@ -48,43 +53,51 @@ impl<S: Sink> Sanitized<S> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the record's own values may stay as they are.
-    fn is_clean(&self, record: &Record<'_>, state: &mut State) -> bool {
-        let callsite = state.callsites.get(&self.sanitizer, record.metadata());
-        !callsite.any_secret && self.sanitizer.is_quiet(record.text())
-    }
-
     /// Copies the record without its secrets; `None` when there were none and
     /// its span stays too.
     fn rewrite(
         &self,
         record: &Record<'_>,
         state: &mut State,
-        mut changed: bool,
+        span_changed: bool,
     ) -> Option<Rewrite> {
-        let mut space = mem::take(&mut state.space);
-        space.clear();
-        let verdicts = &state
-            .callsites
-            .get(&self.sanitizer, record.metadata())
-            .verdicts;
-        for (field, value) in record.values() {
-            match self
-                .sanitizer
-                .sanitize_judged(verdict_on(field, verdicts), value)
-            {
-                Some(text) => {
-                    changed = true;
-                    space.put_text(field, &text);
-                }
-                None => space.copy(field, value),
+        let verdicts = state.callsites.get(&self.sanitizer, record.metadata());
+        let mut copy = span_changed.then(|| start_copy(&mut state.copy, record, 0));
+        for (index, (field, value)) in record.values().enumerate() {
+            let verdict = verdict_on(field, verdicts);
+            if let Some(text) = self.change(verdict, value, &mut state.seen, &mut state.space) {
+                copy.get_or_insert_with(|| start_copy(&mut state.copy, record, index))
+                    .put_text(field, text);
+            } else if let Some(copy) = &mut copy {
+                copy.copy(field, value);
             }
         }
-        if !changed {
-            state.space = space;
+        copy
+    }
+
+    /// What to write in the place of a value, if anything.
+    #[inline]
+    fn change<'s>(
+        &self,
+        verdict: Verdict,
+        value: Value<'_>,
+        seen: &mut Seen,
+        space: &'s mut Space,
+    ) -> Option<&'s str> {
+        let is_secret = matches!(verdict, Verdict::Secret(_));
+        let text = match value {
+            Value::Text(text) if !is_secret => text,
+            _ if is_secret => return self.sanitizer.change(verdict, value, space),
+            _ => return None,
+        };
+        if seen.contains(text) {
             return None;
         }
-        Some(space)
+        let changed = self.sanitizer.change(verdict, value, space);
+        if changed.is_none() {
+            seen.insert(text);
+        }
+        changed
     }
 
     /// The span without secrets, and whether it differs from the given one.
@@ -94,22 +107,29 @@ impl<S: Sink> Sanitized<S> {
         }
         let parent = span.parent();
         let new_parent = parent.and_then(|parent| self.sanitize_span(parent, state));
-        let verdicts = &state
-            .callsites
-            .get(&self.sanitizer, span.metadata())
-            .verdicts;
+        let verdicts = state.callsites.get(&self.sanitizer, span.metadata());
+        let space = &mut state.space;
         let mut changed = new_parent.is_some();
         let rewritten = span.rewritten(new_parent.or_else(|| parent.cloned()), |field, value| {
-            let text = self
-                .sanitizer
-                .sanitize_judged(verdict_on(field, verdicts), value);
+            let verdict = verdict_on(field, verdicts);
+            let text = self.sanitizer.change(verdict, value, space);
             changed |= text.is_some();
-            text
+            text.map(str::to_owned)
         });
         let result = changed.then(|| Arc::new(rewritten));
         state.spans.insert(span, result.clone());
         result
     }
+}
+
+/// A copy of the first values of a record, in this space.
+fn start_copy(space: &mut Rewrite, record: &Record<'_>, values: usize) -> Rewrite {
+    let mut copy = mem::take(space);
+    copy.clear();
+    for (field, value) in record.values().take(values) {
+        copy.copy(field, value);
+    }
+    copy
 }
 
 impl<S: Sink> Sink for Sanitized<S> {
@@ -121,20 +141,15 @@ impl<S: Sink> Sink for Sanitized<S> {
         let span = record
             .span()
             .and_then(|span| self.sanitize_span(span, &mut state));
-        let clean = self.is_clean(record, &mut state);
-        if clean && span.is_none() {
-            drop(state);
-            return self.next.write(record);
-        }
-        let rewritten = self.rewrite(record, &mut state, span.is_some());
+        let copy = self.rewrite(record, &mut state, span.is_some());
         drop(state);
-        let Some(mut space) = rewritten else {
+        let Some(mut copy) = copy else {
             return self.next.write(record);
         };
         let span = span.as_ref().or(record.span());
-        let result = self.next.write(&space.record(record, span));
-        space.clear();
-        self.lock().space = space;
+        let result = self.next.write(&copy.record(record, span));
+        copy.clear();
+        self.lock().copy = copy;
         result
     }
 

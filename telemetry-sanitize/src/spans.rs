@@ -14,8 +14,11 @@ use crate::callsites::AddressHasher;
 #[derive(Default)]
 pub(crate) struct Spans {
     known: HashMap<usize, Entry, AddressHasher>,
+    /// The one that was asked for last: events come in runs.
+    last: Option<Entry>,
 }
 
+#[derive(Clone)]
 struct Entry {
     original: Arc<Span>,
     /// `None`: nothing to change.
@@ -28,9 +31,12 @@ pub(crate) const MAX_SPANS: usize = 1024;
 impl Spans {
     /// What to write in the place of a span: `Some(None)` when it may stay as
     /// it is, `None` when it was not looked at yet.
-    pub(crate) fn get(&self, span: &Arc<Span>) -> Option<Option<&Arc<Span>>> {
-        let entry = self.known.get(&address(span))?;
-        Some(entry.changed.as_ref())
+    pub(crate) fn get(&mut self, span: &Arc<Span>) -> Option<Option<&Arc<Span>>> {
+        let is_last = |last: &Entry| Arc::ptr_eq(&last.original, span);
+        if !self.last.as_ref().is_some_and(is_last) {
+            self.last = Some(self.known.get(&address(span))?.clone());
+        }
+        self.last.as_ref().map(|last| last.changed.as_ref())
     }
 
     pub(crate) fn insert(&mut self, span: &Arc<Span>, changed: Option<Arc<Span>>) {
@@ -49,6 +55,7 @@ impl Spans {
 
     /// Forgets the spans that have ended; all of them, when too many live.
     fn make_room(&mut self) {
+        self.last = None;
         self.known
             .retain(|_, entry| Arc::strong_count(&entry.original) > 1);
         if self.known.len() > MAX_SPANS / 2 {

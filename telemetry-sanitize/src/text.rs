@@ -134,6 +134,6 @@ pub(crate) fn is_name_byte(byte: u8) -> bool {
 }
 
 /// A byte of base64 in either alphabet, with padding.
-pub(crate) fn is_base64(byte: u8) -> bool {
+pub(crate) const fn is_base64(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_' | b'=')
 }

@@ -18,18 +18,19 @@ const DECODED: usize = 8192;
 /// True when no run of base64 is long enough and has a capital: without one it
 /// decodes to nothing readable. Looks first at the byte in which a run would have
 /// to end, so that most bytes are never looked at.
+#[inline]
 pub(crate) fn is_impossible(text: &str) -> bool {
     let bytes = text.as_bytes();
     let mut start = 0;
     while let Some(window) = bytes.get(start..start + SHORTEST) {
-        if let Some(other) = window.iter().rposition(|&byte| !is_base64(byte)) {
+        if let Some(other) = window.iter().rposition(|&byte| !BASE64[usize::from(byte)]) {
             start += other + 1;
             continue;
         }
         let run = &bytes[start..];
         let length = run
             .iter()
-            .position(|&byte| !is_base64(byte))
+            .position(|&byte| !BASE64[usize::from(byte)])
             .unwrap_or(run.len());
         if run[..length].iter().any(u8::is_ascii_uppercase) {
             return false;
@@ -38,6 +39,17 @@ pub(crate) fn is_impossible(text: &str) -> bool {
     }
     true
 }
+
+/// What [`is_base64`] says of each byte.
+static BASE64: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < table.len() {
+        table[byte] = is_base64(byte as u8);
+        byte += 1;
+    }
+    table
+};
 
 /// Looks into every long run of base64 that is no finding yet.
 pub(super) fn look(scan: &mut Scan<'_, '_>) {
@@ -99,7 +111,7 @@ fn starts_readable(value: &[u8]) -> bool {
 
 fn finds_something(names: &Names, triggers: &Triggers, text: &str) -> bool {
     let mut findings = Vec::new();
-    Scan::new(text, names, triggers, &mut findings).run();
+    Scan::new(text, names, triggers, &mut findings).run(&mut Vec::new());
     !findings.is_empty()
 }
 

@@ -1,6 +1,6 @@
 //! The search: one pass for triggers, a closer look around each.
 //!
-//! One automaton finds every literal that could stand near a secret: pieces of
+//! The sieve finds every literal that could stand near a secret: pieces of
 //! secret names, prefixes of tokens, `://`, `/home/`. A text without any is
 //! done. At each trigger the module that it belongs to looks at what stands
 //! around it. A look either takes what it saw (and the search goes on behind
@@ -25,16 +25,17 @@ use std::ops::Range;
 
 use crate::names::{Names, SecretName};
 use crate::rules::Kind;
+use crate::sieve::Hit;
 use crate::text::Text;
 
 pub(crate) use triggers::{Trigger, Triggers};
 
-/// No card number can be in the text: it has too few digits.
-pub(crate) fn may_skip_digits(text: &str) -> bool {
-    card::is_impossible(text)
-}
+/// So much of a text is searched for triggers at once, since they are sorted.
+/// Even, as the search wants it.
+const STRETCH: usize = 4096;
 
 /// No secret can hide in base64: no run of it is long enough.
+#[cfg(test)]
 pub(crate) fn may_skip_encoded(text: &str) -> bool {
     encoded::is_impossible(text)
 }
@@ -95,18 +96,33 @@ impl<'t, 'f> Scan<'t, 'f> {
         }
     }
 
-    /// Finds everything the built-in rules find.
-    pub(crate) fn run(&mut self) {
-        let triggers = self.triggers;
-        if !triggers.may_hit(self.text.as_str()) {
-            return card::look(self);
-        }
-        for (trigger, at) in triggers.hits(self.text.as_str()) {
-            if at.start >= self.taken {
-                self.look(trigger, at);
+    /// Finds everything the built-in rules find. `hits` is space for triggers.
+    pub(crate) fn run(&mut self, hits: &mut Vec<Hit>) {
+        let text = self.text.as_str();
+        hits.clear();
+        let mut at = 0;
+        while at < text.len() {
+            let end = text.len().min(at + STRETCH);
+            self.triggers.find(text, at..end, hits);
+            if !hits.is_empty() {
+                self.look_at_hits(hits, end);
             }
+            // A trigger is found from the place before it on.
+            at = end.max(self.taken.saturating_sub(1) & !1);
         }
         card::look(self);
+    }
+
+    /// Looks at the triggers that end before `end`, and keeps the others.
+    fn look_at_hits(&mut self, hits: &mut Vec<Hit>, end: usize) {
+        hits.sort_unstable();
+        let complete = hits.partition_point(|hit| hit.end <= end);
+        for &hit in &hits[..complete] {
+            if hit.start >= self.taken {
+                self.look(self.triggers.of(hit), hit.start..hit.end);
+            }
+        }
+        hits.drain(..complete);
     }
 
     /// Finds what hides in base64; only where `run` is not already inside of one.

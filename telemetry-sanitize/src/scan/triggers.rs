@@ -2,13 +2,11 @@
 
 use std::ops::Range;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, BuildError, MatchKind};
-
 use super::What;
 use super::command::{PROGRAMS, Program};
 use super::spoken::{PLACES, Place};
 use crate::names::Names;
-use crate::sieve::Sieve;
+use crate::sieve::{Hit, Sieve};
 use crate::vendors::VENDORS;
 
 /// What was found, and so who looks closer.
@@ -50,10 +48,9 @@ pub(crate) enum Trigger {
     Root(u16),
 }
 
-/// All literals in one automaton. Case does not matter to it: who looks closer
+/// All literals in one search. Case does not matter to it: who looks closer
 /// compares exactly where it does.
 pub(crate) struct Triggers {
-    automaton: AhoCorasick,
     sieve: Sieve,
     triggers: Vec<Trigger>,
     roots: Vec<(String, What)>,
@@ -62,11 +59,7 @@ pub(crate) struct Triggers {
 impl Triggers {
     /// `homes`: look for home directories. `roots` are further directories,
     /// with what to write in their place.
-    pub(crate) fn new(
-        names: &Names,
-        homes: bool,
-        roots: Vec<(String, What)>,
-    ) -> Result<Self, BuildError> {
+    pub(crate) fn new(names: &Names, homes: bool, roots: Vec<(String, What)>) -> Self {
         let mut literals: Vec<String> = Vec::new();
         let mut triggers = Vec::new();
         let mut add = |literal: &str, trigger: Trigger| {
@@ -105,18 +98,11 @@ impl Triggers {
         for (index, (root, _)) in roots.iter().enumerate() {
             add(root, Trigger::Root(index as u16));
         }
-        let automaton = AhoCorasick::builder()
-            .match_kind(MatchKind::Standard)
-            .kind(Some(AhoCorasickKind::DFA))
-            .ascii_case_insensitive(true)
-            .prefilter(false)
-            .build(&literals)?;
-        Ok(Self {
-            automaton,
-            sieve: Sieve::new(literals.iter().map(String::as_str)),
+        Self {
+            sieve: Sieve::new(&literals),
             triggers,
             roots,
-        })
+        }
     }
 
     /// The directory with this index, as written.
@@ -130,23 +116,20 @@ impl Triggers {
 
     /// True when there is none in the text.
     pub(crate) fn is_quiet(&self, text: &str) -> bool {
-        !self.sieve.passes(text) || !self.automaton.is_match(text)
+        let mut hits = Vec::new();
+        self.sieve.find(text.as_bytes(), 0..text.len(), &mut hits);
+        hits.is_empty()
     }
 
-    /// False when there is none; a cheaper question than [`is_quiet`](Self::is_quiet)
-    /// with a few wrong answers.
-    pub(super) fn may_hit(&self, text: &str) -> bool {
-        self.sieve.passes(text)
+    /// Notes every trigger from the range on; see [`Sieve::find`].
+    #[inline]
+    pub(super) fn find(&self, text: &str, range: Range<usize>, hits: &mut Vec<Hit>) {
+        self.sieve.find(text.as_bytes(), range, hits);
     }
 
-    /// Every trigger with its place, in the order of their ends.
-    pub(crate) fn hits<'a>(
-        &'a self,
-        text: &'a str,
-    ) -> impl Iterator<Item = (Trigger, Range<usize>)> + 'a {
-        self.automaton
-            .find_overlapping_iter(text)
-            .map(|found| (self.triggers[found.pattern().as_usize()], found.range()))
+    /// What a hit stands for.
+    pub(super) fn of(&self, hit: Hit) -> Trigger {
+        self.triggers[usize::from(hit.literal)]
     }
 }
 
@@ -190,17 +173,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn most_plain_words_do_not_reach_the_automaton() {
-        let triggers = Triggers::new(&Names::default(), true, Vec::new()).unwrap();
-        let text = "Backup job completed documents-nightly run finished after 12 files";
-        let windows = text.as_bytes().windows(4);
-        let passing = windows.filter(|four| triggers.may_hit(std::str::from_utf8(four).unwrap()));
-        assert_eq!(passing.count(), 0);
-    }
-
-    #[test]
     fn plain_text_is_quiet() {
-        let triggers = Triggers::new(&Names::default(), true, Vec::new()).unwrap();
+        let triggers = Triggers::new(&Names::default(), true, Vec::new());
         assert!(triggers.is_quiet("Backup job completed: 42 files, documents-nightly"));
         assert!(!triggers.is_quiet("Password=x"));
         assert!(!triggers.is_quiet("/home/alice"));
