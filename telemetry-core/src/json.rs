@@ -45,13 +45,23 @@ impl Line {
 }
 
 /// Encodes records; remembers what callsites and spans always look like.
-#[derive(Default)]
 pub(crate) struct Encoder {
     clock: Clock,
     sites: Sites,
     /// The span encoded last; holding it keeps its address from being reused.
     span: Option<Arc<Span>>,
     spans: String,
+}
+
+impl Default for Encoder {
+    fn default() -> Self {
+        Self {
+            clock: Clock::after(r#"{"timestamp":""#),
+            sites: Sites::default(),
+            span: None,
+            spans: String::new(),
+        }
+    }
 }
 
 impl Encoder {
@@ -61,7 +71,6 @@ impl Encoder {
         }
         let identity = record.head.identity;
         let site = self.sites.get(record.metadata());
-        out.push_str(r#"{"timestamp":""#);
         self.clock.push(out, record.unix_nanos());
         if record.head.bridged {
             push_head(out, record.level().as_str(), record.target());
@@ -149,7 +158,8 @@ struct Site {
     end: String,
     /// The identity in `end`: nearly every process has only one.
     ends_with: Option<Identity>,
-    /// The keys of the field set, as `,"name":`.
+    /// The keys of the field set, as `,"name":"`: a number leaves out the last
+    /// quote, and the first field the comma.
     keys: Vec<String>,
 }
 
@@ -198,10 +208,15 @@ impl Site {
             let Some(key) = self.keys.get(field.index()) else {
                 continue;
             };
-            // The first key does without its comma.
-            out.push_str(&key[comma..]);
+            if let Value::Text(text) = value {
+                out.push_str(&key[comma..]);
+                push_text(out, text);
+                out.push('"');
+            } else {
+                out.push_str(&key[comma..key.len() - 1]);
+                push_value(out, value);
+            }
             comma = 0;
-            push_value(out, value);
         }
     }
 }
@@ -213,7 +228,7 @@ fn key(name: &str, nth: u32) -> String {
     } else {
         push_string(&mut key, &format!("{name}_{nth}"));
     }
-    key.push(':');
+    key.push_str(":\"");
     key
 }
 
@@ -251,6 +266,7 @@ pub(crate) fn without_build_directory(file: &str) -> &str {
         .map_or(in_registry, |(_, path)| path)
 }
 
+#[inline]
 fn push_value(out: &mut String, value: Value<'_>) {
     match value {
         Value::I64(number) => out.push_str(itoa::Buffer::new().format(number)),
@@ -278,6 +294,7 @@ pub(crate) fn push_string(out: &mut String, text: &str) {
 }
 
 /// Appends what stands between the quotes of a JSON string.
+#[inline]
 fn push_text(out: &mut String, text: &str) {
     if is_plain(text.as_bytes()) {
         out.push_str(text);
@@ -286,6 +303,7 @@ fn push_text(out: &mut String, text: &str) {
     }
 }
 
+#[cold]
 fn push_escaped(out: &mut String, text: &str) {
     let mut copied = 0;
     for (at, byte) in text.bytes().enumerate() {
@@ -311,54 +329,64 @@ fn push_escaped(out: &mut String, text: &str) {
     out.push_str(&text[copied..]);
 }
 
-/// True when nothing needs escaping: looks at eight bytes at once, since this
+/// True when nothing needs escaping: looks at sixteen bytes at once, since this
 /// scan is two fifths of the work of formatting a record.
 fn is_plain(text: &[u8]) -> bool {
-    let (words, rest) = text.as_chunks();
-    let mut found = words.iter().fold(0, |found, word| found | marks(*word));
+    let (blocks, rest) = text.as_chunks();
+    let mut found = [false; BLOCK];
+    for block in blocks {
+        mark(&mut found, block);
+    }
     if let Some(last) = text.last_chunk() {
         // Some of its bytes were looked at before: cheaper than one at a time.
-        found |= marks(*last);
+        mark(&mut found, last);
     } else {
-        let mut short = [b' '; 8];
+        let mut short = [b' '; BLOCK];
         short[..rest.len()].copy_from_slice(rest);
-        found |= marks(short);
+        mark(&mut found, &short);
     }
-    // A borrow can raise a false alarm in the byte above a real hit, never hide one.
-    found & HIGH == 0
+    found == [false; BLOCK]
 }
 
-const HIGH: u64 = 0x8080_8080_8080_8080;
+/// As many bytes as every processor compares with one instruction.
+const BLOCK: usize = 16;
 
-/// Sets the high bit of each byte that needs escaping; the others are noise.
+/// Marks the places of bytes that need escaping.
 #[inline]
-fn marks(bytes: [u8; 8]) -> u64 {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    let word = u64::from_le_bytes(bytes);
-    let quote = word ^ (ONES * u64::from(b'"'));
-    let backslash = word ^ (ONES * u64::from(b'\\'));
-    // A byte below n borrows from its high bit when n is taken away.
-    (word.wrapping_sub(ONES * u64::from(b' ')) & !word)
-        | (quote.wrapping_sub(ONES) & !quote)
-        | (backslash.wrapping_sub(ONES) & !backslash)
+fn mark(found: &mut [bool; BLOCK], bytes: &[u8; BLOCK]) {
+    for (found, &byte) in found.iter_mut().zip(bytes) {
+        *found |= (byte < b' ') | (byte == b'"') | (byte == b'\\');
+    }
 }
 
 /// Renders times; remembers the second rendered last.
 #[derive(Default)]
 pub(crate) struct Clock {
+    /// What stands before each time.
+    before: &'static str,
     second: u64,
+    /// `before` and the second.
     text: String,
 }
 
 impl Clock {
+    /// A clock that writes this text before each time.
+    pub(crate) fn after(before: &'static str) -> Self {
+        Self {
+            before,
+            ..Self::default()
+        }
+    }
+
     /// Appends RFC 3339 in UTC with microseconds, without the `Z`.
+    #[inline]
     pub(crate) fn push(&mut self, out: &mut String, unix_nanos: u64) {
         let second = unix_nanos / 1_000_000_000;
         if self.second != second || self.text.is_empty() {
             self.second = second;
             // Nanoseconds in 64 bits reach the year 2554, well inside jiff's range.
             let time = jiff::Timestamp::from_second(second as i64).unwrap_or_default();
-            self.text = time.strftime("%Y-%m-%dT%H:%M:%S.").to_string();
+            self.text = format!("{}{}", self.before, time.strftime("%Y-%m-%dT%H:%M:%S."));
         }
         out.push_str(&self.text);
         let micros = unix_nanos % 1_000_000_000 / 1_000;
@@ -416,7 +444,7 @@ mod tests {
     #[test]
     fn the_plain_scan_agrees_with_a_naive_one() {
         for byte in 0..=255u8 {
-            for length in [1, 7, 8, 9, 17] {
+            for length in [1, 15, 16, 17, 33] {
                 for place in 0..length {
                     let mut text = vec![b'x'; length];
                     text[place] = byte;
