@@ -27,8 +27,8 @@ const NAME: &str = "counter";
 /// `increase()` sees the first error of a module that was heard of before.
 /// Targets past the cap are counted as [`OTHER`], and
 /// `telemetry_labels_folded_total` says how often that happened. The handle of a
-/// callsite is kept: a later record of it costs one lookup by address and two
-/// additions, and allocates nothing.
+/// callsite is kept: a later record of it costs one lookup by address, none in a
+/// run of the same callsite, and two additions, and allocates nothing.
 ///
 /// Levels are written as in the log: `ERROR`, `WARN`, `INFO`, `DEBUG`, `TRACE`.
 pub struct CountingSink {
@@ -38,7 +38,12 @@ pub struct CountingSink {
 struct State {
     recorder: Handle,
     max_targets: usize,
-    callsites: HashMap<Callsite, Series>,
+    /// What the callsites count with.
+    series: Vec<Series>,
+    /// The place of a callsite in `series`.
+    callsites: HashMap<Callsite, usize>,
+    /// The callsite counted last, and its place: events come in runs.
+    last: Option<(Callsite, usize)>,
     targets: HashMap<String, [Counter; LEVELS.len()]>,
     other: [Counter; LEVELS.len()],
     folded: Counter,
@@ -48,11 +53,10 @@ struct State {
 }
 
 /// The address of static metadata: level and target never change there.
-#[derive(PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct Callsite(usize);
 
 /// What one callsite counts with.
-#[derive(Clone)]
 struct Series {
     records: Counter,
     is_folded: bool,
@@ -70,7 +74,9 @@ impl CountingSink {
         Self {
             state: Mutex::new(State {
                 max_targets,
+                series: Vec::new(),
                 callsites: HashMap::new(),
+                last: None,
                 targets: HashMap::new(),
                 other: series(recorder, OTHER),
                 folded: recorder.counter(Metric::LabelsFolded, &[Metric::LogEntries.name()]),
@@ -125,19 +131,29 @@ impl Sink for CountingSink {
 impl State {
     fn count(&mut self, record: &Record<'_>) {
         let metadata = record.metadata();
+        let callsite = Callsite(std::ptr::from_ref::<Metadata<'_>>(metadata).addr());
+        if let Some((last, place)) = self.last
+            && last == callsite
+        {
+            return self.series[place].count(&self.folded);
+        }
         let (target, level) = (record.target(), level_index(record.level()));
         // Records of the `log` crate share the metadata of a stand-in and bring
         // their target along: nothing may be cached by callsite for them.
         if !std::ptr::eq(target, metadata.target()) {
             return self.find(target, level).count(&self.folded);
         }
-        let callsite = Callsite(std::ptr::from_ref::<Metadata<'_>>(metadata).addr());
-        if let Some(series) = self.callsites.get(&callsite) {
-            return series.count(&self.folded);
-        }
-        let series = self.find(target, level);
-        series.count(&self.folded);
-        self.callsites.insert(callsite, series);
+        let place = match self.callsites.get(&callsite) {
+            Some(&place) => place,
+            None => {
+                let series = self.find(target, level);
+                self.series.push(series);
+                self.callsites.insert(callsite, self.series.len() - 1);
+                self.series.len() - 1
+            }
+        };
+        self.last = Some((callsite, place));
+        self.series[place].count(&self.folded);
     }
 
     fn find(&mut self, target: &str, level: usize) -> Series {
