@@ -148,7 +148,8 @@ pub enum Timezone {
 pub enum FileSync {
     /// When the system does it by itself; `flush` does not wait for the disk.
     Never,
-    /// One second after a write at the latest, by a background thread.
+    /// One second after a write at the latest, by a background thread; in a
+    /// burst after each 8 MiB.
     #[default]
     Interval,
     /// Each batch that holds an ERROR, before the caller goes on.

@@ -21,6 +21,11 @@ use crate::platform;
 /// How old unsynced data gets with [`FileSync::Interval`].
 pub(crate) const SYNC_INTERVAL: Duration = Duration::from_secs(1);
 
+/// How much unsynced data gathers with [`FileSync::Interval`]: a burst is on its
+/// way to the disk while it lasts, and does not wait for the end of the second
+/// in one piece, with which a flush or a close would have to wait too.
+const SYNC_BYTES: usize = 8 << 20;
+
 const THREAD_NAME: &str = "log-sync";
 /// Bound of a wait that a notification ends.
 const IDLE: Duration = Duration::from_secs(60);
@@ -60,8 +65,9 @@ impl Durability {
         Ok(durability)
     }
 
-    /// Records were written, one of level ERROR among them or not.
-    pub(crate) fn written(&self, file: &Arc<File>, with_error: bool) {
+    /// So many bytes of records were written, one of level ERROR among them or
+    /// not.
+    pub(crate) fn written(&self, file: &Arc<File>, bytes: usize, with_error: bool) {
         let at_once = match self.mode {
             FileSync::Never | FileSync::Interval => false,
             FileSync::Error => with_error,
@@ -70,7 +76,7 @@ impl Durability {
         if at_once {
             report(&self.accounts, file.sync_data());
         } else if let Some(desk) = &self.desk {
-            desk.put(Arc::clone(file));
+            desk.put(Arc::clone(file), bytes);
         }
     }
 
@@ -82,7 +88,7 @@ impl Durability {
                 report(&self.accounts, platform::sync_directory(directory));
             }
             FileSync::Never | FileSync::Interval => match platform::open_directory(directory) {
-                Ok(Some(directory)) => desk.put(Arc::new(directory)),
+                Ok(Some(directory)) => desk.put(Arc::new(directory), 0),
                 Ok(None) => {}
                 Err(error) => report(&self.accounts, Err(error)),
             },
@@ -134,6 +140,8 @@ struct State {
     files: Vec<Arc<File>>,
     /// When the first of them was left.
     since: Option<Instant>,
+    /// What was written to them since.
+    bytes: usize,
     /// How many syncs were asked for, and how many are done.
     asked: u64,
     done: u64,
@@ -142,13 +150,18 @@ struct State {
 }
 
 impl Desk {
-    fn put(&self, file: Arc<File>) {
+    fn put(&self, file: Arc<File>, bytes: usize) {
         let mut state = self.state();
         if !state.files.iter().any(|known| Arc::ptr_eq(known, &file)) {
             state.files.push(file);
         }
-        if state.since.is_none() {
+        let was_much = state.is_much();
+        state.bytes += bytes;
+        let is_first = state.since.is_none();
+        if is_first {
             state.since = Some(Instant::now());
+        }
+        if is_first || (state.is_much() && !was_much) {
             drop(state);
             self.changed.notify_all();
         }
@@ -178,6 +191,7 @@ impl Desk {
             let files = std::mem::take(&mut state.files);
             let (asked, stop) = (state.asked, state.stop);
             state.since = None;
+            state.bytes = 0;
             drop(state);
             for file in files {
                 report(&self.accounts, file.sync_data());
@@ -213,6 +227,7 @@ impl Desk {
             return Duration::ZERO;
         }
         match (self.interval, state.since) {
+            (Some(_), Some(_)) if state.is_much() => Duration::ZERO,
             (Some(interval), Some(since)) => interval.saturating_sub(since.elapsed()),
             _ => IDLE,
         }
@@ -223,9 +238,41 @@ impl Desk {
     }
 }
 
+impl State {
+    fn is_much(&self) -> bool {
+        self.bytes >= SYNC_BYTES
+    }
+}
+
 fn report(accounts: &Accounts, synced: io::Result<()>) {
     match synced {
         Ok(()) => accounts.end(Trouble::Sync),
         Err(error) => accounts.begin(Trouble::Sync, &error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn left_after(interval: Option<Duration>, bytes: usize) -> Duration {
+        let desk = Desk {
+            interval,
+            accounts: Arc::new(Accounts::new(Path::new("d.log"), Arc::new(|_| {}))),
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        };
+        let file = Arc::new(tempfile::tempfile().expect("a file"));
+        desk.put(Arc::clone(&file), 1);
+        desk.put(file, bytes - 1);
+        desk.left(&desk.state())
+    }
+
+    #[test]
+    fn a_burst_is_synced_before_its_second_is_over() {
+        let interval = Some(Duration::from_secs(3600));
+        assert!(left_after(interval, SYNC_BYTES - 1) > Duration::from_secs(3000));
+        assert_eq!(left_after(interval, SYNC_BYTES), Duration::ZERO);
+        assert_eq!(left_after(None, SYNC_BYTES), IDLE, "only when asked to");
     }
 }

@@ -249,8 +249,8 @@ impl Writer {
         match active.append(&self.buffer.bytes, &self.surroundings.append) {
             Ok(()) => {
                 self.accounts.deliver(self.buffer.lines.len());
-                self.durability
-                    .written(active.file(), self.buffer.has_error);
+                let (bytes, has_error) = (self.buffer.bytes.len(), self.buffer.has_error);
+                self.durability.written(active.file(), bytes, has_error);
                 self.buffer.clear();
                 self.heal();
                 Ok(())
