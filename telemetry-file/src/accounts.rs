@@ -81,11 +81,11 @@ impl Accounts {
         }
     }
 
-    /// A record was offered, and is pending now.
-    pub(crate) fn accept(&self) {
+    /// So many records were offered, and are pending now.
+    pub(crate) fn accept(&self, count: u64) {
         let stats = &mut self.books().stats;
-        stats.accepted += 1;
-        stats.pending += 1;
+        stats.accepted += count;
+        stats.pending += count;
     }
 
     /// Pending records have reached the file.

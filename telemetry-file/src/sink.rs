@@ -250,6 +250,10 @@ impl Sink for FileSink {
     }
 
     fn stats(&self, into: &mut Vec<SinkStats>) {
+        // A disk that hangs holds the writer. What came before it hung is booked.
+        if let Ok(mut writer) = self.writer.try_lock() {
+            writer.book();
+        }
         into.push(self.accounts.snapshot());
     }
 }

@@ -168,8 +168,8 @@ impl Writer {
 
     /// Accepts one line, without its end, captured at the moment `at`.
     pub(crate) fn write(&mut self, line: &str, at: u64, level: Level) -> Result<(), SinkError> {
-        self.accounts.accept();
         if self.closed {
+            self.accounts.accept(1);
             self.accounts.lose(LossReason::Shutdown, [level]);
             return Err(SinkError::Closed { sink: SINK_NAME });
         }
@@ -177,6 +177,7 @@ impl Writer {
             self.rotate_if_due(at, line.len() as u64 + 1);
         }
         if self.active.is_none() {
+            self.accounts.accept(1);
             self.accounts.lose(LossReason::IoError, [level]);
             return Err(self.failure());
         }
@@ -233,11 +234,21 @@ impl Writer {
         }
     }
 
+    /// Books the records of the buffer as pending: all at once, since a lock
+    /// for each record is felt.
+    pub(crate) fn book(&mut self) {
+        let unbooked = std::mem::take(&mut self.buffer.unbooked);
+        if unbooked > 0 {
+            self.accounts.accept(unbooked);
+        }
+    }
+
     /// Writes the buffer to the file.
     ///
     /// # Errors
     /// When that failed; what could not be written is dropped and counted.
     pub(crate) fn write_out(&mut self) -> Result<(), SinkError> {
+        self.book();
         if self.buffer.is_empty() {
             return Ok(());
         }
@@ -472,6 +483,8 @@ impl Writer {
 struct Buffer {
     bytes: Vec<u8>,
     lines: Vec<Line>,
+    /// How many of the lines the accounts do not know of yet.
+    unbooked: u64,
     has_error: bool,
 }
 
@@ -487,6 +500,7 @@ impl Buffer {
         self.bytes.push(b'\n');
         let end = self.bytes.len();
         self.lines.push(Line { end, level });
+        self.unbooked += 1;
         self.has_error |= level == Level::ERROR;
     }
 

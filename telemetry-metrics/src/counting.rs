@@ -28,7 +28,8 @@ const NAME: &str = "counter";
 /// Targets past the cap are counted as [`OTHER`], and
 /// `telemetry_labels_folded_total` says how often that happened. The handle of a
 /// callsite is kept: a later record of it costs one lookup by address, none in a
-/// run of the same callsite, and two additions, and allocates nothing.
+/// run of the same callsite, and allocates nothing. A run is added to the counter
+/// at its end, and at the end of the batch.
 ///
 /// Levels are written as in the log: `ERROR`, `WARN`, `INFO`, `DEBUG`, `TRACE`.
 pub struct CountingSink {
@@ -44,6 +45,8 @@ struct State {
     callsites: HashMap<Callsite, usize>,
     /// The callsite counted last, and its place: events come in runs.
     last: Option<(Callsite, usize)>,
+    /// Records of the last callsite that its counter does not know of yet.
+    run: u64,
     targets: HashMap<String, [Counter; LEVELS.len()]>,
     other: [Counter; LEVELS.len()],
     folded: Counter,
@@ -77,6 +80,7 @@ impl CountingSink {
                 series: Vec::new(),
                 callsites: HashMap::new(),
                 last: None,
+                run: 0,
                 targets: HashMap::new(),
                 other: series(recorder, OTHER),
                 folded: recorder.counter(Metric::LabelsFolded, &[Metric::LogEntries.name()]),
@@ -105,12 +109,18 @@ impl Sink for CountingSink {
         Ok(())
     }
 
+    fn batch_end(&self) {
+        self.state().end_run();
+    }
+
     fn flush(&self, _: Duration) -> Result<(), SinkError> {
         Ok(())
     }
 
     fn close(&self, _: Duration) -> Result<(), SinkError> {
-        self.state().closed = true;
+        let mut state = self.state();
+        state.end_run();
+        state.closed = true;
         Ok(())
     }
 
@@ -132,16 +142,16 @@ impl State {
     fn count(&mut self, record: &Record<'_>) {
         let metadata = record.metadata();
         let callsite = Callsite(std::ptr::from_ref::<Metadata<'_>>(metadata).addr());
-        if let Some((last, place)) = self.last
-            && last == callsite
-        {
-            return self.series[place].count(&self.folded);
+        if self.last.is_some_and(|(last, _)| last == callsite) {
+            self.run += 1;
+            return;
         }
+        self.end_run();
         let (target, level) = (record.target(), level_index(record.level()));
         // Records of the `log` crate share the metadata of a stand-in and bring
         // their target along: nothing may be cached by callsite for them.
         if !std::ptr::eq(target, metadata.target()) {
-            return self.find(target, level).count(&self.folded);
+            return self.find(target, level).count(1, &self.folded);
         }
         let place = match self.callsites.get(&callsite) {
             Some(&place) => place,
@@ -153,7 +163,14 @@ impl State {
             }
         };
         self.last = Some((callsite, place));
-        self.series[place].count(&self.folded);
+        self.run = 1;
+    }
+
+    fn end_run(&mut self) {
+        let run = std::mem::take(&mut self.run);
+        if let Some((_, place)) = self.last.filter(|_| run > 0) {
+            self.series[place].count(run, &self.folded);
+        }
     }
 
     fn find(&mut self, target: &str, level: usize) -> Series {
@@ -181,10 +198,10 @@ impl Series {
         }
     }
 
-    fn count(&self, folded: &Counter) {
-        self.records.increment(1);
+    fn count(&self, records: u64, folded: &Counter) {
+        self.records.increment(records);
         if self.is_folded {
-            folded.increment(1);
+            folded.increment(records);
         }
     }
 }
