@@ -199,8 +199,8 @@ mod tests {
     fn vendor_template(vendor: &Vendor, prefix: &str) -> String {
         use crate::vendors::Body;
         let kind = |body| match body {
-            Body::Upper => "upper",
-            Body::Hex => "hex",
+            Body::Upper | Body::UpperSnake => "upper",
+            Body::Hex | Body::Uuid => "hex",
             Body::Digits => "digit",
             _ => "alnum",
         };

@@ -234,9 +234,10 @@ struct Text<'t> {
     content: Cow<'t, str>,
 }
 
-/// The member beside `"name": "password"` that holds the value.
+/// The member beside `"name": "password"` that holds the value; and the one that
+/// tells that the others are parts of a key.
 fn is_value_name(name: &str) -> bool {
-    const NAMES: [&str; 4] = ["value", "val", "content", "data"];
+    const NAMES: [&str; 5] = ["value", "val", "content", "data", "kty"];
     NAMES.iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 

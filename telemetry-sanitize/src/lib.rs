@@ -8,10 +8,11 @@
 //! One pass over a text decides whether there is anything to look at; a text of
 //! any length takes linear time; sanitizing twice is the same as once.
 //!
-//! What has neither a telling name nor a telling shape is not found: a password
-//! in a sentence, or a bare hexadecimal string (it may be a hash). Names of
-//! persons are not looked for, their addresses and numbers only on request. Sinks before this step get
-//! the secrets.
+//! What has neither a telling name nor a telling shape is not found: a plain word
+//! as a password in a sentence (`the password is sunshine`; with a digit or sign in
+//! it, it is found), or a bare hexadecimal string (it may be a hash). Names of
+//! persons are not looked for, their addresses only on request. Sinks before this
+//! step get the secrets.
 //!
 //! # Example
 //! ```

@@ -54,6 +54,10 @@ pub(crate) enum Trust {
     Counted,
     /// Only digits are secret (`pin`, `otp`).
     Digits,
+    /// Only as many digits as a card has: `card_no=3` is a place in a machine.
+    Number,
+    /// Only what nobody writes by hand is secret: `key=users/42` names an entry.
+    Scrambled,
     /// Only long random values are secret: a `session_id` may be a number or a
     /// UUID that gives no access.
     Session,
@@ -151,8 +155,21 @@ fn judge_head(head: &[u8], before: &[&[u8]]) -> Option<Verdict> {
         b"authorization" | b"authorisation" => secret(Kind::Authorization, Trust::Strong),
         b"auth" | b"xauth" => secret(Kind::Authorization, Trust::Shaped),
         b"cookie" | b"cookies" => secret(Kind::Cookie, Trust::Strong),
+        b"credential" if last_before == b"amz" => return None, // A key's name, a date, a place.
         b"credential" | b"credentials" | b"creds" | b"cred" => {
             secret(Kind::Credential, Trust::Shaped)
+        }
+        b"team" if last_before == b"honeycomb" => secret(Kind::ApiKey, Trust::Shaped),
+        b"number" | b"no" | b"num" | b"nr" if CARD_OF.contains(&last_before) => {
+            secret(Kind::Card, Trust::Number)
+        }
+        b"cardnumber" | b"ccnumber" | b"creditcard" => secret(Kind::Card, Trust::Number),
+        b"ssn" | b"socialsecurity" => secret(Kind::Pin, Trust::Digits),
+        b"number" if last_before == b"security" && before.contains(&b"social".as_slice()) => {
+            secret(Kind::Pin, Trust::Digits)
+        }
+        b"code" if last_before == b"time" && before.contains(&b"one".as_slice()) => {
+            secret(Kind::Pin, Trust::Shaped)
         }
         b"sig" | b"signature" | b"hmac" => secret(Kind::Signature, Trust::Shaped),
         b"pin" | b"pincode" | b"otp" | b"totp" => secret(Kind::Pin, Trust::Digits),
@@ -162,6 +179,7 @@ fn judge_head(head: &[u8], before: &[&[u8]]) -> Option<Verdict> {
         b"pw" | b"psw" | b"pword" => secret(Kind::Password, Trust::Strong),
         b"pass" if before.is_empty() => secret(Kind::Password, Trust::Counted),
         b"pass" if PASS_OF.contains(&last_before) => secret(Kind::Password, Trust::Strong),
+        b"key" if before.is_empty() => secret(Kind::ApiKey, Trust::Scrambled),
         b"key" | b"keys" => judge_key(before)?,
         b"response" | b"assertion" if last_before == b"saml" => secret(Kind::Token, Trust::Shaped),
         b"psk" | b"presharedkey" => secret(Kind::PrivateKey, Trust::Strong),
@@ -222,6 +240,17 @@ fn strong(word: &[u8]) -> Option<Kind> {
         b"motdepasse",
         b"wachtwoord",
     ];
+    const PROGRAMS: [&[u8]; 6] = [
+        b"chpasswd",
+        b"gpasswd",
+        b"htpasswd",
+        b"kpasswd",
+        b"smbpasswd",
+        b"yppasswd",
+    ];
+    if PROGRAMS.contains(&word) {
+        return None;
+    }
     let word = word
         .strip_suffix(b"s")
         .filter(|word| word.len() > 2)
@@ -232,6 +261,15 @@ fn strong(word: &[u8]) -> Option<Kind> {
     let is_secret = word.ends_with(b"secret");
     is_secret.then_some(Kind::Secret)
 }
+
+const CARD_OF: [&[u8]; 6] = [
+    b"card",
+    b"cc",
+    b"credit",
+    b"creditcard",
+    b"debit",
+    b"payment",
+];
 
 #[rustfmt::skip] // A list of words, not one a line.
 const CODE_OF: [&[u8]; 17] = [
@@ -247,7 +285,7 @@ const PRIVATE_KEYS: [&[u8]; 8] = [
 ];
 
 #[rustfmt::skip] // A list of words, not one a line.
-const KEY_OF: [&[u8]; 61] = [
+const KEY_OF: [&[u8]; 66] = [
     b"instrumentation", b"activation",
     b"access", b"account", b"admin", b"aes", b"age", b"anon", b"api", b"app", b"application",
     b"auth", b"azure", b"client", b"consumer", b"cookie", b"crypto", b"datadog", b"dd", b"decrypt",
@@ -256,7 +294,7 @@ const KEY_OF: [&[u8]; 61] = [
     b"merchant", b"newrelic", b"openai", b"pgp", b"rails", b"recovery", b"root", b"rsa", b"secret",
     b"sendgrid", b"server", b"service", b"session", b"shared", b"sharedaccess", b"sign", b"signing",
     b"storage", b"stripe", b"subscription", b"unseal", b"vault", b"webhook", b"accountaccess",
-    b"bearer",
+    b"bearer", b"product", b"wallet", b"totp", b"ingest", b"write",
 ];
 
 #[rustfmt::skip] // A list of words, not one a line.
@@ -492,7 +530,6 @@ mod tests {
             "token_count",
             "token_id",
             "secret_name",
-            "key",
             "cache_key",
             "primary_key",
             "public_key",

@@ -190,7 +190,7 @@ pub(crate) const RULES: [Rule; 23] = [
             "Authorization: «{alnum:24}»",
             "Authorization: Token «{alnum:24}»",
             r#"headers={"authorization": "Negotiate «{alnum:40}»"}"#,
-            r#"Authorization: Digest username="bob", nonce="«{hex:16}»", response="«{hex:32}»""#,
+            r#"Authorization: Digest username="bob", nonce="{hex:16}", response="«{hex:32}»""#,
         ],
         survive: &[
             "Authorization: required",

@@ -408,9 +408,14 @@ fn is_secret_value(secret: SecretName, value: Value<'_>) -> bool {
         Value::Bool(_) => false,
         Value::Text(text) => scan::is_secret_text(secret, text.as_bytes()),
         Value::F64(_) => secret.trust == Trust::Strong,
-        Value::I64(_) | Value::U64(_) => holds_numbers(secret),
+        Value::I64(_) | Value::U64(_) if secret.trust != Trust::Number => holds_numbers(secret),
+        Value::I64(number) => number >= LEAST_CARD,
+        Value::U64(number) => number >= LEAST_CARD as u64,
     }
 }
+
+/// The least number with as many digits as a card has.
+const LEAST_CARD: i64 = 100_000_000_000;
 
 /// A password or code may be a number. A token is none: `token = 3` is a place
 /// in a text, `cookies = 3` a count.
@@ -788,6 +793,15 @@ mod tests {
             "api key ",
             "/Users/A B ",
             "password=a;",
+            "password=[",
+            "password \u{201c}",
+            "codes: 1234, ",
+            "authorization: a b=c ",
+            "docker login -p",
+            "token from a1B2c3D4e5 to ",
+            "key AbC1",
+            "password:\n ",
+            "aes_encrypt(a,",
         ]
         .iter()
         .map(|piece| piece.repeat(size / piece.len()))

@@ -60,6 +60,38 @@ impl<'t> Text<'t> {
         at >= word.len() && self.has(at - word.len(), word)
     }
 
+    /// A word may start at `at`: no letter or digit stands before it, besides
+    /// those of an escape (`\n`, `%22`, `\u0022`, a terminal's `[31m`).
+    pub(crate) fn starts_word(&self, at: usize) -> bool {
+        !self.before(at).is_ascii_alphanumeric() || self.escape_before(at) > 0
+    }
+
+    /// How many bytes the escape has that ends before `at`; 0 for none.
+    pub(crate) fn escape_before(&self, at: usize) -> usize {
+        const FORMS: [(&[u8], usize); 4] = [(b"%25", 2), (b"%", 2), (b"\\u", 4), (b"\\x", 2)];
+        let before = self.before(at);
+        if matches!(before, b'n' | b'r' | b't') && self.before(at - 1) == b'\\' {
+            return 2;
+        }
+        if before == b'm' {
+            let code = self.run_back(at - 1, at.saturating_sub(12), |byte| {
+                byte.is_ascii_digit() || byte == b';'
+            });
+            let is_color = self.before(code) == b'[' && code + 1 < at;
+            return if is_color { at - code + 1 } else { 0 };
+        }
+        let form = FORMS.iter().find(|(start, digits)| {
+            let length = start.len() + digits;
+            at >= length
+                && self.slice(at - length..at - digits) == *start
+                && self
+                    .slice(at - digits..at)
+                    .iter()
+                    .all(u8::is_ascii_hexdigit)
+        });
+        form.map_or(0, |(start, digits)| start.len() + digits)
+    }
+
     /// Where the run of bytes that `belongs` accepts ends, starting at `from`
     /// and going no further than `limit`.
     pub(crate) fn run(&self, from: usize, limit: usize, belongs: impl Fn(u8) -> bool) -> usize {

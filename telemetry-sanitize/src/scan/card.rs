@@ -47,6 +47,8 @@ pub(super) fn look(scan: &mut Scan<'_, '_>) {
         if at >= scan.text.len() {
             return;
         }
+        let is_quote = scan.text.before(at) == b'%' && scan.text.has(at, "22");
+        at += if is_quote { 2 } else { 0 }; // `%22` stands before.
         let end = number_end(&scan.text, at);
         if is_card(&scan.text, at, end) && !is_named_otherwise(&scan.text, at, end) {
             scan.redact(at..end, Kind::Card);
@@ -143,7 +145,9 @@ fn is_named_otherwise(text: &Text<'_>, start: usize, end: usize) -> bool {
 fn is_card(text: &Text<'_>, start: usize, end: usize) -> bool {
     let joins =
         |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'/');
-    if joins(text.before(start)) || (joins(text.at(end)) && text.at(end) != b'.') {
+    let is_joined = joins(text.before(start)) && text.escape_before(start) == 0;
+    let is_continued = joins(text.at(end)) && !matches!(text.at(end), b'.' | b'/');
+    if is_joined && text.before(start) != b'/' || is_continued {
         return false;
     }
     let mut digits = [0; LONGEST];

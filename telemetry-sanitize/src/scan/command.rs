@@ -1,174 +1,354 @@
-//! Passwords in the short options of well-known programs. (Long options such
-//! as `--password x` are found by their names.)
+//! Passwords in the short options and fixed places of well-known programs. (Long
+//! options such as `--password x` are found by their names.)
+//!
+//! A command stands in a text as a shell reads it (`mysql -u root -pX`), or as a
+//! list of strings (`["mysql", "-u", "root", "-pX"]`): both are read as words.
 
 use std::ops::Range;
 
-use super::Scan;
-use crate::mask::is_harmless;
+use super::{Scan, shape, value};
+use crate::mask::{is_harmless, is_status};
 use crate::rules::Kind;
-use crate::text::{Text, is_blank, is_quote};
+use crate::text::{Text, is_quote};
 
-/// How a program takes its password.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Program {
-    /// `-pPASSWORD`, in one word.
-    Joined,
-    /// `-p PASSWORD` or `-pPASSWORD`.
-    Password,
-    /// `-a PASSWORD`.
-    Auth,
-    /// `-w PASSWORD`.
-    Bind,
-    /// `-u USER:PASSWORD`.
-    User,
-    /// `-U USER%PASSWORD`.
-    Share,
-    /// `-P PASSWORD`.
-    Archive,
-    /// `-k PASSWORD`.
-    Key,
-    /// `-A PASSWORD` (and `-X PASSWORD`).
-    Snmp,
-    /// `-X PASSWORD`.
-    SnmpPrivacy,
-    /// `-c PASSWORD`.
-    Community,
-    /// `-b NAME=VALUE`.
-    Cookie,
-    /// `-u USER,PASSWORD`.
-    Comma,
+/// A program that takes a password where its name does not tell.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Program {
+    /// How the text names it, in small letters.
+    pub(super) name: &'static str,
+    /// The words that must follow: `login` of `docker`.
+    after: &'static [&'static str],
+    secrets: &'static [Place],
 }
 
-impl Program {
-    /// The option, and what divides user and password in its value.
-    fn option(self) -> (u8, Option<u8>) {
-        match self {
-            Self::Joined | Self::Password => (b'p', None),
-            Self::Auth => (b'a', None),
-            Self::Bind => (b'w', None),
-            Self::User => (b'u', Some(b':')),
-            Self::Share => (b'U', Some(b'%')),
-            Self::Archive => (b'P', None),
-            Self::Key => (b'k', None),
-            Self::Snmp => (b'A', None),
-            Self::SnmpPrivacy => (b'X', None),
-            Self::Community => (b'c', None),
-            Self::Cookie => (b'b', Some(b'=')),
-            Self::Comma => (b'u', Some(b',')),
-        }
+/// Where in the words of a command a password stands.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    /// `-p PASSWORD` or `-pPASSWORD`.
+    Short(u8),
+    /// `-pPASSWORD`, in one word: `-p` alone asks for it.
+    Joined(&'static str),
+    /// Behind this mark in the value of an option: `-u USER:PASSWORD`.
+    Pair(&'static [&'static str], u8),
+    /// The word behind this one: `-pw PASSWORD`.
+    Word(&'static str),
+    /// In one word with a slash: `/p:PASSWORD`.
+    Slash(&'static str),
+    /// The word with this number, options not counted.
+    Nth(usize),
+    /// The word behind a share: `\\server\share PASSWORD`.
+    Share,
+    /// Behind `<<<`.
+    Here,
+    /// Behind this mark in the first word.
+    First(u8),
+}
+
+const fn program(
+    name: &'static str,
+    after: &'static [&'static str],
+    secrets: &'static [Place],
+) -> Program {
+    Program {
+        name,
+        after,
+        secrets,
     }
 }
 
-/// The programs by name.
-pub(crate) const PROGRAMS: &[(&str, Program)] = &[
-    ("mysql", Program::Joined),
-    ("mariadb", Program::Joined),
-    ("sshpass", Program::Password),
-    ("docker login", Program::Password),
-    ("podman login", Program::Password),
-    ("helm registry login", Program::Password),
-    ("mongosh", Program::Password),
-    ("mongodump", Program::Password),
-    ("az login", Program::Password),
-    ("sqlcmd", Program::Password),
-    ("mongo ", Program::Password),
-    ("7z ", Program::Joined),
-    ("zip ", Program::Archive),
-    ("sqlcmd", Program::Archive),
-    ("bcp ", Program::Archive),
-    ("ipmitool", Program::Archive),
-    ("openssl enc", Program::Key),
-    ("snmpwalk", Program::Snmp),
-    ("snmpwalk", Program::SnmpPrivacy),
-    ("snmpwalk", Program::Community),
-    ("snmpget", Program::Snmp),
-    ("snmpget", Program::SnmpPrivacy),
-    ("snmpget", Program::Community),
-    ("lftp", Program::Comma),
-    ("curl", Program::Cookie),
-    ("redis-cli", Program::Auth),
-    ("ldapsearch", Program::Bind),
-    ("ldapmodify", Program::Bind),
-    ("ldapadd", Program::Bind),
-    ("curl", Program::User),
-    ("wget", Program::User),
-    ("smbclient", Program::Share),
+use Place::{First, Here, Joined, Nth, Pair, Share, Short, Slash, Word};
+
+/// The programs, in the order of their names.
+#[rustfmt::skip] // A table: one line a program.
+pub(crate) const PROGRAMS: &[Program] = &[
+    program("7z ", &[], &[Joined("-p")]),
+    program("7z\"", &[], &[Joined("-p")]),
+    program("7z'", &[], &[Joined("-p")]),
+    program("aws configure set", &[], &[Word("aws_secret_access_key"), Word("aws_session_token")]),
+    program("aws\"", &["configure", "set"], &[Word("aws_secret_access_key"), Word("aws_session_token")]),
+    program("aws'", &["configure", "set"], &[Word("aws_secret_access_key"), Word("aws_session_token")]),
+    program("az login", &[], &[Short(b'p')]),
+    program("az\"", &["login"], &[Short(b'p')]),
+    program("az'", &["login"], &[Short(b'p')]),
+    program("bcp", &[], &[Short(b'P')]),
+    program("cqlsh", &[], &[Short(b'p')]),
+    program("cryptsetup", &[], &[Here]),
+    program("curl", &[], &[Pair(&["-u", "--user", "--proxy-user", "-U"], b':'), Pair(&["-b"], b'=')]),
+    program("docker", &["login"], &[Short(b'p')]),
+    program("etcdctl", &[], &[Pair(&["--user"], b':')]),
+    program("ftp ", &[], &[Here]),
+    program("gh auth login", &[], &[Here]),
+    program("helm registry login", &[], &[Short(b'p')]),
+    program("htpasswd", &[], &[Nth(2)]),
+    program("http -a", &[], &[First(b':')]),
+    program("http --auth", &[], &[First(b':')]),
+    program("http\", \"-a", &[], &[First(b':')]),
+    program("http', '-a", &[], &[First(b':')]),
+    program("hydra", &[], &[Short(b'p')]),
+    program("ipmitool", &[], &[Short(b'P')]),
+    program("kinit", &[], &[Here]),
+    program("ldapadd", &[], &[Short(b'w')]),
+    program("ldapmodify", &[], &[Short(b'w')]),
+    program("ldapsearch", &[], &[Short(b'w')]),
+    program("lftp", &[], &[Pair(&["-u"], b',')]),
+    program("mariadb", &[], &[Joined("-p"), Word("password")]),
+    program("mc alias set", &[], &[Nth(3)]),
+    program("mc\"", &["alias", "set"], &[Nth(3)]),
+    program("mc'", &["alias", "set"], &[Nth(3)]),
+    program("mongo ", &[], &[Short(b'p')]),
+    program("mongodump", &[], &[Short(b'p')]),
+    program("mongorestore", &[], &[Short(b'p')]),
+    program("mongoexport", &[], &[Short(b'p')]),
+    program("mongosh", &[], &[Short(b'p')]),
+    program("mosquitto_pub", &[], &[Short(b'P')]),
+    program("mosquitto_sub", &[], &[Short(b'P')]),
+    program("mysql", &[], &[Joined("-p"), Word("password")]),
+    program("ncftp", &[], &[Short(b'p')]),
+    program("net use", &[], &[Share]),
+    program("net\"", &["use"], &[Share]),
+    program("net'", &["use"], &[Share]),
+    program("net\"", &["user"], &[Nth(1)]),
+    program("net'", &["user"], &[Nth(1)]),
+    program("nickserv", &["identify"], &[Nth(0)]),
+    program("nmcli", &[], &[Word("password")]),
+    program("openssl", &["enc"], &[Short(b'k'), Short(b'K')]),
+    program("plink", &[], &[Word("-pw")]),
+    program("pocketbase", &["superuser", "upsert"], &[Nth(1)]),
+    program("pocketbase", &["superuser", "create"], &[Nth(1)]),
+    program("pocketbase", &["superuser", "update"], &[Nth(1)]),
+    program("pocketbase", &["admin", "create"], &[Nth(1)]),
+    program("podman", &["login"], &[Short(b'p')]),
+    program("pscp", &[], &[Word("-pw")]),
+    program("psexec", &[], &[Short(b'p')]),
+    program("psftp", &[], &[Word("-pw")]),
+    program("rabbitmqctl", &["add_user"], &[Nth(1)]),
+    program("rabbitmqctl", &["change_password"], &[Nth(1)]),
+    program("rar\"", &[], &[Joined("-p"), Joined("-hp")]),
+    program("rar'", &[], &[Joined("-p"), Joined("-hp")]),
+    program("rar ", &[], &[Joined("-p"), Joined("-hp")]),
+    program("rclone", &["config"], &[Word("pass"), Word("password")]),
+    program("rdesktop", &[], &[Short(b'p')]),
+    program("redis-cli", &[], &[Short(b'a'), Word("auth")]),
+    program("rsync --password-file=<(echo", &[], &[Nth(0)]),
+    program("schtasks", &[], &[Word("/rp")]),
+    program("smbclient", &[], &[Pair(&["-U"], b'%')]),
+    program("snmpget", &[], &[Short(b'A'), Short(b'X'), Short(b'c')]),
+    program("snmpset", &[], &[Short(b'A'), Short(b'X'), Short(b'c')]),
+    program("snmpwalk", &[], &[Short(b'A'), Short(b'X'), Short(b'c')]),
+    program("sqlcmd", &[], &[Short(b'P')]),
+    program("ssh-keygen", &[], &[Short(b'N'), Short(b'P')]),
+    program("sshpass", &[], &[Short(b'p')]),
+    program("twine", &["upload"], &[Short(b'p')]),
+    program("useradd", &[], &[Short(b'p')]),
+    program("usermod", &[], &[Short(b'p')]),
+    program("vault login", &[], &[Nth(0)]),
+    program("vault\"", &["login"], &[Nth(0)]),
+    program("vault'", &["login"], &[Nth(0)]),
+    program("wget", &[], &[Pair(&["--user"], b':')]),
+    program("wpa_passphrase", &[], &[Nth(1)]),
+    program("xfreerdp", &[], &[Slash("/p:")]),
+    program("zip", &[], &[Short(b'P')]),
 ];
 
-/// How far from its name a program's options are looked for.
+/// How far from its name a program's words are looked for.
 const REACH: usize = 256;
+/// And so many words.
+const MOST_WORDS: usize = 24;
 
-/// Looks for the option behind the program's name at `hit`.
-pub(super) fn look(scan: &mut Scan<'_, '_>, program: Program, hit: Range<usize>) {
-    let is_word = !scan.text.before(hit.start).is_ascii_alphanumeric();
-    let is_unzip = program == Program::Archive && scan.text.ends_with(hit.start, "un");
-    if !is_word && !is_unzip {
+/// Looks for passwords in the words behind the program's name at `hit`.
+pub(super) fn look(scan: &mut Scan<'_, '_>, index: u8, hit: Range<usize>) {
+    let program = &PROGRAMS[usize::from(index)];
+    let is_unpacker = program.name == "zip" && scan.text.ends_with(hit.start, "un")
+        || program.name.starts_with("rar") && scan.text.ends_with(hit.start, "un");
+    if !scan.text.starts_word(hit.start) && !is_unpacker {
         return;
     }
-    let limit = scan.text.line_end(hit.end).min(hit.end + REACH);
-    let mut at = hit.end;
-    while let Some(option) = next_option(&scan.text, at, limit) {
-        if let Some(value) = value_of(&scan.text, program, option) {
-            if let Some(password) = password(&scan.text, program, value, limit) {
-                scan.redact(password, Kind::CommandPassword);
-            }
+    let Some(mut words) = Words::after(&scan.text, hit.end) else {
+        return;
+    };
+    for expected in program.after {
+        let found = words.next(&scan.text);
+        if !found.is_some_and(|word| {
+            scan.text
+                .slice(word)
+                .eq_ignore_ascii_case(expected.as_bytes())
+        }) {
             return;
         }
-        at = option + 1;
+    }
+    let mut nth = 0;
+    for _ in 0..MOST_WORDS {
+        let Some(word) = words.next(&scan.text) else {
+            return;
+        };
+        let is_option = scan.text.at(word.start) == b'-';
+        for &secret in program.secrets {
+            let mut after = words.clone();
+            let found = password(&scan.text, secret, word.clone(), &mut after, nth);
+            if let Some(found) =
+                found.filter(|found| is_password(&scan.text, secret, found.clone()))
+            {
+                words = after;
+                scan.redact(found, Kind::CommandPassword);
+                break;
+            }
+        }
+        nth += usize::from(!is_option);
     }
 }
 
-/// The next `-` that starts a word and is not doubled.
-fn next_option(text: &Text<'_>, from: usize, limit: usize) -> Option<usize> {
-    let mut at = from;
-    loop {
-        at = text.run(at, limit, |byte| byte != b'-');
-        if at >= limit || matches!(text.at(at), b'|' | b';') {
+fn is_password(text: &Text<'_>, secret: Place, found: Range<usize>) -> bool {
+    let value = text.slice(found);
+    let is_option = matches!(value.first(), Some(b'-' | b'|' | b'<') | None);
+    let is_open = matches!(secret, Nth(_) | Share) && value.starts_with(b"/");
+    let is_told =
+        matches!(secret, Word(_) | Nth(_)) && (is_status(value) || shape::is_assignment(value));
+    !is_option && !is_open && !is_told && !is_harmless(value)
+}
+
+/// The password at this sort of place, if `word` is that place or names it; then
+/// the words go on behind it. `nth` words besides options stand before.
+fn password(
+    text: &Text<'_>,
+    secret: Place,
+    word: Range<usize>,
+    words: &mut Words,
+    nth: usize,
+) -> Option<Range<usize>> {
+    let content = text.slice(word.clone());
+    match secret {
+        Short(letter) if content == [b'-', letter] => words.next(text),
+        Short(letter) if content.starts_with(&[b'-', letter]) => {
+            Some(unquoted(text, word.start + 2..word.end))
+        }
+        Joined(option) if content.starts_with(option.as_bytes()) => {
+            Some(unquoted(text, word.start + option.len()..word.end))
+        }
+        Pair(options, mark) => match pair_value(text, options, &word)? {
+            value if value.is_empty() => {
+                let value = words.next(text)?;
+                behind(text, value, mark)
+            }
+            value => behind(text, value, mark),
+        },
+        Word(name) if content.eq_ignore_ascii_case(name.as_bytes()) => words.next(text),
+        Slash(name) if text.has(word.start, name) => Some(word.start + name.len()..word.end),
+        Nth(wanted) => (nth == wanted && !content.starts_with(b"-")).then_some(word),
+        First(mark) if nth == 0 => behind(text, word, mark),
+        Share if content.starts_with(b"\\") => words.next(text),
+        Here if content == b"<<<" => {
+            let value = words.next(text)?;
+            Some(last_part(text, value))
+        }
+        _ => None,
+    }
+}
+
+/// Without the quote that opens `'two words'` in `-p'two words'`.
+fn unquoted(text: &Text<'_>, value: Range<usize>) -> Range<usize> {
+    value.start + usize::from(is_quote(text.at(value.start)) && !value.is_empty())..value.end
+}
+
+/// The value of one of the options in this word; an empty one for the next word.
+fn pair_value(text: &Text<'_>, options: &[&str], word: &Range<usize>) -> Option<Range<usize>> {
+    let content = text.slice(word.clone());
+    options.iter().find_map(|option| {
+        let rest = content.strip_prefix(option.as_bytes())?;
+        let is_long = option.starts_with("--");
+        match rest.first() {
+            None => Some(word.end..word.end),
+            Some(b'=') if is_long => Some(word.end - rest.len() + 1..word.end),
+            Some(_) if !is_long => Some(word.end - rest.len()..word.end),
+            Some(_) => None,
+        }
+    })
+}
+
+/// What follows the mark in `user:password`.
+fn behind(text: &Text<'_>, value: Range<usize>, mark: u8) -> Option<Range<usize>> {
+    let at = text.run(value.start, value.end, |byte| byte != mark);
+    (at < value.end).then_some(at + 1..value.end)
+}
+
+/// Of `user bob x` (a script for `ftp`) the last word.
+fn last_part(text: &Text<'_>, value: Range<usize>) -> Range<usize> {
+    match text.has(value.start, "user ") {
+        true => text.run_back(value.end, value.start, |byte| byte != b' ')..value.end,
+        false => value,
+    }
+}
+
+/// The words of a command.
+#[derive(Clone)]
+struct Words {
+    at: usize,
+    limit: usize,
+}
+
+impl Words {
+    /// The words behind a program's name that ends at `at`: behind the blank or
+    /// the quote that ends the name.
+    fn after(text: &Text<'_>, at: usize) -> Option<Self> {
+        let limit = text.line_end(at).min(at + REACH);
+        if matches!(text.before(at), b' ') || is_quote(text.before(at)) {
+            return Some(Self { at, limit });
+        }
+        // `mysqldump`, `smbclient.exe`: one name.
+        let end = text.run(at, at + 12, |byte| {
+            byte.is_ascii_alphanumeric() || byte == b'.'
+        });
+        let close = text.run(end, end + 16, |byte| byte == b'\\');
+        let is_end = text.at(end).is_ascii_whitespace() || is_quote(text.at(close));
+        let at = close + usize::from(is_quote(text.at(close)));
+        is_end.then_some(Self { at, limit })
+    }
+
+    fn next(&mut self, text: &Text<'_>) -> Option<Range<usize>> {
+        let word = self.next_word(text)?;
+        let is_label = text.at(word.end) == b':' && text.slice(word.clone()).starts_with(b"arg");
+        if is_label {
+            self.at = word.end + 1; // `Command { program: "x", args: ["-p"] }`.
+            return self.next_word(text);
+        }
+        Some(word)
+    }
+
+    fn next_word(&mut self, text: &Text<'_>) -> Option<Range<usize>> {
+        let start = text.run(self.at, self.limit, |byte| {
+            matches!(byte, b' ' | b'\t' | b',' | b'[' | b'(' | b'{')
+        });
+        if start >= self.limit || matches!(text.at(start), b'|' | b';' | b']' | b')' | b'}') {
             return None;
         }
-        let starts = is_blank(text.before(at)) || is_quote(text.before(at));
-        let is_long = text.has(at, "--user ") || text.has(at, "--proxy-user ");
-        if starts && (text.at(at + 1) != b'-' || is_long) {
-            return Some(at);
+        let quote = text.run(start, start + 16, |byte| byte == b'\\');
+        if is_quote(text.at(quote)) {
+            let content = value::quoted(text, quote, quote - start);
+            self.at = content.end + (quote - start) + 1;
+            let closed = content.end < self.limit + 128;
+            return closed.then_some(content);
         }
-        at += 1;
+        let mut end = start;
+        loop {
+            end = text.run(end, self.limit, |byte| {
+                !byte.is_ascii_whitespace() && !is_quote(byte) && byte != b'\\'
+            });
+            let letter = text.run(end, end + 16, |byte| byte == b'\\');
+            let is_break = letter > end && {
+                let next = text.at(letter);
+                is_quote(next) || letter == end + 1 && matches!(next, b'n' | b'r')
+            };
+            if letter == end || is_break {
+                break;
+            }
+            end = letter;
+        }
+        // `-p'two words'` and `--user="bob:x"`.
+        if is_quote(text.at(end)) && end > start && text.at(start) == b'-' {
+            let content = value::quoted(text, end, 0);
+            self.at = content.end + 1;
+            return Some(start..content.end);
+        }
+        self.at = end.max(start + 1);
+        Some(start..value::trim_closers(text, start, end))
     }
-}
-
-/// Where the value of the option at `at` starts, if it is the program's option
-/// for passwords.
-fn value_of(text: &Text<'_>, program: Program, at: usize) -> Option<usize> {
-    let (letter, _) = program.option();
-    let long = ["--user", "--proxy-user"]
-        .iter()
-        .find(|name| text.has(at, name));
-    let long = long.filter(|_| program == Program::User);
-    if text.at(at + 1) != letter && long.is_none() {
-        return None;
-    }
-    let name_end = at + long.map_or(2, |name| name.len());
-    if program == Program::Joined {
-        return Some(name_end + usize::from(is_quote(text.at(name_end))));
-    }
-    Some(text.run(name_end, name_end + 8, |byte| {
-        is_blank(byte) || is_quote(byte) || matches!(byte, b',' | b'=')
-    }))
-}
-
-fn password(text: &Text<'_>, program: Program, value: usize, limit: usize) -> Option<Range<usize>> {
-    let opening = text.before(value);
-    let end = if is_quote(opening) {
-        text.run(value, limit, |byte| byte != opening)
-    } else {
-        text.run(value, limit, |byte| {
-            !is_blank(byte) && !is_quote(byte) && byte != b'\\'
-        })
-    };
-    let (_, divider) = program.option();
-    let start = match divider {
-        Some(divider) => text.run(value, end, |byte| byte != divider) + 1,
-        None => value,
-    };
-    let is_secret = start < end && !is_harmless(text.slice(start..end)) && text.at(start) != b'-';
-    is_secret.then_some(start..end)
 }

@@ -6,7 +6,7 @@ use super::Scan;
 use crate::mask::is_harmless;
 use crate::names::Names;
 use crate::rules::Kind;
-use crate::text::is_base64;
+use crate::text::{Text, is_base64};
 
 use super::Triggers;
 
@@ -73,10 +73,38 @@ pub(super) fn look(scan: &mut Scan<'_, '_>) {
             next += 1;
         }
         let is_known = next < known && scan.findings[next].range.start < end;
-        if end - start >= SHORTEST && !is_known && hides_secret(scan, start..end) {
+        if end - start < SHORTEST || is_known {
+            continue;
+        }
+        if let Some(token) = token_around(&scan.text, start..end) {
+            at = token.end;
+            scan.redact(token, Kind::Token);
+        } else if hides_secret(scan, start..end) {
             scan.redact(start..end, Kind::Encoded);
         }
     }
+}
+
+/// A token without a prefix that shows by its dots: those of bots at Discord
+/// (`MTIz….Gx1Y2z.…`) and what Vault once wrote (`s.…`).
+fn token_around(text: &Text<'_>, run: Range<usize>) -> Option<Range<usize>> {
+    let is_url = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    let value = text.slice(run.clone());
+    let has = |class: fn(&u8) -> bool| value.iter().any(class);
+    let mixed =
+        has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase) && has(u8::is_ascii_digit);
+    let is_vault =
+        run.len() == 24 && text.ends_with(run.start, "s.") && text.starts_word(run.start - 2);
+    if is_vault && mixed && value.iter().all(u8::is_ascii_alphanumeric) {
+        return Some(run.start - 2..run.end);
+    }
+    let is_user = (24..=28).contains(&run.len()) && matches!(value[0], b'M' | b'N' | b'O');
+    let time = run.end + 1;
+    let time_end = text.run(time, time + 8, is_url);
+    let end = text.run(time_end + 1, time_end + 80, is_url);
+    let is_dotted = text.at(run.end) == b'.' && text.at(time_end) == b'.';
+    let is_bot = is_user && is_dotted && time_end - time == 6 && end - time_end > 27;
+    (is_bot && text.starts_word(run.start)).then_some(run.start..end)
 }
 
 fn hides_secret(scan: &Scan<'_, '_>, range: Range<usize>) -> bool {

@@ -24,7 +24,7 @@ const ONE_WORD: [&str; 8] = [
 /// Looks at the word behind `Bearer ` or `Basic ` in running text.
 pub(super) fn look(scan: &mut Scan<'_, '_>, hit: Range<usize>) {
     let text = &scan.text;
-    if text.before(hit.start).is_ascii_alphanumeric() {
+    if !text.starts_word(hit.start) {
         return;
     }
     let start = text.skip_blanks(hit.end, 4);
@@ -48,10 +48,10 @@ fn is_credential(byte: u8) -> bool {
 /// stays. In `strong` context a short word behind a scheme is a secret too.
 pub(super) fn take_credentials(scan: &mut Scan<'_, '_>, value: Range<usize>, strong: bool) {
     let text = &scan.text;
-    let word_end = text.run(value.start, value.end, is_word_byte);
+    let word_end = run_in_line(text, value.start, value.end, is_word_byte);
     let first = text.slice(value.start..word_end);
     let next = text.skip_blanks(word_end, 8).min(value.end);
-    let second_end = text.run(next, value.end, is_word_byte);
+    let second_end = run_in_line(text, next, value.end, is_word_byte);
     let is_scheme = ONE_WORD
         .iter()
         .any(|scheme| first.eq_ignore_ascii_case(scheme.as_bytes()));
@@ -63,13 +63,19 @@ pub(super) fn take_credentials(scan: &mut Scan<'_, '_>, value: Range<usize>, str
         .take_while(|byte| **byte == b'=')
         .count();
     let is_pair = second[..second.len() - padding].contains(&b'=');
-    if next < second_end && (is_scheme || is_other_scheme && !is_pair) {
+    if let Some(secret) = last_part(text, value.start..word_end, next..second_end) {
+        return scan.redact(secret, Kind::Authorization);
+    }
+    let is_open = second.ends_with(b"=") && text.at(second_end + 1).is_ascii_alphanumeric();
+    let is_pair = is_pair || is_open && second.len() < 24; // `token="x"`.
+    if next < second_end && !is_pair && (is_scheme || is_other_scheme) {
         return take_word(scan, first_rule(first), next..second_end, strong);
     }
     if is_harmless(second) && next < second_end {
         return; // Masked already, behind a scheme.
     }
-    if is_parameter_scheme(first) && text.slice(next..value.end).contains(&b'=') {
+    let has_pairs = strong && is_word(first) && starts_pair(text, next, value.end);
+    if has_pairs || is_parameter_scheme(first) && text.slice(next..value.end).contains(&b'=') {
         return take_parameters(scan, next..value.end);
     }
     take_word(
@@ -80,10 +86,49 @@ pub(super) fn take_credentials(scan: &mut Scan<'_, '_>, value: Range<usize>, str
     );
 }
 
+/// A pair such as `token="x"` starts at `at`.
+fn starts_pair(text: &Text<'_>, at: usize, limit: usize) -> bool {
+    let end = text.run(at, limit, is_name_byte);
+    let is_name =
+        (1..=32).contains(&(end - at)) && !text.slice(at..end).iter().any(u8::is_ascii_digit);
+    is_name && end + 1 < limit && text.at(end) == b'=' && text.at(end + 1) != b'='
+}
+
+/// The secret at the end of `AWS id:signature` and `PVEAPIToken=user!id=x`.
+fn last_part(text: &Text<'_>, first: Range<usize>, second: Range<usize>) -> Option<Range<usize>> {
+    let (word, mark) = match text.slice(first.clone()) {
+        b"AWS" | b"SharedKey" | b"SharedKeyLite" => (second, b':'),
+        one if one.starts_with(b"PVEAPIToken=") => (first, b'='),
+        _ => return None,
+    };
+    let start = text.run(word.start, word.end, |byte| byte != mark) + 1;
+    let start = match mark {
+        b'=' => text.run(start, word.end, |byte| byte != mark) + 1,
+        _ => start,
+    };
+    let end = text.run_back(word.end, start, |byte| {
+        matches!(byte, b',' | b';' | b'\\' | b']')
+    });
+    (start < end).then_some(start..end)
+}
+
 /// A scheme that is not known by name, such as `SSWS` or `Bot`.
 fn is_word(first: &[u8]) -> bool {
     let is_letter = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'-';
-    (2..=20).contains(&first.len()) && first[0].is_ascii_alphabetic() && first.iter().all(is_letter)
+    (2..=24).contains(&first.len()) && first[0].is_ascii_alphabetic() && first.iter().all(is_letter)
+}
+
+/// As [`Text::run`], and not over a line break or quote that is escaped.
+fn run_in_line(text: &Text<'_>, from: usize, limit: usize, belongs: impl Fn(u8) -> bool) -> usize {
+    let mut end = from;
+    loop {
+        end = text.run(end, limit, |byte| byte != b'\\' && belongs(byte));
+        let is_escape = matches!(text.at(end + 1), b'r' | b'n' | b'"' | b'\\');
+        if end >= limit || text.at(end) != b'\\' || is_escape || !belongs(b'\\') {
+            return end;
+        }
+        end += 1;
+    }
 }
 
 fn is_word_byte(byte: u8) -> bool {
@@ -116,7 +161,24 @@ fn is_parameter_scheme(scheme: &[u8]) -> bool {
 }
 
 /// Parameters that say who and what, and give no access.
-const OPEN_PARAMETERS: [&str; 16] = [
+const OPEN_PARAMETERS: [&str; 33] = [
+    "nonce",
+    "cnonce",
+    "opaque",
+    "id",
+    "ts",
+    "ext",
+    "hash",
+    "app",
+    "dlg",
+    "sr",
+    "se",
+    "skn",
+    "sv",
+    "sp",
+    "st",
+    "oauth_nonce",
+    "timestamp",
     "username",
     "realm",
     "uri",
@@ -149,14 +211,24 @@ fn take_parameters(scan: &mut Scan<'_, '_>, all: Range<usize>) {
         let is_quoted = text.at(quote) == b'"';
         let start = if is_quoted { quote + 1 } else { name_end + 1 };
         let end = text.run(start, all.end, |byte| {
-            byte != b'"' && byte != b'\\' && (is_quoted || !matches!(byte, b',' | b' '))
+            byte != b'"'
+                && byte != b'\\'
+                && (is_quoted || !matches!(byte, b',' | b' ' | b'&' | b']'))
         });
         let is_open = OPEN_PARAMETERS.iter().any(|name| {
             text.slice(at..name_end)
                 .eq_ignore_ascii_case(name.as_bytes())
         });
-        if !is_open && !is_harmless(text.slice(start..end)) {
+        let is_key_id = is_open && text.slice(start..end).ends_with(b"/aws4_request");
+        if is_key_id {
+            let id_end = text.run(start, end, |byte| byte != b'/');
+            scan.redact(start..id_end, Kind::Authorization);
+        } else if !is_open && !is_harmless(text.slice(start..end)) {
             scan.redact(start..end, Kind::Authorization);
+        }
+        let after = end + usize::from(is_quoted);
+        if scan.text.at(after) == b'\\' && matches!(scan.text.at(after + 1), b'r' | b'n') {
+            return; // The next header.
         }
         at = scan
             .text
@@ -207,7 +279,7 @@ pub(super) fn take_cookies(scan: &mut Scan<'_, '_>, is_set: bool, value: Range<u
     let mut at = value.start;
     while at < value.end {
         let text = &scan.text;
-        let pair_end = text.run(at, value.end, |byte| {
+        let pair_end = run_in_line(text, at, value.end, |byte| {
             byte != b';' && byte != b'"' && !is_blank(byte)
         });
         let equals = text.run(at, pair_end, |byte| byte != b'=');

@@ -14,6 +14,7 @@ mod jwk;
 mod pair;
 mod path;
 mod pem;
+mod shape;
 mod spoken;
 mod sql;
 mod token;
@@ -152,6 +153,7 @@ impl<'t, 'f> Scan<'t, 'f> {
             Trigger::Pem => pem::look(self, at),
             Trigger::Identified => sql::look(self, at),
             Trigger::Values => sql::look_values(self, at),
+            Trigger::Cipher => sql::look_cipher(self, at),
             Trigger::Spoken(place) => spoken::look(self, place, at),
             Trigger::Jwk => jwk::look(self, at),
             Trigger::PemEnd => pem::look_end(self, at),

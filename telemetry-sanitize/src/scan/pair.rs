@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use super::{Scan, value};
+use super::{Scan, shape, value};
+use crate::mask::is_status;
 use crate::names::{MAX_NAME, SecretName, Trust, Verdict};
 use crate::rules::Kind;
 use crate::text::{Text, is_blank, is_name_byte, is_quote};
@@ -87,8 +88,13 @@ fn skip_escape(text: &Text<'_>, start: usize, limit: usize) -> usize {
     let skipped = match text.before(start) {
         b'\\' if matches!(text.at(start), b'n' | b'r' | b't') => start + 1,
         b'\\' if text.at(start) == b'u' => start + 5,
+        b'\\' if text.at(start) == b'x' => start + 3,
         b'%' if text.has(start, "25") => start + 4,
         b'%' => start + 2,
+        b'[' => {
+            let code = text.run(start, limit, |byte| byte.is_ascii_digit() || byte == b';');
+            code + usize::from(text.escape_before(code + 1) > 2)
+        }
         _ => start,
     };
     if skipped <= limit { skipped } else { start }
@@ -101,7 +107,18 @@ fn judge(scan: &Scan<'_, '_>, name: Name) -> Option<(Name, SecretName)> {
     if name.range.len() > MAX_NAME {
         return None;
     }
+    if is_sqlite_key(text, &name) {
+        let (rule, trust) = (Kind::SqlPassword, Trust::Strong);
+        return Some((name, SecretName { rule, trust }));
+    }
+    if name.range.len() > 32 && shape::is_scrambled(text.slice(name.range.clone())) {
+        return None; // A token, no name.
+    }
     match scan.names.judge(text.slice(name.range.clone())) {
+        Verdict::Secret(secret) if secret.trust == Trust::Scrambled => {
+            return joined(scan, &name)
+                .or_else(|| (!is_open_key(text, &name)).then_some((name, secret)));
+        }
         Verdict::Secret(secret) => return Some((name, secret)),
         Verdict::Allowed => return None,
         Verdict::Plain if is_oauth_code(text, &name) => {
@@ -115,26 +132,47 @@ fn judge(scan: &Scan<'_, '_>, name: Name) -> Option<(Name, SecretName)> {
         let range = name.range.start + 1..name.range.end; // Java's `-Dname=value`.
         return judge(scan, Name { range, ..name });
     }
-    if is_sqlite_key(text, &name) {
-        let (rule, trust) = (Kind::SqlPassword, Trust::Strong);
-        return Some((name, SecretName { rule, trust }));
-    }
-    let joins = [b"key".as_slice(), b"code", b"phrase"];
+    joined(scan, &name)
+}
+
+/// The verdict on the word before a plain `key`, `code`, `codes` or `phrase`
+/// together with it.
+fn joined(scan: &Scan<'_, '_>, name: &Name) -> Option<(Name, SecretName)> {
+    let text = &scan.text;
+    let word = text.slice(name.range.clone());
+    let joins = [b"key".as_slice(), b"code", b"codes", b"phrase"];
     if text.before(name.range.start) != b' '
         || !joins.iter().any(|join| word.eq_ignore_ascii_case(join))
     {
         return None;
     }
     let end = name.range.start - 1;
-    let start = text.run_back(end, end.saturating_sub(16), |b| b.is_ascii_alphanumeric());
+    let start = text.run_back(end, end.saturating_sub(24), |byte| {
+        byte.is_ascii_alphanumeric() || byte == b'-'
+    });
     let name = Name {
         range: start..name.range.end,
-        ..name
+        is_option: name.is_option,
     };
     match scan.names.judge(text.slice(name.range.clone())) {
-        Verdict::Secret(secret) => Some((name, secret)),
+        Verdict::Secret(secret) if secret.trust != Trust::Scrambled => Some((name, secret)),
         _ => None,
     }
+}
+
+/// The word before says that the key is for everybody, or names something.
+fn is_open_key(text: &Text<'_>, name: &Name) -> bool {
+    #[rustfmt::skip] // A list of words, not one a line.
+    const WORDS: [&str; 20] = [
+        "bucket", "cache", "config", "foreign", "host", "idempotency", "index", "lock", "map", "object",
+        "partition", "peer", "primary", "pub", "public", "redis", "registry", "row", "server", "sort",
+    ];
+    let end = text.run_back(
+        name.range.start,
+        name.range.start.saturating_sub(2),
+        is_blank,
+    );
+    end < name.range.start && WORDS.iter().any(|word| text.ends_with(end, word))
 }
 
 /// `PRAGMA key = 'x'` and `ATTACH DATABASE 'x' AS y KEY 'x'` of encrypted SQLite.
@@ -158,7 +196,8 @@ fn is_oauth_code(text: &Text<'_>, name: &Name) -> bool {
     let end = text.run(value, value + 256, |byte| {
         byte != b'&' && !byte.is_ascii_whitespace()
     });
-    end - value >= 16 && looks_random(text.slice(value..end))
+    let is_callback = text.has(end, "&state=") && end - value >= 8;
+    (end - value >= 16 || is_callback) && looks_random(text.slice(value..end))
 }
 
 /// The delimiter behind the name, and where the value starts.
@@ -210,8 +249,10 @@ fn index_end(text: &Text<'_>, at: usize) -> Option<usize> {
 
 /// The length of a quote that is written as an entity or an escape.
 pub(super) fn encoded_quote(text: &Text<'_>, at: usize) -> Option<usize> {
-    const QUOTES: [&str; 7] = [
-        "%22", "%27", "&quot;", "&#34;", "&#39;", "\\u0022", "\\u0027",
+    #[rustfmt::skip] // A list of words, not one a line.
+    const QUOTES: [&str; 14] = [
+        "%22", "%27", "%2522", "%2527", "&quot;", "&apos;", "&#34;", "&#39;", "&#x22;", "&#x27;",
+        "\\u0022", "\\u0027", "\\x22", "\\x27",
     ];
     QUOTES
         .iter()
@@ -338,13 +379,19 @@ fn typed_value(text: &Text<'_>, at: usize) -> Option<usize> {
 /// and their types has the same look.
 fn cell_at(text: &Text<'_>, bar: usize, secret: SecretName) -> Option<(Delimiter, usize)> {
     let value = text.skip_blanks(bar + 1, 64);
-    random_word_at(text, value, secret).then_some((Delimiter::Blank, value))
+    let is_cell = random_word_at(text, value, secret) || {
+        let end = text.run(value, value + 128, |byte| !byte.is_ascii_whitespace());
+        secret.trust == Trust::Strong && shape::is_passwordish(text.slice(value..end))
+    };
+    is_cell.then_some((Delimiter::Blank, value))
 }
 
 /// `("password", "x")`, `["password", "x"]` and `"--password", "x"`; in a longer
 /// list of names (`"id", "password", "email"`) the next one is no value.
 fn comma_at(text: &Text<'_>, name: &Name, comma: usize) -> Option<(Delimiter, usize)> {
     let value = text.skip_blanks(comma + 1, 8);
+    let is_prefix = |byte: u8| matches!(byte, b'b' | b'u' | b'r');
+    let value = value + usize::from(is_prefix(text.at(value)) && is_quote(text.at(value + 1)));
     let quote = text.run(value, value + 64, |byte| byte == b'\\');
     if !is_quote(text.at(quote)) {
         return None;
@@ -354,6 +401,8 @@ fn comma_at(text: &Text<'_>, name: &Name, comma: usize) -> Option<(Delimiter, us
         name.range.start.saturating_sub(64),
         |byte| is_quote(byte) || byte == b'\\' || byte == b'-',
     );
+    let is_prefixed = is_prefix(text.before(open)) && open < name.range.start;
+    let open = open - usize::from(is_prefixed);
     let open = text.run_back(open, open.saturating_sub(2), is_blank);
     let is_pair = match text.before(open) {
         b'(' => true,
@@ -436,8 +485,14 @@ fn spoken(
         return Some((Delimiter::Blank, value));
     }
     let value = text.skip_blanks(at, 8);
+    if let Some(before) = code_before(text, name, secret) {
+        return Some((Delimiter::Blank, before));
+    }
     if value == at || at != name.range.end && !name.is_option {
         return None;
+    }
+    if name.is_option && text.has(value, "<<< ") {
+        return Some((Delimiter::Blank, value + 4)); // `--with-token <<< x`.
     }
     if let Some(value) = after_command(text, name, value) {
         return Some((Delimiter::Equals, value));
@@ -449,7 +504,8 @@ fn spoken(
     };
     if spoken {
         let quoted = past_links(text, value);
-        let value = if name.is_option || !is_quote(text.at(quoted)) {
+        let is_string = is_quote(text.at(quoted)) || value::is_curly(text, quoted);
+        let value = if name.is_option || !is_string {
             value
         } else {
             quoted
@@ -458,7 +514,43 @@ fn spoken(
     }
     let value = past_links(text, value);
     let is_scheme = word.eq_ignore_ascii_case(b"bearer"); // Has a rule of its own.
-    (!is_scheme && random_word_at(text, value, secret)).then_some((Delimiter::Blank, value))
+    let is_value = random_word_at(text, value, secret) || passwordish_at(text, value, secret);
+    (!is_scheme && is_value).then_some((Delimiter::Blank, value))
+}
+
+/// `482913 is your verification code`: the code stands before.
+fn code_before(text: &Text<'_>, name: &Name, secret: SecretName) -> Option<usize> {
+    if secret.rule != Kind::Pin {
+        return None;
+    }
+    let floor = name.range.start.saturating_sub(32);
+    let from = text.run_back(name.range.start, floor, |byte| {
+        byte.is_ascii_alphabetic() || byte == b' '
+    });
+    let between = text.slice(from..name.range.start);
+    let end = from;
+    let start = text.run_back(end, end.saturating_sub(9), |byte| byte.is_ascii_digit());
+    let is_code = (4..=8).contains(&(end - start)) && between.starts_with(b" is your ");
+    is_code.then_some(start)
+}
+
+/// A word in running text that somebody chose for a password.
+fn passwordish_at(text: &Text<'_>, at: usize, secret: SecretName) -> bool {
+    let end = text.run(at, at + 130, |byte| {
+        !byte.is_ascii_whitespace() && !is_quote(byte) && byte != b'\\'
+    });
+    let word = text.slice(at.min(end)..end);
+    let word = word.split(|&byte| byte == b',').next().unwrap_or_default();
+    let is_linked =
+        text.ends_with(at, " is ") || text.ends_with(at, " was ") || text.ends_with(at, " to ");
+    let trusted = secret.trust == Trust::Strong && secret.rule != Kind::Cookie;
+    let is_digits = word.len() >= 4 && word.iter().all(u8::is_ascii_digit);
+    let is_base32 = word.len() >= 16
+        && word.iter().any(u8::is_ascii_digit)
+        && word
+            .iter()
+            .all(|byte| byte.is_ascii_uppercase() || (b'2'..=b'7').contains(byte));
+    trusted && (shape::is_passwordish(word) || is_base32 || is_linked && is_digits)
 }
 
 /// `Password("x")` and `Credentials("bob", "x")`: where the last string starts.
@@ -534,16 +626,24 @@ fn is_secret_at(text: &Text<'_>, name: &Name, secret: SecretName, value: usize) 
     let is_common = COMMON
         .iter()
         .any(|common| word.eq_ignore_ascii_case(common));
-    let is_api = word.contains(&b' '); // `API key "deploy" created`.
+    let is_api = word.contains(&b' ') && secret.rule == Kind::ApiKey; // `API key "deploy" created`.
     let is_linked = is_quote(text.at(value)) && is_blank(text.before(value)) && {
         text.ends_with(value, " is ") || text.ends_with(value, " to ")
     };
-    let is_symbol = is_linked || is_varied(text, value) || text.before(name.range.start) == b':'; // `{:secret "x"}`.
+    let is_statement = word == b"SECRET" && text.at(value) == b'\'';
+    let is_symbol = is_linked
+        || is_statement
+        || is_varied(text, value)
+        || text.before(name.range.start) == b':'; // `{:secret "x"}`.
     let is_common = is_common && !is_symbol && secret.rule != Kind::SqlPassword;
-    is_quote(text.at(value))
+    (is_quote(text.at(value)) || value::is_curly(text, value))
         && !is_common
         && !is_api
-        && !matches!(secret.trust, Trust::Digits | Trust::Session)
+        && !matches!(
+            secret.trust,
+            Trust::Digits | Trust::Session | Trust::Scrambled
+        )
+        && secret.rule != Kind::Signature
 }
 
 /// What stands in quotes at `at` has capitals and digits, as no name of a secret
@@ -559,7 +659,10 @@ fn is_varied(text: &Text<'_>, at: usize) -> bool {
 
 /// Past the words between a name and its value: `is`, `changed to`, `for bob:`.
 fn past_links(text: &Text<'_>, from: usize) -> usize {
-    const LINKS: [&str; 16] = [
+    const LINKS: [&str; 19] = [
+        "with ",
+        "given ",
+        "entered ",
         "is: ",
         "is ",
         "was ",
@@ -587,7 +690,7 @@ fn past_links(text: &Text<'_>, from: usize) -> usize {
             return verb + 4;
         }
     }
-    if text.at(at) == b'(' {
+    if matches!(text.at(at), b'(' | b'[') {
         return at + 1;
     }
     if let Some(value) = after_colon(text, at) {
@@ -624,12 +727,22 @@ fn random_word_at(text: &Text<'_>, at: usize, secret: SecretName) -> bool {
     let end = text.run(start, start + 256, |byte| {
         !byte.is_ascii_whitespace() && !is_quote(byte) && !matches!(byte, b',' | b';' | b')')
     });
+    let end = text.run_back(end, start, |byte| matches!(byte, b'.' | b':'));
     let word = text.slice(start..end);
     let count = |class: fn(&u8) -> bool| word.iter().filter(|byte| class(byte)).count();
     let digits = count(u8::is_ascii_digit);
     let (lower, upper) = (count(u8::is_ascii_lowercase), count(u8::is_ascii_uppercase));
-    let only_digits = digits == word.len() && (4..=8).contains(&digits) && secret.rule == Kind::Pin;
-    let is_key = word.len() >= 32 && upper > 4 && lower > 4; // Base64 has slashes.
+    let least = if secret.rule == Kind::Card { 3 } else { 4 };
+    let is_code = matches!(secret.rule, Kind::Pin | Kind::Card)
+        || ["passcode", "PIN"]
+            .iter()
+            .any(|name| text.ends_with(at.saturating_sub(1), name));
+    let only_digits = digits == word.len() && (least..=8).contains(&digits) && is_code;
+    if is_named_thing(text, start..end, secret) {
+        return false;
+    }
+    let is_vault = word.starts_with(b"s.") && word.len() == 26; // As Vault wrote them.
+    let is_key = word.len() >= 32 && upper > 4 && lower > 4 || is_vault; // Base64 has slashes.
     let is_other = !is_key && count(|&byte| b"./:=(".contains(&byte)) > 0;
     let mixed = digits > 1 && lower + upper > 1 && (upper > 0 && lower > 0 || digits > 2);
     let changes = word
@@ -643,6 +756,32 @@ fn random_word_at(text: &Text<'_>, at: usize, secret: SecretName) -> bool {
         || (told && word.len() >= 6 && !is_other)
         || (word.len() >= 8 && mixed && !is_other)
         || (quoted && !is_other)
+}
+
+/// `secret web-523ec519`, `RSA key 9FEA…`, `pin 12 of header`: which one it is.
+fn is_named_thing(text: &Text<'_>, word: Range<usize>, secret: SecretName) -> bool {
+    let value = text.slice(word.clone());
+    let before = text.run_back(word.start, word.start.saturating_sub(2), is_blank);
+    match secret.rule {
+        Kind::Secret => {
+            let first = value.split(|&byte| byte == b'-').next().unwrap_or_default();
+            let is_name = first.len() > 2 && first.iter().all(u8::is_ascii_lowercase);
+            is_name && first.len() < value.len() && !value.iter().any(u8::is_ascii_uppercase)
+        }
+        Kind::ApiKey | Kind::PrivateKey => {
+            text.ends_with(before, "sa key") && value.iter().all(u8::is_ascii_hexdigit)
+        }
+        Kind::Pin
+            if ["pin", "pincode"]
+                .iter()
+                .any(|name| text.ends_with(before, name)) =>
+        {
+            let next = text.skip_blanks(word.end, 2);
+            let end = text.run(next, next + 16, |byte| byte.is_ascii_alphabetic());
+            end > next && !is_status(text.slice(next..end))
+        }
+        _ => false,
+    }
 }
 
 /// `login NAME ` or `machine NAME ` stands before.

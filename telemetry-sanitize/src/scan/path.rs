@@ -12,6 +12,8 @@ pub(super) fn look(scan: &mut Scan<'_, '_>, hit: Range<usize>) {
         root_home(text, &hit)
     } else if text.has(hit.start, "%5cusers%5c") {
         encoded_windows_home(text, &hit)
+    } else if let Some(name) = spool_owner(text, &hit) {
+        name
     } else if text.slice(hit.clone()).ends_with(b"\\") {
         windows_home(text, &hit)
     } else {
@@ -29,6 +31,23 @@ pub(super) fn look_root(scan: &mut Scan<'_, '_>, index: u16, hit: Range<usize>) 
     if is_exact && ends_component(text, hit.end) && path_start(text, hit.start).is_some() {
         scan.take(hit, scan.triggers.root_replacement(index));
     }
+}
+
+/// The user in `/var/mail/NAME`, `/var/spool/cron/crontabs/NAME` and
+/// `/run/media/NAME/disk`.
+fn spool_owner(text: &Text<'_>, hit: &Range<usize>) -> Option<Option<Range<usize>>> {
+    let places = ["/spool/cron/", "/var/mail/", "/spool/mail/", "/run/media/"];
+    places.iter().find(|place| text.has(hit.start, place))?;
+    let tables = "crontabs/";
+    let start = match text.has(hit.end, tables) {
+        true => hit.end + tables.len(),
+        false => hit.end,
+    };
+    let is_whole = text.ends_with(hit.start, "/var") || text.at(hit.start + 1) != b's';
+    let is_file = path_start(text, hit.start).is_some() || text.ends_with(hit.start, "/var");
+    let end = name_end(text, start, false, b'/')?;
+    let is_user = text.slice(start..end) != b"root";
+    Some((is_whole && is_file && is_user).then_some(start..end))
 }
 
 /// `/root`, alone or as the start of a path.
@@ -71,8 +90,9 @@ fn posix_home(text: &Text<'_>, hit: &Range<usize>) -> Option<Range<usize>> {
         return None;
     }
     let is_encoded = text.at(hit.start) == b'%';
-    let end = name_end(text, hit.end, is_encoded, b'/')?;
-    let name = text.slice(hit.end..end);
+    let name = text.run(hit.end, hit.end + 4, |byte| byte == b'/');
+    let end = name_end(text, name, is_encoded, b'/')?;
+    let name = text.slice(name..end);
     let is_number = word.windows(5).any(|w| w == b"Users") && name.iter().all(u8::is_ascii_digit);
     (!is_number).then_some(start..end)
 }
@@ -170,7 +190,9 @@ fn starts_at(text: &Text<'_>, at: usize) -> Option<usize> {
 
 /// Directories that hold a `home` or `Users` of their own.
 fn is_home_parent(lead: &[u8]) -> bool {
-    let known: [&[u8]; 11] = [
+    let known: [&[u8]; 13] = [
+        b"/mnt",
+        b"/opt",
         b"/srv",
         b"/data",
         b"/private/var",
@@ -191,7 +213,9 @@ fn is_home_parent(lead: &[u8]) -> bool {
         b"/cygdrive/",
         b"/mount/",
     ];
-    known.contains(&lead) || mounted.iter().any(|mount| lead.starts_with(mount))
+    known.contains(&lead)
+        || lead.ends_with(b"/..")
+        || mounted.iter().any(|mount| lead.starts_with(mount))
 }
 
 /// Where the user's name ends; `None` for none, a placeholder or a shared place.
@@ -244,12 +268,14 @@ fn next_word_end(text: &Text<'_>, blank: usize, is_encoded: bool, separator: u8)
     }
     let end = word_end(text, word, is_encoded);
     let further = text.at(end) == b' ' && next_word_end_once(text, end, is_encoded, separator);
-    (text.at(end) == separator || further).then_some(end)
+    let closed = text.at(end) == separator || matches!(text.at(end), b'"' | b'\'');
+    (closed || further).then_some(end)
 }
 
 fn next_word_end_once(text: &Text<'_>, blank: usize, is_encoded: bool, separator: u8) -> bool {
     let end = word_end(text, blank + 1, is_encoded);
-    text.at(blank + 1).is_ascii_uppercase() && text.at(end) == separator
+    let closed = text.at(end) == separator || matches!(text.at(end), b'"' | b'\'');
+    text.at(blank + 1).is_ascii_uppercase() && closed
 }
 
 /// Places that belong to nobody.

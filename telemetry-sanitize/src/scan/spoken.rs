@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::{Scan, value};
+use super::{Scan, shape, value};
 use crate::mask::{is_harmless, is_status};
 use crate::rules::Kind;
 use crate::text::{Text, is_base64, is_blank, is_quote};
@@ -16,8 +16,6 @@ pub(crate) enum Place {
     Next,
     /// The word after the next, which is a name.
     Second,
-    /// The third word.
-    Third,
     /// The next word, if it is base64 as SASL sends it.
     Sasl,
     /// FTP's and POP3's `PASS x`, Redis' `AUTH x`: capitals, at the start of a line or message.
@@ -32,6 +30,14 @@ pub(crate) enum Place {
     Slash,
     /// The last part of a line of `.pgpass`: `host:5432:db:user:x`.
     PgPass,
+    /// The next word, if somebody chose it for a password.
+    Chosen,
+    /// Behind a colon or `=`: `пароль: x`.
+    Named,
+    /// A part of a path that lets in who knows it: `/reset-password/x`.
+    Path,
+    /// `admin/x` and `bob:x` behind the word.
+    Account,
 }
 
 /// The literals, in small letters.
@@ -39,7 +45,6 @@ pub(crate) const PLACES: &[(&str, Place)] = &[
     ("requirepass ", Place::Next),
     ("masterauth ", Place::Next),
     ("snmp-server community ", Place::Next),
-    ("nickserv identify ", Place::Next),
     ("nickserv :identify ", Place::Next),
     ("convertto-securestring ", Place::Next),
     ("convertto-securestring -string ", Place::Next),
@@ -49,11 +54,6 @@ pub(crate) const PLACES: &[(&str, Place)] = &[
     ("auth xoauth2 ", Place::Sasl),
     ("net user ", Place::Second),
     ("/user:", Place::Second),
-    ("rabbitmqctl add_user ", Place::Second),
-    ("rabbitmqctl change_password ", Place::Second),
-    ("wpa_passphrase ", Place::Second),
-    ("htpasswd -b ", Place::Third),
-    ("htpasswd -bc ", Place::Third),
     ("pass ", Place::Pass),
     ("auth ", Place::Pass),
     (" login ", Place::Login),
@@ -73,6 +73,52 @@ pub(crate) const PLACES: &[(&str, Place)] = &[
     ("@unix(", Place::Address),
     (":5432:", Place::PgPass),
     ("*:*:*:", Place::PgPass),
+    ("пароль", Place::Named),
+    ("пароля", Place::Named),
+    ("密码", Place::Named),
+    ("密碼", Place::Named),
+    ("口令", Place::Named),
+    ("パスワード", Place::Named),
+    ("비밀번호", Place::Named),
+    ("contraseña", Place::Named),
+    ("mot de passe", Place::Named),
+    ("palabra de paso", Place::Named),
+    ("hasło", Place::Named),
+    ("lösenord", Place::Named),
+    ("passord", Place::Named),
+    ("adgangskode", Place::Named),
+    ("salasana", Place::Named),
+    ("şifre", Place::Named),
+    ("jelszó", Place::Named),
+    ("κωδικός", Place::Named),
+    ("סיסמה", Place::Named),
+    ("mật khẩu", Place::Named),
+    ("reset-password/", Place::Path),
+    ("password-reset/", Place::Path),
+    ("reset_password/", Place::Path),
+    ("password/reset/", Place::Path),
+    ("/reset/", Place::Path),
+    ("/magic/", Place::Path),
+    ("/magic-link/", Place::Path),
+    ("/invite/", Place::Path),
+    ("/invitation/", Place::Path),
+    ("/verify-email/", Place::Path),
+    ("/confirm-email/", Place::Path),
+    ("/activate/", Place::Path),
+    ("/unsubscribe/", Place::Path),
+    ("/with/key/", Place::Path),
+    ("hooks.zapier.com/hooks/catch/", Place::Path),
+    ("community string ", Place::Chosen),
+    ("snmp community ", Place::Chosen),
+    ("credentials ", Place::Account),
+    ("credentials: ", Place::Account),
+    ("creds: ", Place::Account),
+    ("creds ", Place::Account),
+    ("auth with ", Place::Account),
+    ("login with ", Place::Account),
+    ("logged in with ", Place::Account),
+    ("logged in as ", Place::Account),
+    ("authenticated as ", Place::Account),
 ];
 
 /// Looks around the literal at `hit`.
@@ -81,7 +127,6 @@ pub(super) fn look(scan: &mut Scan<'_, '_>, place: Place, hit: Range<usize>) {
     let found = match place {
         Place::Next => word_at(text, hit.end),
         Place::Second => nth_word(text, hit.end, 1),
-        Place::Third => nth_word(text, hit.end, 2),
         Place::Sasl => word_at(text, hit.end).filter(|word| is_sasl(text.slice(word.clone()))),
         Place::Pass => pass(text, &hit),
         Place::Login => login(text, &hit),
@@ -89,6 +134,12 @@ pub(super) fn look(scan: &mut Scan<'_, '_>, place: Place, hit: Range<usize>) {
         Place::Address => address(text, hit.start),
         Place::Slash => slash(text, hit.end),
         Place::PgPass => pgpass(text, hit.end),
+        Place::Chosen => {
+            word_at(text, hit.end).filter(|word| shape::is_passwordish(text.slice(word.clone())))
+        }
+        Place::Named => named(text, hit.end),
+        Place::Path => path(text, hit.end),
+        Place::Account => account(text, hit.end),
     };
     let Some(word) = found else { return };
     let secret = scan.text.slice(word.clone());
@@ -139,6 +190,16 @@ fn pass(text: &Text<'_>, hit: &Range<usize>) -> Option<Range<usize>> {
     let secret = text.slice(word.clone());
     let rest = text.skip_blanks(word.end, 4);
     let is_last = rest >= text.len() || matches!(text.at(rest), b'\n' | b'\r' | b'\\' | b'"');
+    let second = (!is_last && command == b"AUTH")
+        .then(|| nth_word(text, hit.end, 1))
+        .flatten();
+    if let Some(second) = second.filter(|word| {
+        let rest = text.skip_blanks(word.end, 4);
+        let is_last = rest >= text.len() || matches!(text.at(rest), b'\n' | b'\r' | b'\\' | b'"');
+        is_last && shape::is_passwordish(text.slice(word.clone()))
+    }) {
+        return Some(second); // Redis' `AUTH bob x`.
+    }
     let is_path = secret.iter().any(|byte| matches!(byte, b'/' | b'.'));
     let is_word = secret.iter().all(u8::is_ascii_alphabetic) && !looks_random(secret);
     (is_last && !is_path && !is_word).then_some(word)
@@ -209,6 +270,53 @@ fn echoed(text: &Text<'_>, pipe: usize) -> Option<Range<usize>> {
         }
         at = word.end + usize::from(is_quote(text.at(word.end)));
     }
+}
+
+/// The value behind a word for a password in another language.
+fn named(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
+    let close = at + usize::from(is_quote(text.at(at)));
+    let mark = text.skip_blanks(close, 2);
+    let after = match text.at(mark) {
+        b':' | b'=' => mark + 1,
+        0xEF if text.has(mark, "：") || text.has(mark, "＝") => mark + "：".len(),
+        _ => return None,
+    };
+    let word = word_at(text, after)?;
+    let is_string = is_quote(text.before(word.start));
+    let end = match is_string {
+        true => word.end,
+        false => value::trim_closers(text, word.start, word.end),
+    };
+    Some(word.start..end)
+}
+
+/// A long random part of a path.
+fn path(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
+    let end = text.run(at, at + 512, |byte| {
+        byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~' | b'=' | b'%')
+    });
+    let end = text.run_back(end, at, |byte| byte == b'.');
+    let part = text.slice(at.min(end)..end);
+    let digits = part.iter().filter(|byte| byte.is_ascii_digit()).count();
+    (part.len() >= 16 && digits > 1 && looks_random(part)).then_some(at..end)
+}
+
+/// The second part of `admin/x`, `bob:x` or `bob / x`, if nobody would write it in
+/// a sentence.
+fn account(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
+    let user_end = text.run(at, at + 48, |byte| {
+        byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'@')
+    });
+    let mark = match text.at(user_end) {
+        b':' | b'/' if user_end > at => user_end + 1,
+        b' ' if text.has(user_end, " / ") => user_end + 3,
+        _ => return None,
+    };
+    let end = text.run(mark, mark + 128, |byte| {
+        !byte.is_ascii_whitespace() && !is_quote(byte) && byte != b','
+    });
+    let end = value::trim_closers(text, mark, end);
+    shape::is_passwordish(text.slice(mark.min(end)..end)).then_some(mark..end)
 }
 
 fn slash(text: &Text<'_>, at: usize) -> Option<Range<usize>> {

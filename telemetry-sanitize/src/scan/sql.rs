@@ -54,6 +54,35 @@ fn password_at(text: &Text<'_>, from: usize) -> Option<usize> {
     found.then_some(at)
 }
 
+/// Functions whose second argument is a key.
+pub(crate) const CIPHERS: [&str; 8] = [
+    "aes_encrypt(",
+    "aes_decrypt(",
+    "des_encrypt(",
+    "des_decrypt(",
+    "pgp_sym_encrypt(",
+    "pgp_sym_decrypt(",
+    "encryptbypassphrase(",
+    "decryptbypassphrase(",
+];
+
+/// Looks at the arguments of a function that encrypts.
+pub(super) fn look_cipher(scan: &mut Scan<'_, '_>, hit: Range<usize>) {
+    let is_first = scan.text.ends_with(hit.end, "bypassphrase(");
+    let mut at = scan.text.skip_blanks(hit.end, 4);
+    if !is_first {
+        at = value_at(&scan.text, at).after;
+        if scan.text.at(at) != b',' {
+            return;
+        }
+        at = scan.text.skip_blanks(at + 1, 4);
+    }
+    let key = value_at(&scan.text, at);
+    if key.is_text && !is_harmless(scan.text.slice(key.content.clone())) {
+        scan.redact(key.content, Kind::SqlPassword);
+    }
+}
+
 /// Columns and values are looked for so far from `VALUES`.
 const REACH: usize = 1024;
 

@@ -15,12 +15,13 @@ pub(super) fn look(scan: &mut Scan<'_, '_>, index: u8, prefix: u8, hit: Range<us
         return;
     }
     let start = match vendor.left {
-        Left::Edge if text.before(hit.start).is_ascii_alphanumeric() => return,
+        Left::Edge if !text.starts_word(hit.start) => return,
         Left::Edge => hit.start,
         Left::Stays => hit.end,
         Left::Part(body, least) => {
-            let start = text.run_back(hit.start, hit.start.saturating_sub(64), |b| body.has(b));
-            if hit.start - start < least {
+            let start = text.run_back(hit.start, hit.start.saturating_sub(96), |b| body.has(b));
+            let is_longer = body == Body::Base64 && body.has(text.before(start));
+            if hit.start - start < least || is_longer {
                 return;
             }
             start
@@ -31,6 +32,10 @@ pub(super) fn look(scan: &mut Scan<'_, '_>, index: u8, prefix: u8, hit: Range<us
         matches!(byte, b'.' | b':' | b'%' | b'-')
     });
     let body = text.slice(hit.end..end);
+    let is_tail = matches!(vendor.left, Left::Part(Body::Base64, _));
+    if is_tail && body.len() > LONGEST_TAIL {
+        return;
+    }
     if body.len() < vendor.min || !is_random(vendor, body) {
         // What is no token at this length holds none; do not look again.
         if body.len() > LONGEST_NAME {
@@ -55,6 +60,10 @@ fn aws_secret_end(text: &Text<'_>, end: usize) -> Option<usize> {
     is_secret.then_some(secret_end)
 }
 
+/// Of a key with its mark near the end, no more than this follows the mark; in a
+/// picture in base64 the mark stands by chance.
+const LONGEST_TAIL: usize = 12;
+
 /// A run without anything random in it that is longer is no name either.
 const LONGEST_NAME: usize = 512;
 
@@ -68,7 +77,7 @@ fn is_random(vendor: &Vendor, body: &[u8]) -> bool {
 pub(super) fn look_jwt(scan: &mut Scan<'_, '_>, hit: Range<usize>) {
     let text = &scan.text;
     let starts = text.slice(hit.clone()) == b"eyJ";
-    if !starts || text.before(hit.start).is_ascii_alphanumeric() {
+    if !starts || !text.starts_word(hit.start) {
         return;
     }
     let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');

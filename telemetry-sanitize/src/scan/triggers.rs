@@ -3,8 +3,9 @@
 use std::ops::Range;
 
 use super::What;
-use super::command::{PROGRAMS, Program};
+use super::command::PROGRAMS;
 use super::spoken::{PLACES, Place};
+use super::sql::CIPHERS;
 use crate::names::Names;
 use crate::sieve::{Hit, Sieve};
 use crate::vendors::VENDORS;
@@ -32,6 +33,8 @@ pub(crate) enum Trigger {
     Identified,
     /// `VALUES`, of SQL.
     Values,
+    /// A function of SQL that takes a key.
+    Cipher,
     /// The last line of a PEM block.
     PemEnd,
     /// `kty`, of a JSON web key.
@@ -41,7 +44,7 @@ pub(crate) enum Trigger {
     /// A word of a command or protocol that a secret follows.
     Spoken(Place),
     /// A program that takes passwords on its command line.
-    Program(Program),
+    Program(u8),
     /// A directory that home directories lie in.
     Home,
     /// A directory of the user's `roots`.
@@ -89,8 +92,9 @@ impl Triggers {
         add("oracle:oci:", Trigger::Oracle);
         add("identified", Trigger::Identified);
         add("values", Trigger::Values);
-        for (literal, program) in PROGRAMS {
-            add(literal, Trigger::Program(*program));
+        CIPHERS.iter().for_each(|name| add(name, Trigger::Cipher));
+        for (index, program) in PROGRAMS.iter().enumerate() {
+            add(program.name, Trigger::Program(index as u8));
         }
         if homes {
             HOMES.iter().for_each(|home| add(home, Trigger::Home));
@@ -154,7 +158,7 @@ fn add_denied(names: &Names, add: &mut impl FnMut(&str, Trigger)) {
 const NAMES: &[&str] = &[
     "pass", "pwd", "psw", "pword", "_pw", "-pw", ".pw", "pw=", "pw:", "pw ", "pw\"", "secret", "token",
     "key", "auth", "cookie", "cred", "pin", "otp", "cvv", "cvc", "jwt", "psk", "code", "csrf",
-    "xsrf", "session", "appid", "art-api", "api-sign", "access-sign", "signature", "sig=", "sig\"", "sig:", "hmac", "sessid", "sessionid", "connect.sid",
+    "xsrf", "session", "appid", "art-api", "api-sign", "access-sign", "signature", "honeycomb", "creditcard", "card", "ssn", "social", "ccn", "cc_n", "sig=", "sig\"", "sig:", "hmac", "sessid", "sessionid", "connect.sid",
     "kennwort", "senha", "contrasena", "motdepasse", "wachtwoord", "mnemonic", "saml", "phrase", "bearer",
 ];
 
@@ -165,7 +169,8 @@ const URLS: &[&str] = &["://", "%3a%2f%2f", ":\\/\\/"];
 #[rustfmt::skip] // A list of words, not one a line.
 const HOMES: &[&str] = &[
     "/home/", "\\/home\\/", "%2fhome%2f", "/users/", "\\/users\\/", "%2fusers%2f", "\\users\\",
-    "\\home\\", "\\homes\\", "\\homes$\\", "%5cusers%5c", "/var/root", "\\profiles\\", "documents and settings\\", "/root", "\\/root",
+    "\\home\\", "\\home$\\", "\\homes\\", "\\homes$\\", "\\users$\\", "%5cusers%5c", "/var/root",
+    "\\profiles\\", "\\profiles$\\", "/run/media/", "/spool/cron/", "/var/mail/", "/spool/mail/", "documents and settings\\", "/root", "\\/root",
 ];
 
 #[cfg(test)]

@@ -37,8 +37,14 @@ pub(super) fn look(scan: &mut Scan<'_, '_>, hit: Range<usize>) {
 
 /// A long random word in the place of the user.
 fn is_token(user: &[u8]) -> bool {
-    let digits = user.iter().filter(|byte| byte.is_ascii_digit()).count();
-    user.len() >= 20 && digits > 2 && looks_random(user) && !user.contains(&b'=')
+    let count = |class: fn(&u8) -> bool| user.iter().filter(|byte| class(byte)).count();
+    let digits = count(u8::is_ascii_digit);
+    let is_mixed =
+        digits > 0 && count(u8::is_ascii_uppercase) > 1 && count(u8::is_ascii_lowercase) > 1;
+    let least = if is_mixed { 10 } else { 20 };
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(byte);
+    let enough = is_mixed || digits > 2;
+    user.len() >= least && enough && looks_random(user) && user.iter().all(is_plain)
 }
 
 /// The `@` before the host. A password may hold `@`; one with `/`, `?` or `#`

@@ -9,12 +9,16 @@
 use std::ops::Range;
 
 use super::pair::{self, Delimiter, Name, pair_at};
+use super::shape::{
+    is_assignment, is_count, is_long_number, is_passwordish, is_scrambled, is_sentence, is_session,
+    is_short_number, is_token_like,
+};
 use super::{Scan, header};
 use crate::mask::{is_harmless, is_status};
 use crate::names::{SecretName, Trust, is_description};
 use crate::rules::Kind;
 use crate::text::{Text, is_blank, is_name_byte, is_quote};
-use crate::vendors::looks_random;
+use crate::vendors::{Body, looks_random};
 
 /// Takes the value that starts at `at`, if it is one.
 pub(super) fn take(
@@ -25,8 +29,15 @@ pub(super) fn take(
     at: usize,
 ) {
     if let Some(line) = block_line(&scan.text, delimiter, at) {
-        let end = scan.text.line_end(line);
-        return scan.redact(line..end, secret.rule);
+        let range = line..scan.text.line_end(line);
+        let is_key = scan.text.has(line, "-----BEGIN"); // Has a rule of its own.
+        if !is_key && is_bare_secret(&scan.text, name, secret, Delimiter::Equals, range.clone()) {
+            scan.redact(range, secret.rule);
+        }
+        return;
+    }
+    if let Some(content) = curly_quoted(&scan.text, at) {
+        return take_quoted(scan, name, secret, content);
     }
     let at = past_wrapper(&scan.text, at);
     let quote = scan.text.run(at, at + 64, |byte| byte == b'\\');
@@ -57,12 +68,11 @@ pub(super) fn take(
                 scan.redact(content, secret.rule);
             }
         }
+        b'[' if quote == at && !holds_strings(&scan.text, at) => {
+            take_bracketed(scan, name, secret, at);
+        }
         b'[' | b'{' if quote == at => take_group(scan, name, secret, at),
         b'(' if quote == at => take_tuple(scan, name, secret, at),
-        b'[' if quote == at && bracket_end(&scan.text, at).is_some() => {
-            let end = bracket_end(&scan.text, at).unwrap_or(at);
-            scan.redact(at + 1..end, secret.rule);
-        }
         _ => take_bare(scan, name, secret, delimiter, at),
     }
 }
@@ -74,13 +84,24 @@ pub(super) fn is_secret_text(secret: SecretName, value: &[u8]) -> bool {
         Trust::Shaped => is_status(value),
         Trust::Counted => is_status(value) || is_count(secret.trust, value) || value.len() < 6,
         Trust::Digits => !is_short_number(value),
+        Trust::Number => !is_long_number(value),
         Trust::Session => !is_session(secret, value),
+        Trust::Scrambled => !is_scrambled(value),
     };
     !told && !is_harmless(value) && !is_sentence(value)
 }
 
-/// The line that follows `password: |` in YAML.
+/// The line that follows `password: |` in YAML, or a line of one word in the
+/// place of the value.
 fn block_line(text: &Text<'_>, delimiter: Delimiter, at: usize) -> Option<usize> {
+    if text.at(at) == b'\n' {
+        let start = text.skip_blanks(at + 1, 64);
+        let end = text.run(start, text.line_end(start), |byte| !is_blank(byte));
+        let word = text.slice(start.min(end)..end);
+        let is_value = !matches!(word.last(), None | Some(b':')) && !word.starts_with(b"-");
+        let is_whole = end == text.line_end(start) && !is_status(word) && !pair_at(text, start);
+        return (start > at + 1 && is_value && is_whole && !is_harmless(word)).then_some(start);
+    }
     if delimiter != Delimiter::ColonBlank || !matches!(text.at(at), b'|' | b'>') {
         return None;
     }
@@ -99,13 +120,48 @@ fn struct_brace(text: &Text<'_>, at: usize) -> Option<usize> {
     is_quote(text.at(value)).then_some(brace)
 }
 
-/// The end of one random word in brackets: `secret=[x1y2z3…]`.
-fn bracket_end(text: &Text<'_>, at: usize) -> Option<usize> {
-    let end = text.run(at + 1, at + 256, |byte| {
-        byte.is_ascii_alphanumeric() || b"-_+/=.!@#$%^*".contains(&byte)
+/// What follows the bracket is a string, or a group.
+fn holds_strings(text: &Text<'_>, open: usize) -> bool {
+    let first = text.run(open + 1, open + 64, |byte| {
+        byte.is_ascii_whitespace() || byte == b'\\'
     });
-    let is_word = end - at > 8 && looks_random(text.slice(at + 1..end));
-    (is_word && text.at(end) == b']').then_some(end)
+    let prefixed = matches!(text.at(first), b'b' | b'u') && is_quote(text.at(first + 1));
+    is_quote(text.at(first)) || prefixed || matches!(text.at(first), b'{' | b'[' | b'(')
+}
+
+/// Words in brackets, as Go writes the values of a header: `Authorization:[x]`.
+fn take_bracketed(scan: &mut Scan<'_, '_>, name: &Name, secret: SecretName, open: usize) {
+    let text = &scan.text;
+    let end = text.run(open + 1, text.line_end(open), |byte| {
+        !matches!(byte, b']' | b'[')
+    });
+    if text.at(end) != b']' {
+        return;
+    }
+    match secret.rule {
+        Kind::Authorization => {
+            return header::take_credentials(scan, open + 1..end, secret.trust == Trust::Strong);
+        }
+        Kind::Cookie => {
+            let is_set = header::is_set_cookie(text, name);
+            return header::take_cookies(scan, is_set, open + 1..end);
+        }
+        _ => {}
+    }
+    let mut at = open + 1;
+    while at < end {
+        let word_end = scan.text.run(at, end, |byte| !matches!(byte, b' ' | b','));
+        let word = scan.text.slice(at..word_end);
+        let is_alone = at == open + 1 && word_end == end;
+        let is_told = is_alone && secret.trust == Trust::Strong && word.len() >= 4;
+        let is_made_up = is_told || is_passwordish(word) || word.len() > 8 && looks_random(word);
+        if is_made_up && is_bare_secret(&scan.text, name, secret, Delimiter::Equals, at..word_end) {
+            scan.redact(at..word_end, secret.rule);
+        }
+        at = scan
+            .text
+            .run(word_end, end, |byte| matches!(byte, b' ' | b','));
+    }
 }
 
 /// `auth=('bob', 'x')` and `password=("x")`: the last string.
@@ -174,9 +230,13 @@ fn past_wrapper(text: &Text<'_>, at: usize) -> usize {
     if is_call {
         return at;
     }
-    let inner = past_wrapper_once(text, end + 1);
+    let mut inner = end + 1;
+    for _ in 0..3 {
+        inner = past_wrapper_once(text, inner);
+    }
     let quote = text.run(inner, inner + 64, |byte| byte == b'\\');
-    if is_quote(text.at(quote)) { inner } else { at }
+    let is_value = is_quote(text.at(quote)) || struct_brace(text, inner).is_some();
+    if is_value { inner } else { at }
 }
 
 fn past_wrapper_once(text: &Text<'_>, at: usize) -> usize {
@@ -223,6 +283,37 @@ pub(super) fn quoted(text: &Text<'_>, open: usize, depth: usize) -> Range<usize>
     start..limit
 }
 
+/// The content of a string in the quotes that books use.
+fn curly_quoted(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
+    const QUOTES: [(&str, &str); 5] = [
+        ("\u{201c}", "\u{201d}"),
+        ("\u{2018}", "\u{2019}"),
+        ("\u{201e}", "\u{201c}"),
+        ("\u{ab}", "\u{bb}"),
+        ("\u{300c}", "\u{300d}"),
+    ];
+    let (open, close) = QUOTES.iter().find(|(open, _)| text.has(at, open))?;
+    let start = at + open.len();
+    let limit = text.line_end(start).min(start + 256);
+    let mut end = start;
+    while end < limit {
+        end = text.run(end, limit, |byte| byte != close.as_bytes()[0]);
+        if text.has(end, close) {
+            return Some(start..end);
+        }
+        if text.has(end, open) {
+            return None;
+        }
+        end += 1;
+    }
+    None
+}
+
+/// A quote that books use opens at `at`.
+pub(super) fn is_curly(text: &Text<'_>, at: usize) -> bool {
+    curly_quoted(text, at).is_some()
+}
+
 /// The quote of the second value in `"old" -> "new"` and `'old' to 'new'`.
 fn changed_to(text: &Text<'_>, end: usize, depth: usize) -> Option<usize> {
     let link = [" -> ", " => ", " to "]
@@ -256,12 +347,12 @@ fn take_quoted(scan: &mut Scan<'_, '_>, name: &Name, secret: SecretName, content
     if is_prompt
         || is_short
         || is_harmless(value)
-        || is_sentence(value)
+        || is_sentence(value) && !is_phrase(&scan.text, name)
         || is_count(secret.trust, value)
     {
         return;
     }
-    if secret.rule == Kind::Credential && pair_at(&scan.text, content.start) {
+    if secret.rule == Kind::Credential && is_assignment(value) {
         return; // `CREDENTIALS 'aws_access_key_id=…'`: each pair by itself.
     }
     match secret.rule {
@@ -273,6 +364,8 @@ fn take_quoted(scan: &mut Scan<'_, '_>, name: &Name, secret: SecretName, content
         _ if secret.trust == Trust::Shaped && is_status(value) => {}
         _ if secret.trust == Trust::Shaped && after_parser_word(&scan.text, name) => {}
         _ if secret.trust == Trust::Digits && !is_short_number(value) => {}
+        _ if secret.trust == Trust::Number && !is_long_number(value) => {}
+        _ if secret.trust == Trust::Scrambled && !is_scrambled(value) => {}
         _ if secret.trust == Trust::Session && !is_session(secret, value) => {}
         _ => scan.redact(content, secret.rule),
     }
@@ -323,7 +416,11 @@ fn key_at(text: &Text<'_>, at: usize) -> Option<(Range<usize>, usize)> {
 
 /// What a type that wraps one value calls it.
 fn is_wrapper_key(key: &[u8]) -> bool {
-    const KEYS: [&str; 8] = [
+    const KEYS: [&str; 12] = [
+        "secret",
+        "data",
+        "string",
+        "text",
         "s", // DynamoDB's string.
         "value",
         "inner",
@@ -372,8 +469,47 @@ fn take_bare(
     if is_bare_secret(text, name, secret, delimiter, at..end) {
         let end = tail_end(text, name, secret, delimiter, end);
         scan.redact(at..end, secret.rule);
-    } else if is_harmless(word) {
+        take_followers(scan, name, secret, end);
+    } else if !word.is_empty() && is_harmless(word) {
         scan.taken = scan.taken.max(end);
+    }
+}
+
+/// Further values behind the one that ends at `end`: `backup codes: 1, 2, 3`,
+/// `changed from a to b`, `expected token a, got b`.
+fn take_followers(scan: &mut Scan<'_, '_>, name: &Name, secret: SecretName, end: usize) {
+    const LINKS: [&str; 7] = [
+        " to ",
+        " -> ",
+        ", got ",
+        " got ",
+        ", but got ",
+        " but got ",
+        ", received ",
+    ];
+    let is_plural = scan.text.before(name.range.end).eq_ignore_ascii_case(&b's');
+    let mut end = end;
+    for _ in 0..24 {
+        let text = &scan.text;
+        let list = text.has(end, ", ") && is_plural;
+        let link = LINKS.iter().find(|link| text.has(end, link));
+        let start = match link {
+            Some(link) => end + link.len(),
+            None if list => end + 2,
+            None => return,
+        };
+        let word_end = text.run(start, start + 256, |byte| {
+            !byte.is_ascii_whitespace() && !is_quote(byte) && byte != b','
+        });
+        let word_end = trim_closers(text, start, word_end);
+        let word = text.slice(start..word_end);
+        let is_code = secret.rule == Kind::Pin && is_short_number(word);
+        let is_made_up = is_code || is_passwordish(word) || word.len() > 8 && looks_random(word);
+        if !is_made_up || is_harmless(word) || pair_at(text, start) {
+            return;
+        }
+        scan.redact(start..word_end, secret.rule);
+        end = word_end;
     }
 }
 
@@ -393,14 +529,10 @@ fn bare_end(text: &Text<'_>, name: &Name, delimiter: Delimiter, at: usize) -> us
     if delimiter == Delimiter::Tag {
         return text.run(at, text.line_end(at), |byte| byte != b'<');
     }
-    if let Some(end) = placeholder_end(text, at) {
+    if let Some(end) = placeholder_end(text, at).or_else(|| crypt_end(text, at)) {
         return end;
     }
-    let in_query = match text.before(name.range.start) {
-        b'?' | b'&' | b'#' => true,
-        b';' => text.has(name.range.start, "jsessionid"),
-        _ => false,
-    };
+    let in_query = in_query(text, name);
     if let Some(end) = argument_end(text, name, at) {
         return end;
     }
@@ -410,12 +542,34 @@ fn bare_end(text: &Text<'_>, name: &Name, delimiter: Delimiter, at: usize) -> us
     trim_closers(text, at, end)
 }
 
+/// The name stands in the query (or the path's parameters) of a URL.
+fn in_query(text: &Text<'_>, name: &Name) -> bool {
+    match text.before(name.range.start) {
+        b'?' | b'&' | b'#' => true,
+        b';' => text.has(name.range.start, "jsessionid"),
+        _ => false,
+    }
+}
+
+/// The end of a hash such as `$argon2id$v=19$m=65536,t=3,p=4$…`.
+fn crypt_end(text: &Text<'_>, at: usize) -> Option<usize> {
+    let end = text.run(at, at + 512, |byte| Body::Crypt.has(byte));
+    let end = text.run_back(end, at, |byte| matches!(byte, b',' | b'.'));
+    let parts = text.slice(at..end).split(|&byte| byte == b'$').count();
+    (text.at(at) == b'$' && parts > 3 && end - at > 24).then_some(end)
+}
+
 /// The quote that closes the argument `"--password=two words"`.
 fn argument_end(text: &Text<'_>, name: &Name, at: usize) -> Option<usize> {
     let dashes = text.run_back(name.range.start, name.range.start.saturating_sub(2), |b| {
         b == b'-'
     });
     let mark = text.before(dashes);
+    if name.is_option && dashes == 0 {
+        let is_next = |two: &[u8]| two == b" -";
+        let is_alone = text.len() < 512 && !text.slice(at..text.len()).windows(2).any(is_next);
+        return is_alone.then_some(text.len()); // An argument by itself.
+    }
     if !name.is_option || !is_quote(mark) {
         return None;
     }
@@ -439,7 +593,7 @@ fn placeholder_end(text: &Text<'_>, at: usize) -> Option<usize> {
 
 /// In `Server=db;Password=two words;Encrypt=true` blanks are part of the value.
 fn connection_end(text: &Text<'_>, name: &Name, delimiter: Delimiter, end: usize) -> Option<usize> {
-    if delimiter != Delimiter::Equals || text.at(end) != b' ' {
+    if delimiter != Delimiter::Equals || text.at(end) != b' ' || text.before(end) == b':' {
         return None;
     }
     let floor = name.range.start.saturating_sub(8);
@@ -488,7 +642,9 @@ fn separates(text: &Text<'_>, at: usize, in_query: bool) -> bool {
         b'#' | b'?' => in_query,
         b'%' if text.has(at, "%26") => encoded_pair_at(text, at + 3),
         b'%' if text.has(at, "%2526") => encoded_pair_at(text, at + 5),
-        b'%' => ["%22", "%27", "%2C%22"].iter().any(|end| text.has(at, end)),
+        b'%' => ["%22", "%27", "%2C%22", "%2522"]
+            .iter()
+            .any(|end| text.has(at, end)),
         b'\\' => ends_at_escape(text, at),
         b'\'' => last || !text.at(next).is_ascii_alphanumeric(),
         b';' | b',' | b'|' => last || pair_at(text, next),
@@ -516,7 +672,7 @@ fn ends_at_escape(text: &Text<'_>, at: usize) -> bool {
 }
 
 /// Brackets that close something before the value, and punctuation after it.
-fn trim_closers(text: &Text<'_>, at: usize, end: usize) -> usize {
+pub(super) fn trim_closers(text: &Text<'_>, at: usize, end: usize) -> usize {
     let mut end = end;
     for _ in 0..8 {
         let value = text.slice(at..end);
@@ -554,14 +710,20 @@ fn is_bare_secret(
     }
     match secret.trust {
         Trust::Digits => return is_short_number(value),
+        Trust::Number => return is_long_number(value),
         Trust::Session => return is_session(secret, value),
+        Trust::Scrambled => return is_scrambled(value),
         _ => {}
+    }
+    if secret.rule == Kind::Pin && is_short_number(value) && value.len() >= 4 {
+        return true;
     }
     let running_text = matches!(delimiter, Delimiter::ColonBlank | Delimiter::Blank);
     if is_usage(text, name, value) {
         return false;
     }
-    if is_status(value) && !name.is_option || (running_text && is_told(text, at.clone())) {
+    let is_told = running_text && !name.is_option && is_told(text, at.clone());
+    if is_status(value) && !name.is_option || is_told {
         return false;
     }
     if delimiter == Delimiter::ColonBlank && is_type(value) {
@@ -571,7 +733,7 @@ fn is_bare_secret(
         return true;
     }
     let shaped = match secret.rule {
-        Kind::Signature => value.len() >= 16,
+        Kind::Signature => value.len() >= if in_query(text, name) { 8 } else { 16 },
         Kind::Credential | Kind::Authorization => is_token_like(value),
         _ => !running_text || name.is_option || is_token_like(value),
     };
@@ -611,17 +773,6 @@ fn is_type(value: &[u8]) -> bool {
     })
 }
 
-/// In running text a token has digits, or is long and of both cases. A word and
-/// a dotted name are neither.
-fn is_token_like(value: &[u8]) -> bool {
-    let has = |class: fn(&u8) -> bool| value.iter().any(class);
-    let both_cases = has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase);
-    let digits = value.iter().filter(|byte| byte.is_ascii_digit()).count();
-    let is_dotted = value.contains(&b'.') && !both_cases && digits * 3 < value.len();
-    (value.len() >= 6 && digits > 0 && !is_dotted)
-        || (value.len() >= 16 && both_cases && !value.contains(&b'.'))
-}
-
 /// `Token{a64f992 …}`, `android.os.BinderProxy@3a1b`, `Token(..)`: a dump.
 fn is_debug_dump(text: &Text<'_>, at: Range<usize>) -> bool {
     let word = text.run(at.start, at.end, |byte| {
@@ -631,7 +782,11 @@ fn is_debug_dump(text: &Text<'_>, at: Range<usize>) -> bool {
     match text.at(word) {
         _ if word >= at.end => false,
         b'{' | b'(' | b'[' | b'<' => starts_like_type && word > at.start,
-        b'@' => text.slice(at.start..word).contains(&b'.') && starts_like_type,
+        b'@' => {
+            let address = text.slice(word + 1..at.end);
+            let is_type = text.slice(at.start..word).contains(&b'.') && starts_like_type;
+            is_type && address.iter().all(u8::is_ascii_hexdigit)
+        }
         _ => false,
     }
 }
@@ -641,15 +796,6 @@ fn is_directory(text: &Text<'_>, name: &Name, value: &[u8]) -> bool {
     let name = text.slice(name.range.clone());
     (name == b"PWD" || name == b"OLDPWD" || name == b"pwd")
         && matches!(value.first(), Some(b'/' | b'~'))
-}
-
-/// Numbers under `pass` and `tokens` count something.
-fn is_count(trust: Trust, value: &[u8]) -> bool {
-    trust == Trust::Counted
-        && value.len() < 8
-        && value
-            .iter()
-            .all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b',' | b'%' | b'/'))
 }
 
 /// The name of an option's value in a help text: `--password PASSWORD`, and what
@@ -676,47 +822,6 @@ fn is_usage(text: &Text<'_>, name: &Name, value: &[u8]) -> bool {
             text.ends_with(start.saturating_sub(1), before)
         });
     (is_upper && same) || (is_told && is_status(value))
-}
-
-/// A value that opens a session: long and random, and neither a UUID nor a hash.
-fn is_session(secret: SecretName, value: &[u8]) -> bool {
-    let hex = value
-        .iter()
-        .all(|byte| byte.is_ascii_hexdigit() || *byte == b'-');
-    let lower_hex = secret.rule == Kind::Token && hex && !value.iter().any(u8::is_ascii_uppercase);
-    let letters = value
-        .iter()
-        .filter(|byte| byte.is_ascii_alphabetic())
-        .count();
-    let allowed = value
-        .iter()
-        .all(|byte| byte.is_ascii_alphanumeric() || b"-_+/=.%:".contains(byte));
-    value.len() >= 24 && letters >= 6 && !lower_hex && allowed && looks_random(value)
-}
-
-fn is_short_number(value: &[u8]) -> bool {
-    let digits = value.iter().filter(|byte| byte.is_ascii_digit()).count();
-    let separators = value
-        .iter()
-        .filter(|byte| matches!(byte, b' ' | b'-'))
-        .count();
-    (3..=12).contains(&digits) && digits + separators == value.len()
-}
-
-/// At least three words, two of which tell about secrets: a message to the user.
-fn is_sentence(value: &[u8]) -> bool {
-    if value.len() > 256 || !value.contains(&b' ') {
-        return false;
-    }
-    let words = || {
-        value
-            .split(|byte| !byte.is_ascii_alphabetic())
-            .filter(|w| !w.is_empty())
-    };
-    let plain = value
-        .iter()
-        .all(|byte| byte.is_ascii_alphanumeric() || b" ,.'!?-:()%".contains(byte));
-    plain && words().count() >= 3 && words().filter(|word| is_status(word)).count() >= 2
 }
 
 /// `unexpected token: "}"`, `invalid token 'x'`: a parser speaks.
@@ -748,7 +853,10 @@ fn after_parser_word(text: &Text<'_>, name: &Name) -> bool {
     let value_end = text.run(mark, mark + 64, |byte| {
         byte.is_ascii_alphanumeric() || b"-_.+/=".contains(&byte)
     });
-    let is_token = value_end - mark >= 16 && looks_random(text.slice(mark..value_end));
+    let value = text.slice(mark..value_end);
+    let has = |class: fn(&u8) -> bool| value.iter().any(class);
+    let all = has(u8::is_ascii_digit) && has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase);
+    let is_token = value.len() >= if all { 8 } else { 16 } && looks_random(value);
     !is_token && end < name.range.start && WORDS.iter().any(|word| text.ends_with(end, word))
 }
 
@@ -767,10 +875,7 @@ fn tail_end(
     if let Some(end) = app_password_end(text, name, end) {
         return end;
     }
-    let is_phrase = ["phrase", "mnemonic"]
-        .iter()
-        .any(|word| text.ends_with(name.range.end, word));
-    if is_phrase && secret.rule == Kind::Secret {
+    if is_phrase(text, name) && secret.rule == Kind::Secret {
         return words_end(text, end);
     }
     let own_line = matches!(text.before(line), b'\n' | 0);
@@ -787,6 +892,14 @@ fn tail_end(
         last = text.run(word, limit, |byte| !is_blank(byte) && byte != b'"');
     }
     last
+}
+
+/// The name is that of a recovery phrase.
+fn is_phrase(text: &Text<'_>, name: &Name) -> bool {
+    let words = ["phrase", "mnemonic"];
+    words
+        .iter()
+        .any(|word| text.ends_with(name.range.end, word))
 }
 
 /// A mail provider's password for one program: `abcd efgh ijkl mnop`.

@@ -1,0 +1,212 @@
+//! What a value looks like: a token, a password, a number, a sentence.
+
+use crate::mask::is_status;
+use crate::names::{SecretName, Trust};
+use crate::rules::Kind;
+use crate::vendors::looks_random;
+
+/// A word of no language, as people choose it for a password: letters with a digit
+/// or a sign among them, and no address, version, count or name with a number.
+pub(super) fn is_passwordish(word: &[u8]) -> bool {
+    let end = word
+        .iter()
+        .rposition(|byte| !b".,;:!?)]}".contains(byte))
+        .map_or(0, |last| last + 1);
+    let core = &word[..end];
+    let count = |class: fn(&u8) -> bool| core.iter().filter(|byte| class(byte)).count();
+    let letters = count(u8::is_ascii_alphabetic);
+    let digits = count(u8::is_ascii_digit);
+    let upper = count(u8::is_ascii_uppercase);
+    let signs = count(|byte| b"@#$%^&*!+~|?".contains(byte));
+    if !(5..=128).contains(&word.len()) || letters < 2 {
+        return false;
+    }
+    if digits + signs == 0 {
+        return is_jumbled(core);
+    }
+    let is_plain = upper == 0 && signs == 0;
+    let is_place = core.contains(&b'/') && (is_plain || core.starts_with(b"/"));
+    !(is_place
+        || core.windows(3).any(|three| three == b"://")
+        || is_plain && core.iter().any(|byte| matches!(byte, b'.' | b'-' | b'_'))
+        || is_assignment(core)
+        || is_email(core)
+        || is_numbered(core)
+        || is_amount(core)
+        || core.starts_with(b"0x")
+        || core.starts_with(b"--")
+        || core.iter().any(|byte| b"()[]{}<>\"'`".contains(byte)))
+}
+
+/// Long, of capitals, small letters and digits, that change all the time: a name
+/// in camel case changes less often.
+pub(super) fn is_scrambled(value: &[u8]) -> bool {
+    let class = |byte: u8| match byte {
+        b'A'..=b'Z' => 1,
+        b'a'..=b'z' => 2,
+        b'0'..=b'9' => 3,
+        _ => 0,
+    };
+    let count = |wanted: u8| value.iter().filter(|&&byte| class(byte) == wanted).count();
+    let changes = value
+        .windows(2)
+        .filter(|two| class(two[0]) != class(two[1]))
+        .count();
+    let allowed = value
+        .iter()
+        .all(|&byte| class(byte) > 0 || matches!(byte, b'_' | b'-' | b'+' | b'/' | b'=' | b'.'));
+    (20..=512).contains(&value.len())
+        && allowed
+        && count(1) >= 3
+        && count(2) >= 3
+        && count(3) >= 2
+        && changes * 9 >= value.len() * 4
+}
+
+/// In running text a token has digits, or is long and of both cases. A word and
+/// a dotted name are neither.
+pub(super) fn is_token_like(value: &[u8]) -> bool {
+    let has = |class: fn(&u8) -> bool| value.iter().any(class);
+    let both_cases = has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase);
+    let digits = value.iter().filter(|byte| byte.is_ascii_digit()).count();
+    let is_dotted = value.contains(&b'.') && !both_cases && digits * 3 < value.len();
+    (value.len() >= 6 && digits > 0 && !is_dotted)
+        || (value.len() >= 16 && both_cases && !value.contains(&b'.'))
+}
+
+/// A value that opens a session: long and random, and neither a UUID nor a hash.
+pub(super) fn is_session(secret: SecretName, value: &[u8]) -> bool {
+    let hex = value
+        .iter()
+        .all(|byte| byte.is_ascii_hexdigit() || *byte == b'-');
+    let lower_hex = secret.rule == Kind::Token && hex && !value.iter().any(u8::is_ascii_uppercase);
+    let letters = value
+        .iter()
+        .filter(|byte| byte.is_ascii_alphabetic())
+        .count();
+    let allowed = value
+        .iter()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"-_+/=.%:".contains(byte));
+    value.len() >= 24 && letters >= 6 && !lower_hex && allowed && looks_random(value)
+}
+
+pub(super) fn is_short_number(value: &[u8]) -> bool {
+    let digits = value.iter().filter(|byte| byte.is_ascii_digit()).count();
+    let separators = value
+        .iter()
+        .filter(|byte| matches!(byte, b' ' | b'-'))
+        .count();
+    (3..=12).contains(&digits) && digits + separators == value.len()
+}
+
+/// As many digits as a card has, in groups or not.
+pub(super) fn is_long_number(value: &[u8]) -> bool {
+    let digits = value.iter().filter(|byte| byte.is_ascii_digit()).count();
+    let other = value.len() - digits;
+    (12..=19).contains(&digits)
+        && other <= 4
+        && value
+            .iter()
+            .all(|byte| byte.is_ascii_digit() || matches!(byte, b' ' | b'-'))
+}
+
+/// Numbers under `pass` and `tokens` count something.
+pub(super) fn is_count(trust: Trust, value: &[u8]) -> bool {
+    trust == Trust::Counted
+        && value.len() < 8
+        && value
+            .iter()
+            .all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b',' | b'%' | b'/'))
+}
+
+/// At least three words, two of which tell about secrets: a message to the user.
+pub(super) fn is_sentence(value: &[u8]) -> bool {
+    if value.len() > 256 || !value.contains(&b' ') {
+        return false;
+    }
+    let words = || {
+        value
+            .split(|byte| !byte.is_ascii_alphabetic())
+            .filter(|w| !w.is_empty())
+    };
+    let plain = value
+        .iter()
+        .all(|byte| byte.is_ascii_alphanumeric() || b" ,.'!?-:()%".contains(byte));
+    plain && words().count() >= 3 && words().filter(|word| is_status(word)).count() >= 2
+}
+
+/// `uid=0`, `timeout=30s`.
+pub(super) fn is_assignment(word: &[u8]) -> bool {
+    let equals = word.iter().position(|&byte| byte == b'=');
+    equals.is_some_and(|equals| {
+        let name = &word[..equals];
+        name.len() > 1
+            && name
+                .iter()
+                .all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'-' | b'.'))
+    })
+}
+
+/// Letters that go up and down as in no name: `hKQKdDkdbyU`, not `JsonRpcApi`.
+fn is_jumbled(word: &[u8]) -> bool {
+    if word.len() < 8 || !word.iter().all(u8::is_ascii_alphabetic) {
+        return false;
+    }
+    let mut runs = [0; 2];
+    let mut singles = [0; 2];
+    for run in word.chunk_by(|a, b| a.is_ascii_uppercase() == b.is_ascii_uppercase()) {
+        let case = usize::from(run[0].is_ascii_uppercase());
+        runs[case] += 1;
+        singles[case] += usize::from(run.len() == 1);
+    }
+    let [lower, upper] = runs;
+    lower + upper >= 5 && singles[0] > 0 && (upper >= 3 || singles[1] < upper)
+}
+
+fn is_email(word: &[u8]) -> bool {
+    let at_sign = word.iter().rposition(|&byte| byte == b'@');
+    at_sign.is_some_and(|at_sign| {
+        let host = &word[at_sign + 1..];
+        let is_host =
+            |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-".contains(byte);
+        host.contains(&b'.') && host.iter().all(is_host)
+    })
+}
+
+/// `user42`, `sha256`, `db-01`: a word of the trade and its number.
+fn is_numbered(word: &[u8]) -> bool {
+    #[rustfmt::skip] // A list of words, not one a line.
+    const WORDS: [&str; 56] = [
+        "account", "admin", "aes", "attempt", "base", "client", "column", "crc", "db", "des", "device",
+        "entry", "field", "file", "group", "host", "hs", "http", "id", "item", "ipv", "job", "key",
+        "level", "line", "md", "mysql", "node", "oauth", "option", "page", "pam", "part", "pbkdf", "phase",
+        "process", "profile", "python", "record", "rfc", "row", "rule", "server", "session", "sha", "slot",
+        "step", "task", "test", "type", "user", "utf", "v", "version", "win", "worker",
+    ];
+    let stem_end = word
+        .iter()
+        .rposition(|byte| !byte.is_ascii_digit() && !matches!(byte, b'-' | b'_' | b'.' | b'#'))
+        .map_or(0, |last| last + 1);
+    let stem = &word[..stem_end];
+    word.len() - stem_end <= 6
+        && WORDS
+            .iter()
+            .any(|known| stem.eq_ignore_ascii_case(known.as_bytes()))
+}
+
+/// `90days`, `12h`, `2nd`, `2024-05-01T10:00:00Z`.
+fn is_amount(word: &[u8]) -> bool {
+    #[rustfmt::skip] // A list of words, not one a line.
+    const UNITS: [&str; 24] = [
+        "bit", "bits", "bytes", "chars", "d", "day", "days", "h", "hours", "kb", "m", "mb", "min", "mins",
+        "ms", "nd", "rd", "s", "sec", "secs", "st", "th", "times", "x",
+    ];
+    let digits = word.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let unit = &word[digits..];
+    let is_date = digits == 4 && unit.first() == Some(&b'-');
+    digits > 0
+        && (is_date
+            || UNITS
+                .iter()
+                .any(|known| unit.eq_ignore_ascii_case(known.as_bytes())))
+}
