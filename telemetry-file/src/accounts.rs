@@ -42,7 +42,7 @@ impl Trouble {
                 "cannot force log file {path:?} to the disk: {reason}; records may not survive a power loss"
             ),
             Self::Archive => format!(
-                "cannot tidy the archives of log file {path:?}: {reason}; trying again at the next rotation, and in ten minutes"
+                "cannot tidy the archives of log file {path:?}: {reason}; trying again, with pauses of up to ten minutes"
             ),
         }
     }

@@ -8,7 +8,7 @@
 //! counts its losses. Two never write to the same file. A file that was set
 //! aside is unlocked, which tells the archiver that nobody writes to it.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ pub(crate) struct ActiveFile {
     file: Arc<File>,
     id: Option<FileId>,
     size: u64,
-    /// The last line has no end: a crash cut it.
+    /// The last line may have no end: a crash or somebody else cut it.
     torn: bool,
     began: Option<u64>,
 }
@@ -145,21 +145,33 @@ impl ActiveFile {
 
     /// Compares the file with what the path stands for now.
     pub(crate) fn look(&mut self, path: &Path) -> Look {
-        let metadata = match path.symlink_metadata() {
-            Ok(metadata) => metadata,
-            Err(error) if platform::is_absence(&error) => return Look::Moved,
+        match path.symlink_metadata() {
+            Ok(metadata) if platform::file_id(&metadata) == self.id => self.compare(&metadata),
+            Ok(_) => Look::Moved,
+            Err(error) if platform::is_absence(&error) => Look::Moved,
             // Not allowed to look: the open file still takes records.
-            Err(_) => return Look::Same,
-        };
-        if platform::file_id(&metadata) != self.id {
-            return Look::Moved;
+            Err(_) => self.glance(),
         }
+    }
+
+    /// Asks the open file alone, which is cheap enough for every write: records
+    /// that go to a deleted file, or behind half a line, are records lost.
+    pub(crate) fn glance(&mut self) -> Look {
+        match self.file.metadata() {
+            Ok(metadata) if platform::is_deleted(&metadata) => Look::Moved,
+            Ok(metadata) => self.compare(&metadata),
+            // What is wrong with it the next write tells.
+            Err(_) => Look::Same,
+        }
+    }
+
+    fn compare(&mut self, metadata: &Metadata) -> Look {
         let before = std::mem::replace(&mut self.size, metadata.len());
-        if self.size >= before {
-            return Look::Same;
+        self.torn |= self.size != before;
+        match self.size < before {
+            true => Look::Truncated,
+            false => Look::Same,
         }
-        self.torn = false;
-        Look::Truncated
     }
 
     pub(crate) fn file(&self) -> &Arc<File> {

@@ -40,8 +40,12 @@ const PRUNE_INTERVAL: Duration = Duration::from_secs(60);
 /// Pause before the next run when one has left something that did not fail.
 const SOON: Duration = Duration::from_millis(200);
 
-/// Pause before trying again what failed. Long, since compressing until the disk
-/// is full again takes its time.
+/// Pause before trying again what failed, doubled with each failure, so that
+/// what lasts a moment is over in a moment.
+const FIRST_FAILED_PAUSE: Duration = Duration::from_secs(2);
+
+/// No longer than this. Long, since compressing until the disk is full again
+/// takes its time.
 const FAILED_PAUSE: Duration = Duration::from_secs(600);
 
 /// The thread that keeps archives in order.
@@ -164,12 +168,13 @@ enum Left {
 }
 
 impl Left {
-    /// How long until the next run, if nobody calls.
-    fn pause(self) -> Duration {
+    /// How long until the next run, if nobody calls, after so many that failed
+    /// before this one.
+    fn pause(self, failures: u32) -> Duration {
         match self {
             Self::Nothing => PRUNE_INTERVAL,
             Self::Soon => SOON,
-            Self::Failed => FAILED_PAUSE,
+            Self::Failed => FAILED_PAUSE.min(FIRST_FAILED_PAUSE * (1 << failures.min(16))),
         }
     }
 }
@@ -189,8 +194,9 @@ impl Keeper {
     fn work(self) {
         platform::lower_priority_of_this_thread();
         let mut left = self.note(self.sweep().map(|()| Left::Nothing));
+        let mut failures = 0;
         while !self.desk.is_stopped() {
-            let call = self.desk.wait(left.pause());
+            let call = self.desk.wait(left.pause(failures));
             if self.desk.is_stopped() {
                 break;
             }
@@ -199,11 +205,13 @@ impl Keeper {
                 Call::NoRoom => true,
                 Call::Time => left == Left::Nothing,
             };
-            left = if removing_is_enough {
-                self.prune_between_rotations(left)
-            } else {
-                self.note(self.tidy())
-            };
+            if removing_is_enough {
+                left = self.prune_between_rotations(left);
+                continue;
+            }
+            let before = std::mem::replace(&mut left, self.note(self.tidy()));
+            let again = before == Left::Failed && left == Left::Failed;
+            failures = if again { failures.saturating_add(1) } else { 0 };
         }
         self.desk.state().ended = true;
         self.desk.changed.notify_all();
@@ -336,9 +344,10 @@ impl Keeper {
 
     fn write_packed(&self, source: &File, temporary: &Path, level: u32) -> io::Result<Packed> {
         let metadata = source.metadata()?;
-        let mut options = OpenOptions::new();
-        platform::refuse_links(options.write(true).create(true).truncate(true));
-        let target = options.open(temporary)?;
+        // A new file, whatever somebody has put there: not even a second name of
+        // another file is written to.
+        remove_existing(temporary)?;
+        let target = File::create_new(temporary)?;
         // Like its source: who could not read one cannot read the other.
         target.set_permissions(metadata.permissions())?;
         let packed = xz::pack(source, &target, level, &self.desk.stop)?;

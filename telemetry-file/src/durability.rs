@@ -17,6 +17,7 @@ use crate::accounts::{Accounts, Trouble};
 use crate::config::FileSync;
 use crate::error::FileError;
 use crate::platform;
+use crate::surroundings::Force;
 
 /// How old unsynced data gets with [`FileSync::Interval`].
 pub(crate) const SYNC_INTERVAL: Duration = Duration::from_secs(1);
@@ -33,15 +34,21 @@ const IDLE: Duration = Duration::from_secs(60);
 /// Knows which files have to be synced, and when.
 pub(crate) struct Durability {
     mode: FileSync,
+    force: Force,
     accounts: Arc<Accounts>,
     /// `None` with [`FileSync::Never`].
     desk: Option<Arc<Desk>>,
 }
 
 impl Durability {
-    pub(crate) fn start(mode: FileSync, accounts: &Arc<Accounts>) -> Result<Self, FileError> {
+    pub(crate) fn start(
+        mode: FileSync,
+        force: Force,
+        accounts: &Arc<Accounts>,
+    ) -> Result<Self, FileError> {
         let mut durability = Self {
             mode,
+            force: Arc::clone(&force),
             accounts: Arc::clone(accounts),
             desk: None,
         };
@@ -50,6 +57,7 @@ impl Durability {
         }
         let desk = Arc::new(Desk {
             interval: (mode == FileSync::Interval).then_some(SYNC_INTERVAL),
+            force,
             accounts: Arc::clone(accounts),
             state: Mutex::default(),
             changed: Condvar::new(),
@@ -74,7 +82,7 @@ impl Durability {
             FileSync::Always => true,
         };
         if at_once {
-            report(&self.accounts, file.sync_data());
+            report(&self.accounts, (self.force)(file));
         } else if let Some(desk) = &self.desk {
             desk.put(Arc::clone(file), bytes);
         }
@@ -130,6 +138,7 @@ impl Drop for Durability {
 /// What writers leave for the thread.
 struct Desk {
     interval: Option<Duration>,
+    force: Force,
     accounts: Arc<Accounts>,
     state: Mutex<State>,
     changed: Condvar,
@@ -194,7 +203,7 @@ impl Desk {
             state.bytes = 0;
             drop(state);
             for file in files {
-                report(&self.accounts, file.sync_data());
+                report(&self.accounts, (self.force)(&file));
             }
             let mut state = self.state();
             state.done = asked;

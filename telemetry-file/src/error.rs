@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::xz;
+
 /// Why a log file cannot be opened or written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -85,9 +87,17 @@ pub enum FileError {
 
 impl FileError {
     pub(crate) fn unreadable(path: &std::path::Path, error: &io::Error) -> Self {
-        Self::Unreadable {
-            path: path.to_owned(),
-            reason: error.to_string(),
+        let path = path.to_owned();
+        match error.kind() {
+            io::ErrorKind::IsADirectory => Self::IsDirectory { path },
+            _ if xz::is_damage(error) => Self::Unreadable {
+                path,
+                reason: format!("cut or damaged ({error})"),
+            },
+            _ => Self::Unreadable {
+                path,
+                reason: error.to_string(),
+            },
         }
     }
 

@@ -65,10 +65,12 @@
 //! that of the first record.
 //!
 //! # Rotation from outside
-//! A file that `logrotate` or somebody else moved or removed is noticed by the
-//! next `write` or `batch_end` after a second (behind a `Queue` that is within
-//! two seconds, idle or not), and at once by `reopen` (SIGHUP); `copytruncate` is
-//! safe.
+//! A file that `logrotate` or somebody else moved is noticed by the next `write`
+//! or `batch_end` after a second (behind a `Queue` that is within two seconds,
+//! idle or not), and at once by `reopen` (SIGHUP): until then records go to the
+//! file that was moved. One that was deleted, truncated or written to by others
+//! is noticed before anything else is written to it, so that no record goes to a
+//! file without a name, or behind half a line; `copytruncate` is safe.
 //!
 //! # Reading back
 //! [`read`] finds records by time, level, target, field and pattern in the file

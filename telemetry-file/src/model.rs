@@ -23,7 +23,9 @@ enum Act {
     ClockBack { seconds: u64 },
     Restart,
     CrashInALine,
+    CrashInCompression { has_renamed: bool },
     RenameOutside,
+    DeleteOutside,
     TruncateAfterCopy,
     Reopen,
     DiskFull(bool),
@@ -38,7 +40,9 @@ fn any_act() -> impl Strategy<Value = Act> {
         1 => (0u64..200_000).prop_map(|seconds| Act::ClockBack { seconds }),
         1 => Just(Act::Restart),
         1 => Just(Act::CrashInALine),
+        1 => any::<bool>().prop_map(|has_renamed| Act::CrashInCompression { has_renamed }),
         1 => Just(Act::RenameOutside),
+        1 => Just(Act::DeleteOutside),
         1 => Just(Act::TruncateAfterCopy),
         1 => Just(Act::Reopen),
         2 => any::<bool>().prop_map(Act::DiskFull),
@@ -85,7 +89,9 @@ impl Model {
             }
             Act::Restart => self.restart(),
             Act::CrashInALine => self.crash_in_a_line(),
+            Act::CrashInCompression { has_renamed } => self.crash_in_compression(*has_renamed),
             Act::RenameOutside => self.rename_outside(),
+            Act::DeleteOutside => self.delete_outside(),
             Act::TruncateAfterCopy => self.truncate_after_copy(),
             Act::Reopen => self.sink.reopen(),
             Act::DiskFull(full) => self.world.disk_full.store(*full, Ordering::Relaxed),
@@ -118,6 +124,39 @@ impl Model {
             active.write_all(TORN.as_bytes()).expect("written");
         }
         self.sink = self.world.open();
+    }
+
+    /// Leaves behind what a kill leaves before or after the archive has got its
+    /// name.
+    fn crash_in_compression(&mut self, has_renamed: bool) {
+        close(&self.sink);
+        for archive in self.world.directory().archives().expect("readable") {
+            let both = match archive.name.packed {
+                true => archive.path.with_extension(""),
+                false => archive.path.with_added_extension("xz"),
+            };
+            match (archive.name.packed, has_renamed) {
+                // Its source had not gone yet.
+                (true, true) => fs::write(both, read_archive(&archive.path)).expect("written"),
+                (true, false) => {}
+                (false, _) => {
+                    let half = both.with_added_extension("tmp");
+                    fs::write(half, "\u{fd}7zXZ and so on").expect("written");
+                }
+            }
+        }
+        self.sink = self.world.open();
+    }
+
+    /// What is in the file goes with it, but nothing that is written later.
+    fn delete_outside(&mut self) {
+        // Only the file of the sink, and not twice.
+        self.sink.reopen();
+        if let Ok(text) = fs::read_to_string(self.world.path()) {
+            let gone = messages(&text);
+            self.delivered.retain(|message| !gone.contains(message));
+            fs::remove_file(self.world.path()).expect("removed");
+        }
     }
 
     fn next_moved(&mut self) -> PathBuf {

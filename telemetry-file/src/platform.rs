@@ -16,6 +16,11 @@ mod system {
         Some((metadata.dev(), metadata.ino()))
     }
 
+    /// True for an open file that no name stands for any more.
+    pub(crate) fn is_deleted(metadata: &Metadata) -> bool {
+        metadata.nlink() == 0
+    }
+
     /// Makes opening fail when the last part of the path is a link.
     pub(crate) fn refuse_links(options: &mut OpenOptions) -> &mut OpenOptions {
         options.custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32)
@@ -54,6 +59,11 @@ mod system {
         None
     }
 
+    /// Unknown here.
+    pub(crate) fn is_deleted(_: &Metadata) -> bool {
+        false
+    }
+
     pub(crate) fn refuse_links(options: &mut OpenOptions) -> &mut OpenOptions {
         options
     }
@@ -83,7 +93,8 @@ mod system {
 }
 
 pub(crate) use system::{
-    create_directory, file_id, free_space, open_directory, read_at, refuse_links, set_mode,
+    create_directory, file_id, free_space, is_deleted, open_directory, read_at, refuse_links,
+    set_mode,
 };
 
 /// True when an error means that there is nothing behind a path.

@@ -34,27 +34,33 @@ impl Limits {
 ///
 /// Number, total and free space take the oldest; the age takes whatever was
 /// last written too long ago, and nothing that seems to come from the future.
+/// An archive that is there in both its forms, until a killed compression is
+/// made up for, is one.
 pub(crate) fn surplus<'a>(
     archives: &'a [Archive],
     limits: &Limits,
     now: SystemTime,
     free: u64,
 ) -> Vec<&'a Archive> {
-    let mut count = archives.len();
+    let both_forms = |one: &Archive, next: &Archive| one.name.packed() == next.name.packed();
+    let mut count = archives.chunk_by(both_forms).count();
     let mut total: u64 = archives.iter().map(|archive| archive.bytes).sum();
     let mut free = free;
     let mut surplus = Vec::new();
-    for archive in archives {
+    for archive in archives.chunk_by(both_forms) {
+        let bytes: u64 = archive.iter().map(|form| form.bytes).sum();
+        let age = |form: &Archive| now.duration_since(form.modified).unwrap_or_default();
         let too_many = limits.keep_files > 0 && count > limits.keep_files;
         let too_large = limits.max_total_bytes > 0 && total > limits.max_total_bytes;
         let too_full = free < limits.min_free_bytes;
-        let age = now.duration_since(archive.modified).unwrap_or_default();
-        let too_old = limits.max_age.is_some_and(|max_age| age > max_age);
+        let too_old = limits
+            .max_age
+            .is_some_and(|max_age| archive.iter().all(|form| age(form) > max_age));
         if too_many || too_large || too_full || too_old {
             count -= 1;
-            total -= archive.bytes;
-            free = free.saturating_add(archive.bytes);
-            surplus.push(archive);
+            total -= bytes;
+            free = free.saturating_add(bytes);
+            surplus.extend(archive);
         }
     }
     surplus
@@ -109,6 +115,21 @@ mod tests {
         let gone = surplus_names(&listing(5), limits, 0);
         assert_eq!(gone, ["d-2026-01-01.0.log.xz", "d-2026-01-02.0.log.xz"]);
         assert!(surplus_names(&listing(3), limits, 0).is_empty());
+    }
+
+    #[test]
+    fn an_archive_in_both_forms_counts_once_and_goes_as_one() {
+        let mut archives = listing(3);
+        let mut plain = archives[0].clone();
+        plain.name.packed = false;
+        archives.insert(0, plain);
+        let limits = |keep_files| Limits {
+            keep_files,
+            ..Limits::default()
+        };
+        assert!(surplus_names(&archives, limits(3), 0).is_empty());
+        let gone = surplus_names(&archives, limits(2), 0);
+        assert_eq!(gone, ["d-2026-01-01.0.log", "d-2026-01-01.0.log.xz"]);
     }
 
     #[test]

@@ -127,10 +127,9 @@ impl Rules {
     pub(crate) fn period(&self, at: u64) -> Period {
         let local = self.zone.as_ref().and_then(|zone| match self.frequency {
             Frequency::Hourly => Some(local_hour(zone, at)),
-            Frequency::Daily | Frequency::Never => local_day(zone, at).ok(),
+            Frequency::Daily | Frequency::Never => local_day(zone, at),
         });
-        // A day that the zone cannot tell does not exist between 1970 and 2554;
-        // UTC is a sane answer all the same.
+        // Where the zone cannot tell the day, UTC is a sane answer all the same.
         let mut period = local.unwrap_or_else(|| self.utc_period(at));
         if self.frequency == Frequency::Never {
             period.end = u64::MAX;
@@ -184,11 +183,14 @@ fn local_hour(zone: &TimeZone, at: u64) -> Period {
 }
 
 /// A day on the wall, of 23, 24 or 25 hours, named by its offset at its start.
-fn local_day(zone: &TimeZone, at: u64) -> Result<Period, jiff::Error> {
+/// `None` where it does not contain the moment: some clocks were set back a
+/// minute after midnight, so that the day before went on after the next one had
+/// begun.
+fn local_day(zone: &TimeZone, at: u64) -> Option<Period> {
     let moment = timestamp(at).to_zoned_datetime(zone.clone());
-    let start = moment.start_of_day()?;
-    let end = moment.tomorrow()?.start_of_day()?;
-    Ok(Period {
+    let start = moment.start_of_day().ok()?;
+    let end = moment.tomorrow().ok()?.start_of_day().ok()?;
+    let period = Period {
         label: label(
             start.timestamp().as_second(),
             start.offset(),
@@ -196,7 +198,8 @@ fn local_day(zone: &TimeZone, at: u64) -> Result<Period, jiff::Error> {
         ),
         start: nanos(start.timestamp().as_second()),
         end: nanos(end.timestamp().as_second()),
-    })
+    };
+    (period.start..period.end).contains(&at).then_some(period)
 }
 
 fn label(second: i64, offset: Offset, frequency: Frequency) -> Label {
@@ -423,6 +426,18 @@ mod tests {
         let after = rules.period(at("2026-04-04T15:10:00Z"));
         assert_eq!(after.label.to_string(), "2026-04-05T01+1030");
         assert_eq!(after.end, at("2026-04-04T15:30:00Z"));
+    }
+
+    #[test]
+    fn every_period_contains_its_moment_also_where_yesterday_goes_on_after_midnight() {
+        // Newfoundland until 2011: a minute after midnight it is 23:01 again.
+        let rules = local(Frequency::Daily, "NST3:30NDT,M3.2.0/0:01,M11.1.0/0:01");
+        let midnight = at("2010-11-07T02:30:00Z");
+        for minute in 0..300 {
+            let moment = midnight - 3600 * NANOS + minute * 60 * NANOS;
+            let period = rules.period(moment);
+            assert!((period.start..period.end).contains(&moment), "{period:?}");
+        }
     }
 
     #[test]

@@ -118,7 +118,8 @@ impl FileSink {
             &config.path,
             Arc::clone(&surroundings.complain),
         ));
-        let durability = Arc::new(Durability::start(config.sync, &accounts)?);
+        let force = Arc::clone(&surroundings.force);
+        let durability = Arc::new(Durability::start(config.sync, force, &accounts)?);
         let mut sink = Self {
             pretty: (config.format == Format::Pretty).then(Mutex::default),
             writer: Mutex::new(Writer::open(

@@ -51,6 +51,10 @@ pub(crate) struct World {
     folder: TempDir,
     pub(crate) clock: Arc<HandClock>,
     pub(crate) disk_full: Arc<AtomicBool>,
+    /// Forcing a file to the disk fails.
+    sync_fails: Arc<AtomicBool>,
+    /// How often a file was forced to the disk, the directory not counted.
+    syncs: Arc<AtomicUsize>,
     appends: Arc<AtomicUsize>,
     /// How often opening fails from now on.
     pub(crate) failing_opens: Arc<AtomicUsize>,
@@ -79,6 +83,8 @@ impl World {
             folder,
             clock,
             disk_full: Arc::default(),
+            sync_fails: Arc::default(),
+            syncs: Arc::default(),
             appends: Arc::default(),
             failing_opens: Arc::default(),
             free_bytes: Arc::new(AtomicU64::new(u64::MAX)),
@@ -100,6 +106,7 @@ impl World {
         let failing_opens = Arc::clone(&self.failing_opens);
         let free_bytes = Arc::clone(&self.free_bytes);
         let complaints = Arc::clone(&self.complaints);
+        let (sync_fails, syncs) = (Arc::clone(&self.sync_fails), Arc::clone(&self.syncs));
         Surroundings {
             clock: Arc::new(Arc::clone(&self.clock)),
             free_space: Arc::new(move |_| Ok(free_bytes.load(Ordering::Relaxed))),
@@ -113,6 +120,13 @@ impl World {
             reserve: Arc::new(move |_, _| match no_room.load(Ordering::Relaxed) {
                 true => Err(io::ErrorKind::StorageFull.into()),
                 false => Ok(true),
+            }),
+            force: Arc::new(move |file| {
+                syncs.fetch_add(usize::from(file.metadata()?.is_file()), Ordering::Relaxed);
+                match sync_fails.load(Ordering::Relaxed) {
+                    true => Err(io::Error::other("the disk does not answer")),
+                    false => file.sync_data(),
+                }
             }),
             open: Arc::new(move |config| {
                 let failing =
@@ -596,6 +610,41 @@ fn a_deleted_directory_is_made_again() {
 }
 
 #[test]
+fn a_deleted_file_is_left_with_the_next_write() {
+    let world = World::new();
+    let sink = world.open();
+    world
+        .write(&sink, "deleted with its file")
+        .expect("written");
+    fs::remove_file(world.path()).expect("removed");
+    world.write(&sink, "no second later").expect("written");
+    assert_eq!(world.active_lines(), ["no second later"]);
+    assert_eq!(stats(&sink).health, Health::Good);
+}
+
+#[test]
+fn a_file_that_somebody_cut_in_a_line_or_wrote_to_stays_line_by_line() {
+    let world = World::new();
+    let sink = world.open();
+    for text in ["one", "two"] {
+        world.write(&sink, text).expect("written");
+    }
+    let size = fs::metadata(world.path()).expect("there").len();
+    let theirs = fs::File::options().append(true).open(world.path());
+    let mut theirs = theirs.expect("opened");
+    theirs.set_len(size - 10).expect("cut");
+    world.write(&sink, "three").expect("written");
+    theirs.write_all(b"theirs").expect("written");
+    world.write(&sink, "four").expect("written");
+    let text = fs::read_to_string(world.path()).expect("readable");
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 5, "{text}");
+    assert!(line(NOON, "two").starts_with(lines[1]), "{text}");
+    assert_eq!(lines[3], "theirs");
+    assert_eq!([lines[2], lines[4]].map(message), ["three", "four"]);
+}
+
+#[test]
 fn copytruncate_leaves_no_hole_and_the_size_begins_anew() {
     let mut world = World::new();
     world.config.rotation.max_size_bytes = 150;
@@ -769,6 +818,63 @@ fn a_rotation_that_fails_keeps_the_file_and_the_records() {
     assert_eq!(stats(&sink).health, Health::Good);
     assert_eq!(world.active_lines(), ["e"]);
     assert_eq!(world.all_lines(), ["a", "b", "c", "d", "e"]);
+}
+
+#[test]
+fn a_rotation_that_failed_is_made_up_for_without_a_record() {
+    let mut world = World::new();
+    world.config.rotation.max_size_bytes = 100;
+    let sink = world.open();
+    world.write(&sink, "1").expect("written");
+    world.failing_opens.store(1, Ordering::Relaxed);
+    world.write(&sink, "2").expect("written");
+    assert!(is_degraded(&sink));
+    sink.batch_end();
+    assert!(is_degraded(&sink), "no attempt before a second has passed");
+    world.pass(1);
+    sink.batch_end();
+    assert_eq!(stats(&sink).health, Health::Good);
+    assert_eq!(world.archive_names(), ["d-2026-11-23.0.log"]);
+    assert_eq!(world.all_lines(), ["1", "2"]);
+}
+
+#[test]
+fn a_failed_rotation_that_somebody_else_made_up_for_is_no_trouble_any_more() {
+    let mut world = World::new();
+    world.config.rotation.max_size_bytes = 100;
+    let sink = world.open();
+    world.write(&sink, "1").expect("written");
+    world.failing_opens.store(1, Ordering::Relaxed);
+    world.write(&sink, "2").expect("written");
+    assert!(is_degraded(&sink));
+    let moved = world.path().with_extension("log.1");
+    fs::rename(world.path(), &moved).expect("renamed");
+    sink.reopen();
+    world.write(&sink, "3").expect("written");
+    assert_eq!(stats(&sink).health, Health::Good);
+    assert_eq!(world.active_lines(), ["3"]);
+    assert!(world.archive_names().is_empty());
+    let ends = world.complaints();
+    assert!(
+        ends.last().expect("said").contains("rotates again"),
+        "{ends:?}"
+    );
+}
+
+#[test]
+fn the_last_number_of_all_is_the_end_of_rotation_but_not_of_the_sink() {
+    let mut world = World::new();
+    world.config.rotation.max_size_bytes = 100;
+    let logs = world.directory().path().to_owned();
+    fs::create_dir(&logs).expect("created");
+    let name = format!("d-2026-11-23.{}.log", u32::MAX);
+    fs::write(logs.join(name), line(NOON, "theirs") + "\n").expect("written");
+    let sink = world.open();
+    for text in ["1", "2", "3"] {
+        world.write(&sink, text).expect("written");
+    }
+    assert!(is_degraded(&sink));
+    assert_eq!(world.active_lines(), ["1", "2", "3"]);
 }
 
 #[test]
@@ -955,6 +1061,44 @@ fn an_archive_that_cannot_be_compressed_stays_and_is_tried_again() {
 }
 
 #[test]
+fn an_archive_that_could_not_be_compressed_for_a_moment_is_without_a_rotation() {
+    let mut world = World::new();
+    world.config.rotation.compression = Compression::Xz;
+    let logs = world.directory().path().to_owned();
+    fs::create_dir(&logs).expect("created");
+    fs::write(logs.join("d-2026-11-20.0.log"), line(NOON, "1") + "\n").expect("written");
+    let obstacle = logs.join("d-2026-11-20.0.log.xz.tmp");
+    fs::create_dir(&obstacle).expect("created");
+    let sink = world.open();
+    until("the trouble is visible", || is_degraded(&sink));
+    fs::remove_dir(&obstacle).expect("removed");
+    until("it is over", || stats(&sink).health == Health::Good);
+    assert_eq!(world.archive_names(), ["d-2026-11-20.0.log.xz"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_compression_does_not_write_through_a_second_name_of_another_file() {
+    let mut world = World::new();
+    world.config.rotation.compression = Compression::Xz;
+    let sink = world.open();
+    world.write(&sink, "1").expect("written");
+    let victim = world.path().with_extension("victim");
+    fs::write(&victim, "theirs").expect("written");
+    let logs = world.directory().path().to_owned();
+    fs::hard_link(&victim, logs.join("d-2026-11-20.0.log.xz.tmp")).expect("linked");
+    let plain = logs.join("d-2026-11-20.0.log");
+    fs::write(&plain, line(NOON, "0") + "\n").expect("written");
+    world.pass(DAY);
+    world.write(&sink, "2").expect("written");
+    until("both are compressed", || {
+        let names = world.archive_names();
+        names.len() == 2 && names.iter().all(|name| name.ends_with(".xz"))
+    });
+    assert_eq!(fs::read_to_string(&victim).expect("readable"), "theirs");
+}
+
+#[test]
 fn an_archive_that_somebody_has_locked_is_compressed_when_it_is_free() {
     let mut world = World::new();
     world.config.rotation.compression = Compression::Xz;
@@ -1091,6 +1235,52 @@ fn each_way_of_syncing_flushes_and_ends() {
         assert_eq!(stats.health, Health::Good, "{sync:?}");
         close(&sink);
         close(&sink);
+    }
+}
+
+#[test]
+fn records_are_forced_to_the_disk_as_configured() {
+    for (sync, after_an_info, after_an_error) in [
+        (FileSync::Never, 0, 0),
+        (FileSync::Error, 0, 1),
+        (FileSync::Always, 1, 2),
+    ] {
+        let mut world = World::new();
+        world.config.sync = sync;
+        let sink = world.open();
+        let syncs = || world.syncs.load(Ordering::Relaxed);
+        world.write(&sink, "fine").expect("written");
+        assert_eq!(syncs(), after_an_info, "{sync:?}");
+        sink.write_line(&line(NOON, "bad"), NOON * 1_000_000_000, Level::ERROR)
+            .expect("written");
+        sink.batch_end();
+        assert_eq!(syncs(), after_an_error, "{sync:?}");
+    }
+    let mut world = World::new();
+    world.config.sync = FileSync::Interval;
+    let sink = world.open();
+    world.write(&sink, "fine").expect("written");
+    until("the thread does it", || {
+        world.syncs.load(Ordering::Relaxed) > 0
+    });
+}
+
+#[test]
+fn a_disk_that_cannot_be_synced_is_told_and_heals() {
+    for sync in [FileSync::Always, FileSync::Interval] {
+        let mut world = World::new();
+        world.config.sync = sync;
+        let sink = world.open();
+        world.sync_fails.store(true, Ordering::Relaxed);
+        world.write(&sink, "1").expect("written, not forced");
+        until("the trouble is visible", || is_degraded(&sink));
+        world.write(&sink, "2").expect("written");
+        world.sync_fails.store(false, Ordering::Relaxed);
+        world.write(&sink, "3").expect("written");
+        until("it is over", || stats(&sink).health == Health::Good);
+        let said = world.complaints();
+        assert_eq!(said.len(), 2, "{said:?}");
+        assert_eq!(stats(&sink).delivered, 3);
     }
 }
 

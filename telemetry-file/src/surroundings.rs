@@ -20,6 +20,9 @@ pub(crate) type Append = Arc<dyn Fn(&File, &[u8]) -> io::Result<usize> + Send + 
 /// Makes room at the end of a file; false where that cannot be told.
 pub(crate) type Reserve = Arc<dyn Fn(&File, u64) -> io::Result<bool> + Send + Sync>;
 
+/// Forces a file to the disk: `fdatasync(2)`.
+pub(crate) type Force = Arc<dyn Fn(&File) -> io::Result<()> + Send + Sync>;
+
 /// Opens or creates the active file.
 pub(crate) type Open = Arc<dyn Fn(&FileConfig) -> Result<ActiveFile, FileError> + Send + Sync>;
 
@@ -33,6 +36,7 @@ pub(crate) struct Surroundings {
     pub(crate) free_space: FreeSpace,
     pub(crate) append: Append,
     pub(crate) reserve: Reserve,
+    pub(crate) force: Force,
     pub(crate) open: Open,
     pub(crate) complain: Complain,
     /// The zone of `Timezone::Local`; `None`: the system's.
@@ -46,6 +50,7 @@ impl Default for Surroundings {
             free_space: Arc::new(platform::free_space),
             append: Arc::new(|mut file, bytes| file.write(bytes)),
             reserve: Arc::new(platform::reserve),
+            force: Arc::new(File::sync_data),
             open: Arc::new(ActiveFile::open),
             complain: Arc::new(telemetry_core::complain),
             local_zone: None,

@@ -74,6 +74,8 @@ pub(crate) struct Rotation {
     counters: [(Reason, metrics::Counter); 3],
     /// The last name that was given away, which may have been removed since.
     last_name: Option<(Label, u32)>,
+    /// The moment of the record for which the last attempt failed.
+    overdue: Option<u64>,
     /// No attempt before, after a failed one.
     next_attempt: Duration,
 }
@@ -87,6 +89,7 @@ impl Rotation {
             counters: [Reason::Day, Reason::Hour, Reason::Size]
                 .map(|reason| (reason, rotations(reason))),
             last_name: None,
+            overdue: None,
             next_attempt: Duration::ZERO,
         }
     }
@@ -109,7 +112,7 @@ impl Rotation {
     /// Renames the active file to an archive of the period.
     fn set_aside(&mut self, path: &std::path::Path, label: Label) -> io::Result<PathBuf> {
         let first = self.next_number(label)?;
-        for number in (first..).take(NAME_ATTEMPTS) {
+        for number in (first..=u32::MAX).take(NAME_ATTEMPTS) {
             let archive = self.directory.join(&self.directory.name(label, number));
             match platform::rename_new(path, &archive) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -203,6 +206,7 @@ impl Writer {
             self.try_to_heal();
         } else {
             self.look_if_due();
+            self.rotate_if_overdue();
         }
         Ok(())
     }
@@ -226,12 +230,15 @@ impl Writer {
         }
     }
 
-    fn look_if_due(&mut self) {
+    /// True when it looked.
+    fn look_if_due(&mut self) -> bool {
         let now = self.surroundings.clock.monotonic();
-        if now >= self.next_look {
+        let is_due = now >= self.next_look;
+        if is_due {
             self.next_look = now + LOOK_INTERVAL;
             self.look();
         }
+        is_due
     }
 
     /// Books the records of the buffer as pending: all at once, since a lock
@@ -252,7 +259,9 @@ impl Writer {
         if self.buffer.is_empty() {
             return Ok(());
         }
-        self.look_if_due();
+        if !self.look_if_due() {
+            self.glance();
+        }
         let Some(active) = &mut self.active else {
             self.lose_buffer();
             return Err(self.failure());
@@ -349,15 +358,24 @@ impl Writer {
         self.active = Some(active);
     }
 
-    /// Follows what others do to the file.
+    /// Follows what others do to the file and to its name.
     fn look(&mut self) {
-        let Some(active) = &mut self.active else {
-            return;
-        };
-        match active.look(&self.config.path) {
-            Look::Same => return,
-            Look::Truncated => {}
-            Look::Moved => self.open_again(),
+        let path = &self.config.path;
+        let found = self.active.as_mut().map(|active| active.look(path));
+        self.follow(found);
+    }
+
+    /// Follows what others do to the file itself.
+    fn glance(&mut self) {
+        let found = self.active.as_mut().map(ActiveFile::glance);
+        self.follow(found);
+    }
+
+    fn follow(&mut self, found: Option<Look>) {
+        match found {
+            None | Some(Look::Same) => return,
+            Some(Look::Truncated) => {}
+            Some(Look::Moved) => self.open_again(),
         }
         self.moved_outside.increment(1);
     }
@@ -403,13 +421,42 @@ impl Writer {
 
     fn rotate_if_due(&mut self, at: u64, length: u64) {
         match self.step(at, length) {
-            Step::Keep => {}
+            Step::Keep => self.forget_overdue(),
             Step::Adopt => {
                 let rules = self.rotation.as_ref().map(|rotation| &rotation.rules);
                 self.period = rules.map(|rules| rules.period(at));
+                self.forget_overdue();
             }
             Step::Rotate(_) => self.rotate(at, length),
         }
+    }
+
+    /// Makes the next attempt after a rotation that failed, without waiting
+    /// for the record that would make it.
+    fn rotate_if_overdue(&mut self) {
+        let Some(rotation) = &self.rotation else {
+            return;
+        };
+        let now = self.surroundings.clock.monotonic();
+        if let Some(at) = rotation.overdue.filter(|_| now >= rotation.next_attempt) {
+            self.rotate_if_due(at, 0);
+        }
+    }
+
+    /// Ends the trouble of a rotation that failed and is not due any more:
+    /// somebody else has moved or cut the file.
+    fn forget_overdue(&mut self) {
+        let overdue = self.rotation.as_ref().and_then(|rotation| rotation.overdue);
+        let Some(at) = overdue.filter(|_| self.active.is_some()) else {
+            return;
+        };
+        if matches!(self.step(at, 0), Step::Rotate(_)) {
+            return;
+        }
+        if let Some(rotation) = &mut self.rotation {
+            rotation.overdue = None;
+        }
+        self.accounts.end(Trouble::Rotate);
     }
 
     /// Moves on to a new file, so that the record from the moment `at` goes
@@ -430,6 +477,7 @@ impl Writer {
             Ok(()) => self.begin_file(reason, at),
             Err(error) => {
                 if let Some(rotation) = &mut self.rotation {
+                    rotation.overdue = Some(at);
                     rotation.next_attempt = now + RETRY_INTERVAL;
                 }
                 self.accounts.begin(Trouble::Rotate, &error);
@@ -438,8 +486,9 @@ impl Writer {
     }
 
     fn begin_file(&mut self, reason: Reason, at: u64) {
-        if let Some(rotation) = &self.rotation {
+        if let Some(rotation) = &mut self.rotation {
             self.period = Some(rotation.rules.following(self.period, at));
+            rotation.overdue = None;
             rotation.count(reason);
             rotation.archiver.take_archive();
         }
@@ -459,6 +508,7 @@ impl Writer {
             .close_torn_line(&self.surroundings.append)
             .map_err(|cut| cut.error.to_string())?;
         let path = &self.config.path;
+        let name_before = rotation.last_name;
         let archive = rotation
             .set_aside(path, period.label)
             .map_err(|error| error.to_string())?;
@@ -469,8 +519,9 @@ impl Writer {
             }
             Err(error) => {
                 let text = reason(&error);
-                if platform::rename_new(&archive, path).is_err() {
-                    self.fail(&text);
+                match platform::rename_new(&archive, path) {
+                    Ok(()) => rotation.last_name = name_before,
+                    Err(_) => self.fail(&text),
                 }
                 Err(text)
             }

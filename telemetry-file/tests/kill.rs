@@ -21,10 +21,96 @@ const CHILD: &str = "--write-until-killed";
 const NAME: &str = "no_written_line_is_lost_or_doubled_by_kills";
 const DEADLINE: Duration = Duration::from_secs(20);
 
-const KILLS: u64 = 15;
+const KILLS: u64 = 36;
 /// With `SYNC_DAEMON_LONG=1`, as `cargo xtask check --long` sets it.
-const LONG_KILLS: u64 = 250;
+const LONG_KILLS: u64 = 600;
 const LONG_VARIABLE: &str = "SYNC_DAEMON_LONG";
+
+/// When a process is killed; in turn.
+#[derive(Debug, Clone, Copy)]
+enum Moment {
+    /// From before the first record to several rotations later.
+    Any { millis: u64 },
+    /// As soon as an archive is being compressed.
+    Compressing,
+    /// As soon as there is an archive more.
+    Rotating,
+}
+
+impl Moment {
+    fn of_round(round: u64) -> Self {
+        match round % 3 {
+            0 => Self::Any {
+                millis: round * 37 % 150,
+            },
+            1 => Self::Compressing,
+            _ => Self::Rotating,
+        }
+    }
+
+    /// Returns when it has come.
+    fn wait(self, folder: &Path) {
+        // Not what the process before has left.
+        let dated = |file: PathBuf| {
+            (
+                fs::metadata(&file).and_then(|told| told.modified()).ok(),
+                file,
+            )
+        };
+        let known: BTreeSet<_> = files(folder).into_iter().map(dated).collect();
+        let known_names: BTreeSet<&PathBuf> = known.iter().map(|(_, file)| file).collect();
+        let has_come = || {
+            let mut files = files(folder).into_iter();
+            match self {
+                Self::Any { .. } => true,
+                Self::Compressing => {
+                    files.any(|file| is_half(&file) && !known.contains(&dated(file)))
+                }
+                Self::Rotating => files.any(|file| {
+                    let is_plain = file.extension().is_some_and(|ending| ending == "log");
+                    is_plain && !known_names.contains(&file)
+                }),
+            }
+        };
+        if let Self::Any { millis } = self {
+            thread::sleep(Duration::from_millis(millis));
+        }
+        let begun = Instant::now();
+        while !has_come() {
+            assert!(begun.elapsed() < DEADLINE, "{self:?} does not come");
+            thread::yield_now();
+        }
+    }
+}
+
+/// In what the processes were interrupted, as the files show it.
+#[derive(Debug, Default)]
+struct Interrupted {
+    /// A compression was half done.
+    compressing: u64,
+    /// The archive was complete and its source still there.
+    before_the_source_went: u64,
+    /// The file had been set aside, and the next one was not there yet.
+    between_two_files: u64,
+    /// The last line had no end.
+    in_a_line: u64,
+}
+
+impl Interrupted {
+    fn look(&mut self, folder: &Path, active: &Path) {
+        let files = files(folder);
+        let is_double = |file: &PathBuf| {
+            let packed = PathBuf::from(format!("{}.xz", file.display()));
+            files.contains(&packed)
+        };
+        let torn =
+            fs::read(active).is_ok_and(|text| text.last().is_some_and(|last| *last != b'\n'));
+        self.compressing += u64::from(files.iter().any(|file| is_half(file)));
+        self.before_the_source_went += u64::from(files.iter().any(is_double));
+        self.between_two_files += u64::from(!active.exists() && files.len() > 1);
+        self.in_a_line += u64::from(torn);
+    }
+}
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -86,17 +172,16 @@ fn no_written_line_is_lost_or_doubled_by_kills() {
         None => KILLS,
     };
     let mut written = 0;
-    let mut in_compression = 0;
+    let mut interrupted = Interrupted::default();
     for round in 0..kills {
         let mut child = start_child(&path, written + 1);
         let output = BufReader::new(child.stdout.take().expect("piped"));
         let reader = thread::spawn(move || last_number(output));
-        // From before the first record to several rotations later.
-        thread::sleep(Duration::from_millis(round * 37 % 150));
+        Moment::of_round(round).wait(folder.path());
         child.kill().expect("killed");
         child.wait().expect("waited for");
         written = reader.join().expect("no panic").unwrap_or(written);
-        in_compression += u64::from(files(folder.path()).iter().any(|file| is_half(file)));
+        interrupted.look(folder.path(), &path);
     }
     let sink = open(&path);
     wait_until_finished(folder.path(), &path);
@@ -106,13 +191,38 @@ fn no_written_line_is_lost_or_doubled_by_kills() {
     assert_eq!(missing.count(), 0, "of {written} written lines");
     let archives = files(folder.path()).len() - 1;
     assert!(archives > 0, "there was no rotation to be killed in");
-    if kills == LONG_KILLS {
-        assert!(in_compression > 0, "no kill hit a compression");
-    }
+    assert!(interrupted.compressing > 0, "no kill hit a compression");
+    xz_agrees(folder.path());
     let _ = writeln!(
         io::stderr(),
-        "{kills} kills ({in_compression} while compressing), {written} lines, {archives} archives: nothing lost or doubled"
+        "{kills} kills ({interrupted:?}), {written} lines, {archives} archives: nothing lost or doubled"
     );
+}
+
+/// Asks the real tool about each archive: the one that `cargo xtask tools` has
+/// fetched, or the system's.
+fn xz_agrees(folder: &Path) {
+    let fetched = std::env::current_exe().expect("this program");
+    let fetched = fetched
+        .ancestors()
+        .nth(3)
+        .expect("cargo's target directory");
+    let fetched = fetched.join("tools/bin/xz");
+    let xz = match fetched.exists() {
+        true => fetched,
+        false => PathBuf::from("xz"),
+    };
+    let archives = files(folder).into_iter();
+    let archives = archives.filter(|file| file.extension().is_some_and(|ending| ending == "xz"));
+    let tested = Command::new(xz).arg("-t").args(archives).output();
+    match tested {
+        Ok(output) => assert!(output.status.success(), "{output:?}"),
+        Err(error) => {
+            let may_be_missing = std::env::var_os("CI").is_none();
+            assert!(may_be_missing, "xz -t cannot be run: {error}");
+            let _ = writeln!(io::stderr(), "SKIPPED xz -t: {error}");
+        }
+    }
 }
 
 /// Waits as long as the archiver gets on: after many kills it has a lot to do.

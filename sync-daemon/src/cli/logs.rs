@@ -20,11 +20,15 @@ use telemetry_file::read::{Follower, Line, LogReader, Merged, Query};
 use tracing::Level;
 
 use super::output::{colors_stdout, say};
-use super::{EXIT_FAILED, EXIT_OK, Global, settings};
+use super::{EXIT_FAILED, EXIT_OK, EXIT_USAGE, Global, settings};
 use crate::mirror::escape;
 
 /// How often a log that is followed is looked at.
 const FOLLOW_INTERVAL: Duration = Duration::from_millis(100);
+
+/// What stands for standard input among the files, and where it is.
+const STDIN_NAME: &str = "-";
+const STDIN_PATH: &str = "/dev/stdin";
 
 /// With how many lines following begins, as `tail -f` and `journalctl -f` do.
 const LINES_BEFORE_FOLLOWING: u64 = 10;
@@ -33,7 +37,7 @@ const LINES_BEFORE_FOLLOWING: u64 = 10;
 #[derive(Debug, Args)]
 #[command(
     after_long_help = "Without FILE the log of the configuration is read. A FILE that is an active log brings its archives; an \
-archive (.log.xz, .log) is read alone. Several logs are merged by time. Archives and parts of archives that lie outside of \
+archive (.log.xz, .log) is read alone, and so is what comes through a pipe: zcat old.log.gz | sync-daemon logs -. Several logs are merged by time. Archives and parts of archives that lie outside of \
 --since and --until are not unpacked.\n\n\
 A TIME is RFC 3339 (2026-11-23T12:00:00Z, 2026-11-23T13:00:00+01:00) or a duration before now (90s, 10m, 2h, 3d).\n\n\
 Lines that are no records (plain text, a line cut by a crash) are shown as they are, unless --since, --until, --level, --target, \
@@ -43,7 +47,7 @@ Examples:\n  sync-daemon logs -f --level warn\n  sync-daemon logs --since 2h --f
 sync-daemon logs --level error --output json | jq .fields.error_type"
 )]
 pub struct LogsArgs {
-    /// Log files or archives instead of the configured log
+    /// Log files or archives instead of the configured log; - is standard input
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Go on with what is being written, across rotations; begins with the last 10 lines unless -n or --since is given
@@ -132,18 +136,31 @@ impl From<io::Error> for End {
     }
 }
 
-impl From<FileError> for End {
-    fn from(error: FileError) -> Self {
-        say(&format!("sync-daemon: {error}"));
-        Self::Said(EXIT_FAILED)
-    }
-}
-
 fn try_run(args: &LogsArgs, global: &Global) -> Result<u8, End> {
+    if let (Some(since), Some(until)) = (args.since, args.until)
+        && since > until
+    {
+        say("sync-daemon: --since is later than --until, so that no record fits");
+        return Err(End::Said(EXIT_USAGE));
+    }
     let files = files(args, global).map_err(End::Said)?;
     let query = args.query();
     let mut printer = Printer::new(args.output, colors_stdout(global));
-    let (log, followers) = open(&files, &query, args.follow)?;
+    if args.follow && !global.quiet {
+        for file in files.iter().filter(|file| !file.exists()) {
+            say(&format!(
+                "sync-daemon: no log file {file:?} yet, waiting for it"
+            ));
+        }
+    }
+    let (log, followers) = open(&files, &query, args.follow).map_err(|error| {
+        let hint = match (&error, args.files.is_empty()) {
+            (FileError::NoLog { .. }, true) => "; name one, or a configuration with --config",
+            _ => "",
+        };
+        say(&format!("sync-daemon: {error}{hint}"));
+        End::Said(EXIT_FAILED)
+    })?;
     let code = print_all(log, &mut printer)?;
     if followers.is_empty() {
         printer.tell_left_out(global);
@@ -155,7 +172,13 @@ fn try_run(args: &LogsArgs, global: &Global) -> Result<u8, End> {
 /// The named files, or the log of the configuration.
 fn files(args: &LogsArgs, global: &Global) -> Result<Vec<PathBuf>, u8> {
     if !args.files.is_empty() {
-        return Ok(args.files.clone());
+        let named = args.files.iter();
+        return Ok(named
+            .map(|file| match file.as_os_str() == STDIN_NAME {
+                true => PathBuf::from(STDIN_PATH),
+                false => file.clone(),
+            })
+            .collect());
     }
     let telemetry = settings::load(global)?.loaded.config.telemetry;
     Ok(vec![telemetry.log_file_path])

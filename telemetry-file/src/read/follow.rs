@@ -19,7 +19,7 @@ use crate::error::FileError;
 use crate::platform::{self, FileId};
 use crate::read::lines::Lines;
 use crate::read::query::{Filter, Query};
-use crate::read::reader::{LogReader, archives_of, unpacked_bytes};
+use crate::read::reader::{LogReader, archives_of, is_single, unpacked_bytes};
 use crate::read::source::{MAX_LINE_BYTES, PIECE_BYTES, read_full_at};
 
 /// The path may come to stand for another file while it is opened.
@@ -51,6 +51,12 @@ struct Current {
 
 impl Follower {
     pub(crate) fn open(path: &Path, query: &Query) -> Result<Self, FileError> {
+        if is_single(path) {
+            return Err(FileError::Unreadable {
+                path: path.to_owned(),
+                reason: "an archive does not grow, so that it cannot be followed".to_owned(),
+            });
+        }
         let mut follower = Self {
             path: path.to_owned(),
             filter: Arc::new(Filter::new(query)),
@@ -182,6 +188,9 @@ impl Follower {
 impl Current {
     fn begin(file: File) -> io::Result<Self> {
         let metadata = file.metadata()?;
+        if metadata.is_dir() {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
         if !metadata.is_file() {
             return Err(io::Error::other("only a regular file can be followed"));
         }
@@ -243,7 +252,7 @@ impl Current {
     /// True when the archive is this file, in either form.
     fn is(&self, archive: &Archive) -> bool {
         if archive.name.packed {
-            return unpacked_bytes(archive) == Some(self.at);
+            return unpacked_bytes(&archive.path) == Some(self.at);
         }
         let found = archive.path.symlink_metadata().ok();
         found.and_then(|metadata| platform::file_id(&metadata)) == self.id

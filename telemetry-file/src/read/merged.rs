@@ -50,7 +50,11 @@ impl Merged {
     }
 
     /// Logs that were opened with the same query.
-    pub fn of(readers: Vec<LogReader>, query: &Query) -> Self {
+    pub fn of(mut readers: Vec<LogReader>, query: &Query) -> Self {
+        let count = readers.len();
+        for reader in &mut readers {
+            reader.share(count);
+        }
         let counted: u64 = readers.iter().map(LogReader::counted).sum();
         let log = |reader| Log {
             reader,
@@ -85,6 +89,12 @@ impl Merged {
     pub fn take_errors(&mut self) -> Vec<FileError> {
         let errors = self.logs.iter_mut().map(|log| log.reader.take_errors());
         errors.flatten().collect()
+    }
+
+    /// How many pieces all the logs hold at once.
+    #[cfg(test)]
+    pub(crate) fn max_pieces(&self) -> usize {
+        self.logs.iter().map(|log| log.reader.max_pieces()).sum()
     }
 
     /// Takes the next line, and tells where it stands.

@@ -21,6 +21,9 @@ use crate::xz_index;
 /// other; more, and memory grows.
 const PIECES_PER_THREAD: usize = 4;
 
+/// The log may be rotated and compressed while it is opened.
+const OPEN_ATTEMPTS: usize = 8;
+
 /// Reads the lines of one log that a query asks for, oldest first.
 ///
 /// An iterator over batches of lines; each call reads as much as it takes to
@@ -40,8 +43,10 @@ pub struct LogReader {
     counted: u64,
     /// Lines to leave out before the first of those.
     skip: u64,
-    /// The first batches are small, for whoever wants to see the first lines.
+    /// How many pieces come next. The first batches are small, for whoever
+    /// wants to see the first lines.
     wave: usize,
+    max_wave: usize,
     left_out: u64,
     errors: Vec<FileError>,
 }
@@ -59,7 +64,7 @@ impl LogReader {
     pub fn open(path: &Path, query: &Query) -> Result<Self, FileError> {
         let sources = match is_single(path) {
             true => vec![existing_source(path)?],
-            false => sources_of_log(path, None)?,
+            false => sources_of_log(path)?,
         };
         Ok(Self::over(sources, query))
     }
@@ -70,12 +75,18 @@ impl LogReader {
     /// # Errors
     /// As `open`, except that a log without any file may still come.
     pub fn open_to_follow(path: &Path, query: &Query) -> Result<(Self, Follower), FileError> {
-        let follower = Follower::open(path, query)?;
-        let sources = match sources_of_log(path, Some(&follower)) {
-            Err(FileError::NoLog { .. }) => Vec::new(),
-            other => other?,
-        };
-        Ok((Self::over(sources, query), follower))
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let follower = Follower::open(path, query)?;
+            let sources = match list_sources(path, follower.begun()) {
+                Err(FileError::NoLog { .. }) => Vec::new(),
+                other => other?,
+            };
+            if attempts == OPEN_ATTEMPTS || !is_stale(&sources) {
+                return Ok((Self::over(sources, query), follower));
+            }
+        }
     }
 
     /// Opens a log of these files, which may be archives and the active file
@@ -86,12 +97,12 @@ impl LogReader {
         for path in paths {
             match is_single(path) {
                 true => sources.push(existing_source(path)?),
-                false => sources.extend(sources_of_log(path, None)?),
+                false => sources.extend(sources_of_log(path)?),
             }
         }
         sources.sort_by(|one, other| one.place_in_log().cmp(&other.place_in_log()));
         sources.dedup_by(|next, before| next.path == before.path);
-        Ok(Self::over(sources, query))
+        Ok(Self::over(without_doubles(sources), query))
     }
 
     /// Archives of one log, as they were listed.
@@ -117,9 +128,22 @@ impl LogReader {
             counted: 0,
             skip: 0,
             wave: threads::count(),
+            max_wave: PIECES_PER_THREAD * threads::count(),
             left_out: 0,
             errors: Vec::new(),
         }
+    }
+
+    /// From now on holds only its share of memory, as one of so many readers.
+    pub(crate) fn share(&mut self, readers: usize) {
+        self.max_wave = (self.max_wave / readers.max(1)).max(1);
+        self.wave = self.wave.min(self.max_wave);
+    }
+
+    /// How many pieces are held at once.
+    #[cfg(test)]
+    pub(crate) fn max_pieces(&self) -> usize {
+        self.max_wave
     }
 
     /// How many lines there will be, with [`Query::last`].
@@ -148,7 +172,7 @@ impl LogReader {
             }
         }
         let found = !pieces.is_empty();
-        self.wave = PIECES_PER_THREAD * threads::count();
+        self.wave = self.max_wave;
         for (path, lines) in self.read(pieces) {
             match lines {
                 Ok(lines) => self.take(lines),
@@ -209,17 +233,30 @@ impl LogReader {
         let mut later = VecDeque::new();
         let mut first_piece = 0;
         while found < last {
-            let Some(source) = self.sources.pop_back() else {
+            let Some(mut source) = self.sources.pop_back() else {
                 break;
             };
-            if let Ok(Some(open)) = source.open(self.filter.times()) {
-                first_piece = self.count_back(open, last - found, &mut found);
+            match source.open(self.filter.times()) {
+                // It cannot be read again.
+                Ok(Some(open)) if open.is_pipe() => {
+                    found += self.keep_last_of_pipe(&source.path, open, last - found);
+                    continue;
+                }
+                Ok(Some(open)) => {
+                    source.hold(&open);
+                    first_piece = self.count_back(open, last - found, &mut found);
+                }
+                // Told when it is read.
+                Ok(None) | Err(_) => {}
             }
             later.push_front(source);
         }
         self.sources = later;
         self.counted = found.min(last);
         self.skip = found - self.counted;
+        for lines in &mut self.ready {
+            self.skip -= lines.skip(self.skip);
+        }
         self.open = self
             .sources
             .pop_front()
@@ -257,10 +294,43 @@ impl LogReader {
 
     fn count_stream(&self, mut source: OpenSource) -> u64 {
         let mut count = 0;
-        // An error ends the stream, and is told when it is read again.
-        while let Ok(Some(text)) = source.next_text() {
-            count += Lines::select(&text, &self.filter).len() as u64;
+        loop {
+            match source.next_text() {
+                Ok(Some(text)) => count += Lines::select(&text, &self.filter).len() as u64,
+                Ok(None) => return count,
+                // It ends the stream, but there is a rest; told when it is read
+                // again.
+                Err(_) => {}
+            }
         }
+    }
+
+    /// Reads a pipe to its end and keeps what may hold its last lines; returns
+    /// how many lines that are.
+    fn keep_last_of_pipe(&mut self, path: &Path, mut source: OpenSource, last: u64) -> u64 {
+        let mut kept = VecDeque::new();
+        let mut count = 0;
+        loop {
+            let text = match source.next_text() {
+                Ok(Some(text)) => text,
+                Ok(None) => break,
+                Err(error) => {
+                    self.errors.push(FileError::unreadable(path, &error));
+                    continue;
+                }
+            };
+            let lines = Lines::select(&text, &self.filter);
+            self.left_out += lines.left_out();
+            count += lines.len() as u64;
+            kept.push_back(lines);
+            let first = |kept: &VecDeque<Lines>| kept.front().map_or(0, |lines| lines.len() as u64);
+            while count - first(&kept) >= last && kept.len() > 1 {
+                count -= first(&kept);
+                kept.pop_front();
+            }
+        }
+        kept.append(&mut self.ready);
+        self.ready = kept;
         count
     }
 }
@@ -271,6 +341,9 @@ impl Iterator for LogReader {
     fn next(&mut self) -> Option<Lines> {
         loop {
             if let Some(lines) = self.ready.pop_front() {
+                if lines.is_empty() {
+                    continue;
+                }
                 return Some(lines);
             }
             if !self.advance() {
@@ -281,7 +354,7 @@ impl Iterator for LogReader {
 }
 
 /// True for a path that stands for one file, not for a log with its archives.
-fn is_single(path: &Path) -> bool {
+pub(crate) fn is_single(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str());
     let is_archive = name.and_then(ArchiveName::parse_any).is_some();
     let is_packed = path.extension().is_some_and(|ending| ending == "xz");
@@ -289,30 +362,47 @@ fn is_single(path: &Path) -> bool {
 }
 
 fn existing_source(path: &Path) -> Result<Source, FileError> {
-    match path.try_exists() {
-        Ok(true) => Ok(Source::at(path.to_owned())),
-        Ok(false) => Err(FileError::NoLog {
-            path: path.to_owned(),
-        }),
-        Err(error) => Err(FileError::unreadable(path, &error)),
+    let source = Source::at(path.to_owned());
+    // It may have been compressed since somebody listed its name.
+    let packed = source.packed();
+    for source in [Some(source), packed].into_iter().flatten() {
+        match source.path.try_exists() {
+            Ok(true) => return Ok(source),
+            Ok(false) => {}
+            Err(error) => return Err(FileError::unreadable(&source.path, &error)),
+        }
     }
+    Err(FileError::NoLog {
+        path: path.to_owned(),
+    })
 }
 
 /// The archives of a log and its active file, oldest first. The active file is
 /// opened before the archives are listed: if it is set aside in between it is
 /// there twice, which can be seen, and not missing.
-fn sources_of_log(path: &Path, follower: Option<&Follower>) -> Result<Vec<Source>, FileError> {
-    let unreadable = |error: io::Error| FileError::unreadable(path, &error);
-    let active = match follower {
-        Some(follower) => follower.begun(),
-        None => open_active(path).map_err(unreadable)?,
-    };
+fn sources_of_log(path: &Path) -> Result<Vec<Source>, FileError> {
+    let mut attempts = 0;
+    loop {
+        attempts += 1;
+        let active = open_active(path).map_err(|error| FileError::unreadable(path, &error))?;
+        let sources = list_sources(path, active)?;
+        if attempts == OPEN_ATTEMPTS || !is_stale(&sources) {
+            return Ok(sources);
+        }
+    }
+}
+
+/// The archives, and behind them the active file, of so many bytes.
+fn list_sources(path: &Path, active: Option<(Arc<File>, u64)>) -> Result<Vec<Source>, FileError> {
     let mut archives = archives_of(path)?;
     let mut sources = Vec::new();
     if let Some((file, bytes)) = active {
-        let metadata = file.metadata().map_err(unreadable)?;
+        let metadata = file
+            .metadata()
+            .map_err(|error| FileError::unreadable(path, &error))?;
         if !metadata.is_file() {
-            return Ok(vec![Source::at(path.to_owned())]);
+            // Not opened again: whoever writes to it would see it closed.
+            return Ok(vec![Source::opened(path, file, bytes)]);
         }
         let id = platform::file_id(&metadata);
         archives.retain(|archive| !is_same_file(&archive.path, id));
@@ -322,12 +412,17 @@ fn sources_of_log(path: &Path, follower: Option<&Follower>) -> Result<Vec<Source
             path: path.to_owned(),
         });
     }
-    let archives = without_doubles(archives);
-    Ok(archives
+    let archives = archives.into_iter().map(Source::of).collect();
+    Ok(without_doubles(archives)
         .into_iter()
-        .map(Source::of)
         .chain(sources)
         .collect())
+}
+
+/// True when the active file has been set aside and compressed since it was
+/// opened: it stands among the archives, or will.
+fn is_stale(sources: &[Source]) -> bool {
+    sources.iter().any(Source::is_deleted)
 }
 
 fn open_active(path: &Path) -> io::Result<Option<(Arc<File>, u64)>> {
@@ -368,23 +463,27 @@ fn is_same_file(path: &Path, id: Option<platform::FileId>) -> bool {
 /// Leaves out the packed form of an archive that is there in both, as it is
 /// for a moment, or from a kill until the next start. (If they differ, which the
 /// archiver would mend, both are read.)
-fn without_doubles(archives: Vec<Archive>) -> Vec<Archive> {
-    let mut kept: Vec<Archive> = Vec::new();
-    for archive in archives {
-        let is_double = kept.last().is_some_and(|plain| {
-            plain.name.packed() == archive.name && unpacked_bytes(&archive) == Some(plain.bytes)
-        });
-        if !is_double {
-            kept.push(archive);
+fn without_doubles(sources: Vec<Source>) -> Vec<Source> {
+    let mut kept: Vec<Source> = Vec::new();
+    for source in sources {
+        if !kept.last().is_some_and(|plain| is_double(plain, &source)) {
+            kept.push(source);
         }
     }
     kept
 }
 
+fn is_double(plain: &Source, packed: &Source) -> bool {
+    let is_same = plain.packed().is_some_and(|same| same.path == packed.path);
+    let plain_bytes = || plain.path.metadata().ok().map(|metadata| metadata.len());
+    is_same && plain_bytes().is_some_and(|bytes| unpacked_bytes(&packed.path) == Some(bytes))
+}
+
 /// How large a packed archive was before; `None` if that cannot be told.
-pub(crate) fn unpacked_bytes(archive: &Archive) -> Option<u64> {
-    let file = File::open(&archive.path).ok()?;
-    let index = xz_index::read(archive.bytes, |at, bytes| {
+pub(crate) fn unpacked_bytes(path: &Path) -> Option<u64> {
+    let file = File::open(path).ok()?;
+    let packed_bytes = file.metadata().ok()?.len();
+    let index = xz_index::read(packed_bytes, |at, bytes| {
         match read_full_at(&file, bytes, at)? == bytes.len() {
             true => Ok(()),
             false => Err(io::ErrorKind::UnexpectedEof.into()),

@@ -70,6 +70,29 @@ impl Source {
         }
     }
 
+    /// The same archive after it has been compressed; `None` if it is none, or
+    /// has been.
+    pub(crate) fn packed(&self) -> Option<Self> {
+        let name = self.name.as_ref().filter(|name| !name.packed)?;
+        let path = self.path.with_file_name(name.packed().to_string());
+        Some(Self::at(path))
+    }
+
+    /// Reads the same file again when it is opened again: a plain archive may
+    /// be compressed meanwhile, and has other pieces then.
+    pub(crate) fn hold(&mut self, open: &OpenSource) {
+        if let Form::Plain { bytes } = open.form {
+            self.opened = Some((Arc::clone(&open.file), bytes));
+        }
+    }
+
+    /// True for an open file that has lost its name.
+    pub(crate) fn is_deleted(&self) -> bool {
+        let file = self.opened.as_ref().map(|(file, _)| file);
+        let metadata = file.and_then(|file| file.metadata().ok());
+        metadata.is_some_and(|metadata| platform::is_deleted(&metadata))
+    }
+
     /// Sorts the files of a log: archives in the order of time, then the rest.
     pub(crate) fn place_in_log(&self) -> (bool, Option<SortKey>, &Path) {
         let key = self.name.as_ref().map(ArchiveName::sort_key);
@@ -88,7 +111,11 @@ impl Source {
             return Ok(None);
         }
         if let Some((file, bytes)) = &self.opened {
-            let form = Form::Plain { bytes: *bytes };
+            let form = match Form::of(file, &file.metadata()?)? {
+                // Not what has been written since.
+                Form::Plain { .. } => Form::Plain { bytes: *bytes },
+                other => other,
+            };
             return Ok(Some(OpenSource::new(Arc::clone(file), form, times)?));
         }
         let Some(file) = self.open_file()? else {
@@ -112,10 +139,10 @@ impl Source {
             Err(error) if platform::is_absence(&error) => {}
             other => return other.map(Some),
         }
-        let Some(name) = self.name.as_ref().filter(|name| !name.packed) else {
+        let Some(packed) = self.packed() else {
             return Ok(None);
         };
-        match File::open(self.path.with_file_name(name.packed().to_string())) {
+        match File::open(packed.path) {
             Err(error) if platform::is_absence(&error) => Ok(None),
             other => other.map(Some),
         }
@@ -180,20 +207,36 @@ enum Form {
     Plain { bytes: u64 },
     /// From the beginning of any block.
     Blocks(Index),
-    /// Only from its beginning: an archive that is not ours, a pipe.
-    Stream(Box<dyn Read + Send>),
+    /// Only from its beginning: an archive that is not ours, or a pipe, which
+    /// can be read only once.
+    Stream {
+        reader: Box<dyn Read + Send>,
+        is_pipe: bool,
+    },
 }
 
 impl Form {
+    fn pipe(file: &Arc<File>) -> Self {
+        Self::Stream {
+            reader: Box::new(Arc::clone(file)),
+            is_pipe: true,
+        }
+    }
+
     fn of(file: &Arc<File>, metadata: &std::fs::Metadata) -> io::Result<Self> {
         if !metadata.is_file() {
-            return Ok(Self::Stream(Box::new(Arc::clone(file))));
+            return Ok(Self::pipe(file));
         }
         let bytes = metadata.len();
         let mut magic = [0; XZ_MAGIC.len()];
         let length = read_full_at(file, &mut magic, 0)?;
         if magic[..length] != *XZ_MAGIC {
-            return Ok(Self::Plain { bytes });
+            return match foreign_compression(&magic) {
+                None => Ok(Self::Plain { bytes }),
+                Some(name) => Err(io::Error::other(format!(
+                    "compressed by {name}, which is not read here; unpack it into a pipe"
+                ))),
+            };
         }
         let index = xz_index::read(bytes, |at, bytes| read_exact_at(file, bytes, at))?;
         let is_ours = |block: &Block| {
@@ -207,10 +250,24 @@ impl Form {
                     file: Arc::clone(file),
                     at: 0,
                 };
-                Ok(Self::Stream(Box::new(xz::reader(file)?)))
+                Ok(Self::Stream {
+                    reader: Box::new(xz::reader(file)?),
+                    is_pipe: false,
+                })
             }
         }
     }
+}
+
+/// What else people compress logs with, and how such files begin.
+fn foreign_compression(beginning: &[u8]) -> Option<&'static str> {
+    let known: [(&[u8], _); 3] = [
+        (b"\x1f\x8b", "gzip"),
+        (b"\x28\xb5\x2f\xfd", "zstd"),
+        (b"BZh", "bzip2"),
+    ];
+    let found = known.iter().find(|(magic, _)| beginning.starts_with(magic));
+    found.map(|(_, name)| *name)
 }
 
 /// A file of a log that is being read.
@@ -232,7 +289,7 @@ impl OpenSource {
             (Form::Blocks(index), Some(times)) => {
                 BlockTimes { file: &file, index }.within(times)?
             }
-            (Form::Stream(_), _) => VecDeque::new(),
+            (Form::Stream { .. }, _) => VecDeque::new(),
         };
         Ok(Self {
             file,
@@ -244,7 +301,12 @@ impl OpenSource {
 
     /// True when it has no pieces, but only [`next_text`](Self::next_text).
     pub(crate) fn is_stream(&self) -> bool {
-        matches!(self.form, Form::Stream(_))
+        matches!(self.form, Form::Stream { .. })
+    }
+
+    /// True when what has been read cannot be read again.
+    pub(crate) fn is_pipe(&self) -> bool {
+        matches!(self.form, Form::Stream { is_pipe: true, .. })
     }
 
     /// What it takes to get the text of a piece.
@@ -262,7 +324,7 @@ impl OpenSource {
                 header: index.header,
                 block: index.blocks[number as usize],
             },
-            Form::Stream(_) => Piece::Text(Vec::new()),
+            Form::Stream { .. } => Piece::Text(Vec::new()),
         }
     }
 
@@ -271,14 +333,14 @@ impl OpenSource {
     /// # Errors
     /// When it is damaged; what was read of the last line comes after that.
     pub(crate) fn next_text(&mut self) -> io::Result<Option<Vec<u8>>> {
-        let Form::Stream(stream) = &mut self.form else {
+        let Form::Stream { reader, .. } = &mut self.form else {
             return Ok(None);
         };
         loop {
             let known = self.carry.len();
-            let read = stream.take(PIECE_BYTES).read_to_end(&mut self.carry);
+            let read = reader.take(PIECE_BYTES).read_to_end(&mut self.carry);
             if let Err(error) = read {
-                self.form = Form::Stream(Box::new(io::empty()));
+                *reader = Box::new(io::empty());
                 return Err(error);
             }
             let is_end = self.carry.len() == known;

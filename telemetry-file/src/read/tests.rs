@@ -187,6 +187,100 @@ fn damaged_archives_are_told_and_the_rest_is_read() {
 }
 
 #[test]
+fn the_last_lines_of_a_cut_archive_are_as_many_as_were_asked_for() {
+    let folder = Folder::new();
+    let lines: Vec<String> = (0..30_000).map(|n| record(NOON + n, "INFO", "m")).collect();
+    let bytes = packed((lines.join("\n") + "\n").as_bytes());
+    let path = folder.path("d-2026-11-21.0.log.xz");
+    fs::write(&path, &bytes[..bytes.len() / 2]).expect("written");
+    let found = |query: &Query| -> Vec<String> {
+        let mut reader = LogReader::open(&path, query).expect("a log");
+        let found = reader.by_ref().flat_map(|lines| texts(&lines)).collect();
+        let errors = reader.take_errors();
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        assert!(
+            errors[0].to_string().contains("cut or damaged"),
+            "{errors:?}"
+        );
+        found
+    };
+    let all = found(&Query::default());
+    assert!(all.len() > 5000);
+    assert!(found(&last(3)) == all[all.len() - 3..]);
+}
+
+#[cfg(unix)]
+#[test]
+fn the_last_lines_of_a_pipe_are_kept_from_the_only_reading_of_it() {
+    let folder = Folder::new();
+    let fifo = folder.path("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&fifo).status();
+    assert!(made.expect("mkfifo").success());
+    let lines: Vec<String> = (0..30_000).map(|n| record(NOON + n, "INFO", "m")).collect();
+    for count in [0, 3, 20_000, 40_000] {
+        let (lines, writer) = (&lines, &fifo);
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                // Whoever reads no line closes it before all are written.
+                let _ = fs::write(writer, lines.join("\n") + "\n");
+            });
+            let expected = &lines[lines.len().saturating_sub(count)..];
+            assert!(read(&fifo, &last(count as u64)) == expected, "{count}");
+        });
+    }
+}
+
+#[test]
+fn what_others_have_compressed_otherwise_is_refused_by_name() {
+    let folder = Folder::new();
+    fs::write(folder.path("d.log.1.gz"), b"\x1f\x8b\x08\0\0").expect("written");
+    let mut reader =
+        LogReader::open(&folder.path("d.log.1.gz"), &Query::default()).expect("a file");
+    assert!(reader.next().is_none());
+    let errors = reader.take_errors();
+    assert!(errors[0].to_string().contains("gzip"), "{errors:?}");
+}
+
+#[test]
+fn an_archive_that_was_compressed_after_it_was_named_is_read_once() {
+    let folder = Folder::new();
+    let lines: Vec<String> = (0..4).map(|n| record(NOON + n, "INFO", "m")).collect();
+    folder.put("d-2026-11-21.0.log.xz", &lines[..2]);
+    folder.put("d.log", &lines[2..]);
+    let plain = folder.path("d-2026-11-21.0.log");
+    let named = [plain.clone(), folder.active()];
+    assert_eq!(merged(&named, &Query::default()), lines);
+    assert_eq!(read(&plain, &Query::default()), lines[..2]);
+    // Both forms named, as `d*` does while a killed compression waits.
+    folder.put("d-2026-11-21.0.log", &lines[..2]);
+    let named = [plain.clone(), folder.path("d-2026-11-21.0.log.xz")];
+    assert_eq!(merged(&named, &Query::default()), lines[..2]);
+}
+
+#[test]
+fn an_archive_cannot_be_followed() {
+    let folder = Folder::new();
+    folder.put("d-2026-11-21.0.log.xz", &[record(NOON, "INFO", "m")]);
+    let path = folder.path("d-2026-11-21.0.log.xz");
+    assert!(LogReader::open_to_follow(&path, &Query::default()).is_err());
+}
+
+#[test]
+fn many_logs_share_the_memory_of_one() {
+    let folder = Folder::new();
+    let text = vec![record(NOON, "INFO", &"x".repeat(1000)); 3000];
+    let paths: Vec<PathBuf> = (0..12).map(|n| folder.path(&format!("{n}.log"))).collect();
+    for path in &paths {
+        fs::write(path, text.join("\n") + "\n").expect("written");
+    }
+    let mut merged = Merged::open(&paths, &Query::default()).expect("logs");
+    assert!(merged.next_line().is_some());
+    // A log alone holds several pieces.
+    let alone = Merged::open(&paths[..1], &Query::default()).expect("a log");
+    assert!(merged.max_pieces() <= alone.max_pieces().max(paths.len()));
+}
+
+#[test]
 fn archives_of_other_tools_are_read_from_their_beginning() {
     let folder = Folder::new();
     let lines: Vec<String> = (0..60_000).map(|n| record(NOON + n, "INFO", "m")).collect();
