@@ -11,12 +11,15 @@
 //! | `X.log` | not compressed yet | compressed |
 //! | `X.log` and `X.log.xz` | killed before the source went | compared; equal: `X.log` goes, else it gets another number |
 //!
+//! A compression that would take the last of the disk is given up: the records
+//! that are being written need it more, and the plain archive stays.
+//!
 //! A source that is locked belongs to somebody else: a writer that is just
 //! setting it aside or taking it back, or the archiver of a process that is
 //! ending. It is tried again soon.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -39,6 +42,10 @@ const PRUNE_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Pause before the next run when one has left something that did not fail.
 const SOON: Duration = Duration::from_millis(200);
+
+/// What a compression leaves on the disk for the records that are written
+/// meanwhile.
+const ROOM_FOR_RECORDS: u64 = 1 << 20;
 
 /// Pause before trying again what failed, doubled with each failure, so that
 /// what lasts a moment is over in a moment.
@@ -350,7 +357,11 @@ impl Keeper {
         let target = File::create_new(temporary)?;
         // Like its source: who could not read one cannot read the other.
         target.set_permissions(metadata.permissions())?;
-        let packed = xz::pack(source, &target, level, &self.desk.stop)?;
+        let with_room = WithRoom {
+            keeper: self,
+            target: &target,
+        };
+        let packed = xz::pack(source, with_room, level, &self.desk.stop)?;
         if packed == Packed::Whole {
             target.set_modified(metadata.modified()?)?;
             target.sync_all()?;
@@ -378,6 +389,26 @@ impl Keeper {
 
     fn describe(&self, path: &Path, error: &io::Error) -> String {
         format!("{path:?}: {error}")
+    }
+}
+
+/// Writes to a file as long as that leaves the active file its room.
+struct WithRoom<'a> {
+    keeper: &'a Keeper,
+    target: &'a File,
+}
+
+impl Write for WithRoom<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let free = (self.keeper.surroundings.free_space)(self.keeper.directory.path())?;
+        if free < ROOM_FOR_RECORDS {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.target.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.target.flush()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::ops::Deref;
+use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,6 +14,9 @@ use crate::{Finished, Process, run};
 
 /// Longest wait for a control socket; some daemons never have one.
 const LISTEN_LIMIT: Duration = Duration::from_secs(5);
+
+/// The user and the group that everywhere have no rights.
+const NOBODY: u32 = 65534;
 
 /// A `sync-daemon` command line that runs in a directory of its own.
 ///
@@ -26,7 +30,29 @@ pub struct Invocation {
 impl Invocation {
     /// A command line without arguments.
     pub fn new(directory: &Path) -> Self {
-        let mut command = Command::new(executable());
+        Self::of(&executable(), directory)
+    }
+
+    /// As [`new`](Self::new), but run by an ordinary user: root is refused nothing, whatever the permissions say. The directory
+    /// belongs to that user from now on, and holds a copy of the program. Who is not root stays who he is.
+    ///
+    /// # Panics
+    /// If there is no room for the copy.
+    #[track_caller]
+    pub fn of_ordinary_user(directory: &Path) -> Self {
+        if !rustix::process::geteuid().is_root() {
+            return Self::new(directory);
+        }
+        let program = directory.join("sync-daemon");
+        std::fs::copy(executable(), &program).expect("room for the program");
+        chown(directory, Some(NOBODY), Some(NOBODY)).expect("root may give anything away");
+        let mut invocation = Self::of(&program, directory);
+        invocation.command.uid(NOBODY).gid(NOBODY);
+        invocation
+    }
+
+    fn of(program: &Path, directory: &Path) -> Self {
+        let mut command = Command::new(program);
         // Messages and help show the name that users type.
         command
             .arg0("sync-daemon")

@@ -39,6 +39,20 @@ impl Tmpfs {
         }
     }
 
+    /// Lets nobody write to it any more, or everybody again. False while somebody has a file open for writing.
+    pub fn set_read_only(&self, read_only: bool) -> bool {
+        let options = match read_only {
+            true => "remount,ro",
+            false => "remount,rw",
+        };
+        let remounted = Command::new("mount")
+            .args(["-o", options])
+            .arg(self.directory.path())
+            .stdin(Stdio::null())
+            .output();
+        refusal(remounted).is_none()
+    }
+
     /// The root of the file system.
     pub fn path(&self) -> &Path {
         self.directory.path()
@@ -84,6 +98,11 @@ mod tests {
             full.expect_err("a full disk").kind(),
             ErrorKind::StorageFull
         );
+        assert!(disk.set_read_only(true));
+        let refused = std::fs::write(path.join("fits"), [1]).expect_err("read-only");
+        assert_eq!(refused.kind(), ErrorKind::ReadOnlyFilesystem);
+        assert!(disk.set_read_only(false));
+        std::fs::write(path.join("fits"), [1]).expect("room again");
         drop(disk);
         assert!(!path.exists());
     }

@@ -131,7 +131,9 @@ impl From<io::Error> for End {
         if error.kind() == io::ErrorKind::BrokenPipe {
             return Self::ReaderGone;
         }
-        say(&format!("cannot write to standard output: {error}"));
+        say(&format!(
+            "sync-daemon: cannot write to standard output: {error}"
+        ));
         Self::Said(EXIT_FAILED)
     }
 }

@@ -10,6 +10,7 @@ mod deploy;
 mod endpoint;
 mod hostile;
 mod leftovers;
+mod log_faults;
 mod log_files;
 mod logs;
 mod metrics;

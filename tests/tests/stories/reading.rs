@@ -225,6 +225,27 @@ fn lines_that_are_not_ours_are_shown_or_counted() {
 }
 
 #[test]
+fn a_pipe_is_read_like_a_file() {
+    let place = tempfile::tempdir().unwrap();
+    let lines: Vec<String> = (0..5)
+        .map(|second| {
+            format!(
+                r#"{{"timestamp":"2026-01-01T00:00:0{second}Z","level":"INFO","target":"a","message":"m","fields":{{}}}}"#
+            )
+        })
+        .collect();
+    let text = lines.join("\n") + "\n";
+    let read = |arguments: &[&str]| {
+        let logs = Invocation::new(place.path()).args(["logs", "-", "--output", "json"]);
+        logs.args(arguments).run_with_input(&text).expect_success()
+    };
+    assert_eq!(read(&[]), text);
+    assert_eq!(read(&["-n", "2"]), lines[3..].join("\n") + "\n");
+    let since = ["--since", "2026-01-01T00:00:04Z"];
+    assert_eq!(read(&since), lines[4].clone() + "\n");
+}
+
+#[test]
 fn bad_usage_and_missing_logs_are_told_apart() {
     let place = tempfile::tempdir().unwrap();
     let read = |arguments: &[&str]| {
@@ -240,6 +261,9 @@ fn bad_usage_and_missing_logs_are_told_apart() {
         "{}",
         missing.stderr
     );
+    assert!(missing.stderr.contains("--config"), "{}", missing.stderr);
+    let turned = read(&["--since", "1h", "--until", "2h"]);
+    assert_eq!(turned.code(), Some(2), "{}", turned.stderr);
     for wrong in [
         ["--since", "yesterday"],
         ["--level", "loud"],
