@@ -135,6 +135,11 @@ impl Accounts {
         (self.complain)(&message);
     }
 
+    /// True between the beginning of a trouble and its end.
+    pub(crate) fn has(&self, trouble: Trouble) -> bool {
+        self.books().troubles[trouble as usize].is_some()
+    }
+
     /// Why records are being lost, if they are.
     pub(crate) fn failure(&self) -> Option<String> {
         self.books().troubles[Trouble::Write as usize].clone()

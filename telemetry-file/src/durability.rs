@@ -111,6 +111,14 @@ impl Durability {
         }
     }
 
+    /// Syncs this file soon, written to or not, which shows whether that works.
+    pub(crate) fn try_again(&self, file: &Arc<File>) {
+        if let Some(desk) = &self.desk {
+            desk.put(Arc::clone(file), 0);
+            desk.ask();
+        }
+    }
+
     /// Waits until everything written before is on the disk; false when that
     /// takes longer than `limit`.
     pub(crate) fn flush(&self, limit: Duration) -> bool {
@@ -267,6 +275,7 @@ mod tests {
     fn left_after(interval: Option<Duration>, bytes: usize) -> Duration {
         let desk = Desk {
             interval,
+            force: Arc::new(File::sync_data),
             accounts: Arc::new(Accounts::new(Path::new("d.log"), Arc::new(|_| {}))),
             state: Mutex::default(),
             changed: Condvar::new(),

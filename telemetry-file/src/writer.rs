@@ -205,7 +205,9 @@ impl Writer {
         if self.failing {
             self.try_to_heal();
         } else {
-            self.look_if_due();
+            if self.look_if_due() {
+                self.sync_if_failed();
+            }
             self.rotate_if_overdue();
         }
         Ok(())
@@ -227,6 +229,13 @@ impl Writer {
             // Only a record can tell.
             Ok(false) => {}
             Err(error) => self.fail(&error.to_string()),
+        }
+    }
+
+    /// Sees whether the disk answers again, also when nothing is written to it.
+    fn sync_if_failed(&self) {
+        if let (Some(active), true) = (&self.active, self.accounts.has(Trouble::Sync)) {
+            self.durability.try_again(active.file());
         }
     }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use jiff::Timestamp;
-use memchr::memmem;
+use memchr::memmem::Finder;
 use regex::bytes::Regex;
 use serde_json::Value;
 use tracing::Level;
@@ -70,18 +70,57 @@ pub(crate) struct Filter {
 struct Field {
     name: String,
     value: String,
-    /// `"name":`, as it stands in a line that has the field.
-    key: String,
+    /// Finds `"name":`, as it stands in a line that has the field.
+    key: Finder<'static>,
+}
+
+impl Field {
+    fn new(name: &str, value: &str) -> Self {
+        let key = format!("{}:", Value::from(name));
+        Self {
+            name: name.to_owned(),
+            value: value.to_owned(),
+            key: Finder::new(&key).into_owned(),
+        }
+    }
+
+    /// False when a line without parsing it is known not to have the value.
+    fn may_be_in(&self, line: &[u8]) -> bool {
+        let keys = self.key.find_iter(line);
+        let after = |at: usize| &line[at + self.key.needle().len()..];
+        keys.map(after).any(|value| self.may_be(value))
+    }
+
+    /// Looks at a value as it stands in a line, with what follows.
+    fn may_be(&self, value: &[u8]) -> bool {
+        const MAX_DIGITS: usize = 18;
+        match value {
+            [b'"', text @ ..] => {
+                let end = memchr::memchr2(b'"', b'\\', text);
+                // Escapes take a parser.
+                end.is_none_or(|end| text[end] == b'\\' || text[..end] == *self.value.as_bytes())
+            }
+            [b'1'..=b'9' | b't' | b'f', ..] => {
+                let end = value.iter().position(|byte| !byte.is_ascii_alphanumeric());
+                let word = &value[..end.unwrap_or(value.len())];
+                let is_whole = matches!(value.get(word.len()), Some(b',' | b'}'));
+                // Exponents, fractions and very large numbers take a parser.
+                let is_plain = is_whole && word.len() <= MAX_DIGITS;
+                !is_plain || is_exponent(word) || *word == *self.value.as_bytes()
+            }
+            _ => true,
+        }
+    }
+}
+
+fn is_exponent(word: &[u8]) -> bool {
+    word[0].is_ascii_digit() && word.iter().any(u8::is_ascii_alphabetic)
 }
 
 impl Filter {
     pub(crate) fn new(query: &Query) -> Self {
         let nanos = |time: Timestamp| u64::try_from(time.as_nanosecond()).unwrap_or(0);
-        let field = |(name, value): &(String, String)| Field {
-            name: name.clone(),
-            value: value.clone(),
-            key: format!("{}:", Value::from(name.as_str())),
-        };
+        let field = |(name, value): &(String, String)| Field::new(name, value);
         Self {
             since: query.since.map_or(0, nanos),
             until: query.until.map_or(u64::MAX, nanos),
@@ -128,8 +167,7 @@ impl Filter {
                 false => self.judge_text(line),
             };
         }
-        let may_have = |field: &Field| memmem::find(line, field.key.as_bytes()).is_some();
-        if !self.fields.iter().all(may_have) {
+        if !self.fields.iter().all(|field| field.may_be_in(line)) {
             return Verdict::No;
         }
         match parse(line) {
@@ -316,6 +354,42 @@ mod tests {
         let mut both = field("job_id", "docs");
         both.fields.push(("run".to_owned(), "8".to_owned()));
         assert!(!wants(both), "each of them");
+    }
+
+    #[test]
+    fn a_value_is_found_however_it_is_written() {
+        for (written, value) in [
+            ("12", "12"),
+            ("-12", "-12"),
+            ("0", "0"),
+            ("-0", "-0.0"),
+            ("0.5", "0.5"),
+            ("1e3", "1000.0"),
+            ("1E3", "1000.0"),
+            ("1.50", "1.5"),
+            ("18446744073709551615", "18446744073709551615"),
+            ("true", "true"),
+            ("null", "null"),
+            ("\"\"", ""),
+            ("\"\\u0061\"", "a"),
+            ("\"a\\\"b\"", "a\"b"),
+            ("[1,2]", "[1,2]"),
+            (" 7", "7"),
+        ] {
+            for line in [
+                LINE.replace(r#""bytes":12"#, &format!(r#""bytes":{written}"#)),
+                LINE.replace(r#""run":7"#, &format!(r#""bytes":{written}"#))
+                    .replace(r#""bytes":12,"#, ""),
+            ] {
+                let found = judge(field("bytes", value), &line);
+                assert!(matches!(found, Verdict::Record(_)), "{value} in {line}");
+                assert_eq!(judge(field("bytes", "other"), &line), Verdict::No, "{line}");
+                assert_eq!(judge(field("bytes", "1"), &line), Verdict::No, "{line}");
+            }
+        }
+        // In the message it is no field.
+        let line = LINE.replace("slow disk", r#"\"bytes\":99"#);
+        assert_eq!(judge(field("bytes", "99"), &line), Verdict::No);
     }
 
     #[test]
