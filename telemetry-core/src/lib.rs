@@ -67,6 +67,7 @@ mod notice;
 mod repeats;
 mod stopwatch;
 
+mod books;
 mod sink;
 
 mod filtered;
@@ -85,6 +86,7 @@ mod bridge;
 mod complain;
 mod panic;
 
+pub use books::Books;
 pub use bridge::install_log_bridge;
 pub use capture::{Capture, suppress_events_of_this_thread, suppressed_events};
 pub use complain::complain;

@@ -1,13 +1,13 @@
 //! A sink for tests.
 
-use std::borrow::Cow;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::books::Books;
 use crate::lock;
 use crate::pretty::Pretty;
 use crate::record::Record;
-use crate::sink::{LossReason, Losses, Sink, SinkError, SinkStats};
+use crate::sink::{Sink, SinkError, SinkStats};
 
 /// Keeps every record in memory, as its JSON line and as text for a person,
 /// without a bound.
@@ -36,14 +36,22 @@ struct Inner {
     more: Condvar,
 }
 
-#[derive(Default)]
 struct Lines {
     kept: Vec<String>,
     texts: Vec<String>,
     pretty: Pretty,
-    closed: bool,
-    /// What came after the close.
-    lost: Losses,
+    books: Books,
+}
+
+impl Default for Lines {
+    fn default() -> Self {
+        Self {
+            kept: Vec::new(),
+            texts: Vec::new(),
+            pretty: Pretty::default(),
+            books: Books::new("memory"),
+        }
+    }
 }
 
 impl MemorySink {
@@ -83,10 +91,7 @@ impl MemorySink {
 impl Sink for MemorySink {
     fn write(&self, record: &Record<'_>) -> Result<(), SinkError> {
         let lines = &mut *lock(&self.0.lines);
-        if lines.closed {
-            lines.lost.add(LossReason::Shutdown, record.level(), 1);
-            return Err(SinkError::Closed { sink: "memory" });
-        }
+        lines.books.accept(record)?;
         lines.kept.push(record.json().to_owned());
         let mut text = String::new();
         lines.pretty.push(&mut text, record);
@@ -101,21 +106,11 @@ impl Sink for MemorySink {
     }
 
     fn close(&self, _: Duration) -> Result<(), SinkError> {
-        lock(&self.0.lines).closed = true;
+        lock(&self.0.lines).books.close();
         Ok(())
     }
 
     fn stats(&self, into: &mut Vec<SinkStats>) {
-        let lines = lock(&self.0.lines);
-        let delivered = lines.kept.len() as u64;
-        let dropped = lines.lost.total();
-        into.push(SinkStats {
-            name: Cow::Borrowed("memory"),
-            accepted: delivered + dropped,
-            delivered,
-            dropped,
-            lost: lines.lost.clone(),
-            ..SinkStats::default()
-        });
+        into.push(lock(&self.0.lines).books.stats());
     }
 }

@@ -1,12 +1,11 @@
 //! The sink that counts records by level and target.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use metrics::Counter;
-use telemetry_core::{LEVELS, LossReason, Losses, Record, Sink, SinkError, SinkStats, level_index};
+use telemetry_core::{Books, LEVELS, Record, Sink, SinkError, SinkStats, level_index};
 use tracing::Metadata;
 
 use crate::metric::Metric;
@@ -18,8 +17,6 @@ pub const DEFAULT_MAX_TARGETS: usize = 100;
 
 /// The target under which all others are counted once there are too many.
 pub const OTHER: &str = "other";
-
-const NAME: &str = "counter";
 
 /// Counts records in `log_entries_total{level,target}`.
 ///
@@ -50,9 +47,7 @@ struct State {
     targets: HashMap<String, [Counter; LEVELS.len()]>,
     other: [Counter; LEVELS.len()],
     folded: Counter,
-    accepted: u64,
-    lost: Losses,
-    closed: bool,
+    books: Books,
 }
 
 /// The address of static metadata: level and target never change there.
@@ -85,9 +80,7 @@ impl CountingSink {
                 other: series(recorder, OTHER),
                 folded: recorder.counter(Metric::LabelsFolded, &[Metric::LogEntries.name()]),
                 recorder: recorder.clone(),
-                accepted: 0,
-                lost: Losses::default(),
-                closed: false,
+                books: Books::new("counter"),
             }),
         }
     }
@@ -100,11 +93,7 @@ impl CountingSink {
 impl Sink for CountingSink {
     fn write(&self, record: &Record<'_>) -> Result<(), SinkError> {
         let mut state = self.state();
-        state.accepted += 1;
-        if state.closed {
-            state.lost.add(LossReason::Shutdown, record.level(), 1);
-            return Err(SinkError::Closed { sink: NAME });
-        }
+        state.books.accept(record)?;
         state.count(record);
         Ok(())
     }
@@ -120,21 +109,12 @@ impl Sink for CountingSink {
     fn close(&self, _: Duration) -> Result<(), SinkError> {
         let mut state = self.state();
         state.end_run();
-        state.closed = true;
+        state.books.close();
         Ok(())
     }
 
     fn stats(&self, into: &mut Vec<SinkStats>) {
-        let state = self.state();
-        let dropped = state.lost.total();
-        into.push(SinkStats {
-            name: Cow::Borrowed(NAME),
-            accepted: state.accepted,
-            delivered: state.accepted - dropped,
-            dropped,
-            lost: state.lost.clone(),
-            ..SinkStats::default()
-        });
+        into.push(self.state().books.stats());
     }
 }
 
@@ -215,7 +195,7 @@ fn series(recorder: &Handle, target: &str) -> [Counter; LEVELS.len()] {
 mod tests {
     use std::sync::Arc;
 
-    use telemetry_core::{Capture, Identity, Numbered};
+    use telemetry_core::{Capture, Identity, LossReason, Numbered};
     use tracing_subscriber::layer::SubscriberExt;
 
     use super::*;

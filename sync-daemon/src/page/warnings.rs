@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use telemetry_core::{LossReason, Losses, Record, Sink, SinkError, SinkStats};
+use telemetry_core::{Books, Record, Sink, SinkError, SinkStats};
 
 /// Records that are kept.
 const KEPT: usize = 50;
@@ -14,19 +14,22 @@ const KEPT: usize = 50;
 /// Longer records are kept without their fields: memory stays bounded whatever is logged.
 const MAX_BYTES: usize = 8 * 1024;
 
-const NAME: &str = "page";
-
 /// A sink that keeps the last records it was given. Put a filter before it.
-#[derive(Default)]
 pub struct Warnings(Mutex<State>);
 
-#[derive(Default)]
 struct State {
     /// As lines of JSON, the oldest first. They are parsed when somebody looks: warnings may come by the thousand.
     lines: VecDeque<String>,
-    accepted: u64,
-    lost: Losses,
-    closed: bool,
+    books: Books,
+}
+
+impl Default for Warnings {
+    fn default() -> Self {
+        Self(Mutex::new(State {
+            lines: VecDeque::new(),
+            books: Books::new("page"),
+        }))
+    }
 }
 
 impl Warnings {
@@ -47,11 +50,7 @@ impl Warnings {
 impl Sink for Warnings {
     fn write(&self, record: &Record<'_>) -> Result<(), SinkError> {
         let mut state = self.state();
-        state.accepted += 1;
-        if state.closed {
-            state.lost.add(LossReason::Shutdown, record.level(), 1);
-            return Err(SinkError::Closed { sink: NAME });
-        }
+        state.books.accept(record)?;
         // The oldest line's memory is used again.
         let mut line = if state.lines.len() < KEPT {
             String::new()
@@ -69,21 +68,12 @@ impl Sink for Warnings {
     }
 
     fn close(&self, _: Duration) -> Result<(), SinkError> {
-        self.state().closed = true;
+        self.state().books.close();
         Ok(())
     }
 
     fn stats(&self, into: &mut Vec<SinkStats>) {
-        let state = self.state();
-        let dropped = state.lost.total();
-        into.push(SinkStats {
-            name: Cow::Borrowed(NAME),
-            accepted: state.accepted,
-            delivered: state.accepted - dropped,
-            dropped,
-            lost: state.lost.clone(),
-            ..SinkStats::default()
-        });
+        into.push(self.state().books.stats());
     }
 }
 
