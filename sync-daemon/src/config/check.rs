@@ -65,11 +65,11 @@ fn check_patterns(config: &Config, findings: &mut Findings) {
 
 fn check_metrics(config: &Config, findings: &mut Findings) {
     let metrics = &config.telemetry.metrics;
-    let is_remote = !metrics.bind_address.is_loopback();
+    let is_remote = !metrics.bind_address.to_canonical().is_loopback();
     if metrics.enabled && is_remote && metrics.auth.is_none() && !metrics.allow_remote_without_auth
     {
         let message = format!(
-            "metrics on {} would be open to other machines; use `127.0.0.1`, or set `allow_remote_without_auth = true`",
+            "metrics on {} would be open to other machines; use `127.0.0.1`, ask for credentials in `[telemetry.metrics.auth]`, or set `allow_remote_without_auth = true`",
             metrics.bind_address
         );
         findings.fault_at("telemetry.metrics.bind_address", message);

@@ -461,7 +461,7 @@ fn every_kind_of_mistake_has_its_message() {
         ),
         (
             "telemetry.metrics.bind_address = \"0.0.0.0\"",
-            "1.toml:1:34: metrics on 0.0.0.0 would be open to other machines; use `127.0.0.1`, or set `allow_remote_without_auth = true`",
+            "1.toml:1:34: metrics on 0.0.0.0 would be open to other machines; use `127.0.0.1`, ask for credentials in `[telemetry.metrics.auth]`, or set `allow_remote_without_auth = true`",
         ),
     ];
     for (text, message) in cases {
