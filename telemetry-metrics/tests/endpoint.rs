@@ -8,6 +8,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use client::{connect, get, parse, read_to_end, request, send, wait_until};
 use telemetry_metrics::{
     Auth, Endpoints, Handle, MetricsError, MetricsServer, RateLimit, Readiness, Recorder,
@@ -298,6 +300,34 @@ fn client_that_is_slow_with_its_headers_is_cut() {
 }
 
 #[test]
+fn client_that_does_not_read_its_answer_is_cut() {
+    let before = count("telemetry_http_connections_total{outcome=\"timed_out\"}");
+    // More than the system keeps for a client.
+    let endpoints = Endpoints::new(|| "slow 1\n".repeat(8 << 20));
+    let config = ServerConfig {
+        connection_timeout: Duration::from_millis(100),
+        request_timeout: Duration::from_secs(2),
+        ..config()
+    };
+    let server = MetricsServer::spawn(config, endpoints).unwrap();
+    let _asleep = asking(server.local_addr());
+    wait_until("the connection is cut", || {
+        count("telemetry_http_connections_total{outcome=\"timed_out\"}") > before
+    });
+}
+
+#[test]
+fn crowd_of_connections_is_served_or_turned_away_and_leaves_nothing_behind() {
+    let server = start(config());
+    let address = server.local_addr();
+    // Far more than there is room for, and none of them asks.
+    let crowd: Vec<_> = (0..500).map(|_| connect(address)).collect();
+    assert_eq!(get(address, "/metrics").status, 200);
+    drop(crowd);
+    assert_eq!(get(address, "/metrics").status, 200);
+}
+
+#[test]
 fn idle_connection_is_closed() {
     let server = start(ServerConfig {
         header_timeout: Duration::from_millis(100),
@@ -563,6 +593,43 @@ fn guessing_is_limited_as_asking_is() {
         .collect();
     assert_eq!(statuses[..3], [401; 3]);
     assert!(statuses.contains(&429), "{statuses:?}");
+}
+
+#[test]
+fn guessing_at_a_slow_hash_does_not_keep_a_known_client_out() {
+    let place = tempfile::tempdir().unwrap();
+    let password_hash_file = place.path().join("hash");
+    std::fs::write(&password_hash_file, bcrypt::hash("right", 9).unwrap()).unwrap();
+    let server = start(ServerConfig {
+        auth: Some(Auth::Basic {
+            username: "prom".to_owned(),
+            password_hash_file,
+        }),
+        max_connections: 6,
+        ..config()
+    });
+    let address = server.local_addr();
+    let credentials = |password: &str| {
+        let pair = STANDARD.encode(format!("prom:{password}"));
+        format!("Authorization: Basic {pair}")
+    };
+    let honest = || get_with(address, "/metrics", &credentials("right")).status;
+    assert_eq!(honest(), 200);
+
+    // As many as there are connections, and all of them want a hash.
+    let mut guessing: Vec<_> = (0..6)
+        .map(|guess| {
+            let mut stream = connect(address);
+            let header = credentials(&format!("guess {guess}"));
+            let head = format!("GET /metrics HTTP/1.1\r\nHost: localhost\r\n{header}\r\n\r\n");
+            stream.write_all(head.as_bytes()).unwrap();
+            stream
+        })
+        .collect();
+    let mut told = [0; 12];
+    guessing[5].read_exact(&mut told).unwrap();
+    assert_eq!(&told, b"HTTP/1.1 503");
+    assert_eq!(honest(), 200);
 }
 
 #[test]

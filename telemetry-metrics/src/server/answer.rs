@@ -43,6 +43,8 @@ pub(crate) enum Refusal {
     NobodyGetsIn,
     /// Checking the credentials took too long.
     TooSlow,
+    /// Too many credentials are being checked.
+    TooBusy,
 }
 
 pub(crate) fn metrics(text: String, encoding: Encoding) -> Answer {
@@ -102,12 +104,16 @@ pub(crate) fn refused(refusal: Refusal) -> Answer {
             StatusCode::SERVICE_UNAVAILABLE,
             "the credentials were not checked in time",
         ),
+        Refusal::TooBusy => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "too many credentials are being checked",
+        ),
     };
     let answer = failure(status, reason);
     match refusal {
         Refusal::WrongMethod => with(answer, ALLOW, HeaderValue::from_static(ALLOWED_METHODS)),
         Refusal::TooOften { wait } => retry_after(answer, wait),
-        Refusal::TooSlow => retry_after(answer, Duration::from_secs(1)),
+        Refusal::TooSlow | Refusal::TooBusy => retry_after(answer, Duration::from_secs(1)),
         Refusal::Unauthorized { challenge } => {
             let challenge = HeaderValue::from_static(challenge);
             with(answer, WWW_AUTHENTICATE, challenge)

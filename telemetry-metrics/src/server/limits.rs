@@ -51,12 +51,11 @@ impl ClientLimits {
         })
     }
 
-    /// Takes one request off the client's allowance.
+    /// Takes one request off the allowance of a client, which is a [`network`].
     ///
     /// # Errors
     /// How long to wait, if nothing is left of it.
     pub(crate) fn take(&self, client: IpAddr) -> Result<(), Duration> {
-        let client = network(client);
         let now = (self.now)();
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(known) = self.admit(&mut clients, client, now) else {
@@ -130,7 +129,7 @@ fn take_from(allowance: &Ratelimiter<SharedClock>) -> Result<(), Duration> {
 
 /// What counts as one client: an IPv4 address, or a /64 of IPv6, of which
 /// everybody has as many addresses as they like.
-fn network(client: IpAddr) -> IpAddr {
+pub(crate) fn network(client: IpAddr) -> IpAddr {
     match client.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),
         IpAddr::V6(address) => {
@@ -171,7 +170,7 @@ mod tests {
         }
 
         fn take(&self, client: &str) -> Result<(), Duration> {
-            self.limits.take(client.parse().unwrap())
+            self.limits.take(network(client.parse().unwrap()))
         }
 
         fn clients(&self) -> usize {

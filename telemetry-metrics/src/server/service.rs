@@ -20,7 +20,7 @@ use crate::server::counts::Counts;
 use crate::server::encoding::Encoding;
 use crate::server::endpoints::Endpoints;
 use crate::server::hosts::{HostVerdict, Hosts};
-use crate::server::limits::ClientLimits;
+use crate::server::limits::{ClientLimits, network};
 use crate::server::router::{Page, Route, route};
 
 /// The two ends of a connection.
@@ -86,21 +86,24 @@ impl Service {
             }
         }
         if page.is_guarded() {
-            let taken = self.clients.take(peers.client.ip());
+            let client = network(peers.client.ip());
+            let taken = self.clients.take(client);
             taken.map_err(|wait| Refusal::TooOften { wait })?;
-            self.check_credentials(request.headers()).await?;
+            self.check_credentials(request.headers(), client).await?;
         }
         Ok(page)
     }
 
-    async fn check_credentials(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+    async fn check_credentials(&self, headers: &HeaderMap, client: IpAddr) -> Result<(), Refusal> {
         let Some(guard) = &self.guard else {
             return Ok(());
         };
-        let admitted = tokio::time::timeout(self.request_timeout, guard.admit(headers)).await;
+        let admitted =
+            tokio::time::timeout(self.request_timeout, guard.admit(headers, client)).await;
         match admitted.map_err(|_| Refusal::TooSlow)? {
             Ok(()) => Ok(()),
             Err(Denial::Wrong { challenge }) => Err(Refusal::Unauthorized { challenge }),
+            Err(Denial::Busy) => Err(Refusal::TooBusy),
             Err(Denial::Broken) => Err(Refusal::NobodyGetsIn),
         }
     }

@@ -7,25 +7,28 @@
 //!
 //! A wrong name costs the same hash as a wrong password, so that time does not
 //! tell which names exist. One hash is computed at a time: guessing keeps one
-//! core busy at most, and honest clients that are known already do not wait.
+//! core busy at most, honest clients that are known already do not wait, and
+//! those that are not find a place in the [`line`].
 
 mod authorization;
 mod fingerprint;
+mod line;
 mod password;
 mod secret_file;
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hyper::HeaderMap;
 use subtle::{Choice, ConstantTimeEq};
-use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
 use crate::error::MetricsError;
 use authorization::Authorization;
 use fingerprint::{Fingerprint, Fingerprints};
+use line::Line;
 use password::PasswordHash;
 
 /// What clients must send for `/metrics` and `/`.
@@ -111,6 +114,8 @@ enum Secret {
 pub(crate) enum Denial {
     /// No credentials, or wrong ones; what to answer them.
     Wrong { challenge: &'static str },
+    /// Too many credentials are being checked already.
+    Busy,
     /// Nobody can be let in; the log says why.
     Broken,
 }
@@ -121,7 +126,7 @@ pub(crate) struct Guard {
     fingerprints: Fingerprints,
     /// Of the credentials that were right the last time.
     verified: Mutex<Option<Fingerprint>>,
-    hashing: Arc<Semaphore>,
+    line: Line,
     is_broken: AtomicBool,
 }
 
@@ -133,21 +138,21 @@ impl Guard {
             auth: Arc::new(auth.clone()),
             fingerprints: Fingerprints::new()?,
             verified: Mutex::default(),
-            hashing: Arc::new(Semaphore::new(1)),
+            line: Line::new(),
             is_broken: AtomicBool::new(false),
         })
     }
 
-    /// Lets a request in, or says why not. May take as long as hashes take:
-    /// the caller sets the limit.
-    pub(crate) async fn admit(&self, headers: &HeaderMap) -> Result<(), Denial> {
+    /// Lets a request of a client in, or says why not. May take as long as
+    /// hashes take: the caller sets the limit.
+    pub(crate) async fn admit(&self, headers: &HeaderMap, client: IpAddr) -> Result<(), Denial> {
         let sent = Authorization::of(headers);
         let is_right = match (&*self.auth, sent) {
             (Auth::Bearer { .. }, Some(Authorization::Bearer(token))) => {
                 self.is_token(&token).await?
             }
             (Auth::Basic { username, .. }, Some(Authorization::Basic { name, password })) => {
-                self.is_password(username, &name, password).await?
+                self.is_password(username, &name, password, client).await?
             }
             _ => false,
         };
@@ -172,6 +177,7 @@ impl Guard {
         username: &str,
         name: &[u8],
         password: Vec<u8>,
+        client: IpAddr,
     ) -> Result<bool, Denial> {
         let Secret::Password(hash) = self.read().await? else {
             return Ok(false);
@@ -182,9 +188,23 @@ impl Guard {
         if self.was_right(&attempt) {
             return Ok(true);
         }
+        let place = self.line.join(client).ok_or(Denial::Busy)?;
+        // There is always a next turn, but for a line that is closed.
+        let turn = place.turn().await.ok_or(Denial::Broken)?;
+        // The one before may have been the same client, with its next request.
+        if self.was_right(&attempt) {
+            return Ok(true);
+        }
+        // The turn goes along: a client that leaves does not stop the hash,
+        // which must still count.
+        let compared = spawn_blocking(move || {
+            let is_right = hash.is_of(&password);
+            drop(turn);
+            is_right
+        });
+        let password_is_right = compared.await.map_err(|_| Denial::Broken)?;
         let of_name = |name: &[u8]| self.fingerprints.of(&[name]);
         let name_is_right = of_name(name).ct_eq(&of_name(username.as_bytes()));
-        let password_is_right = self.hash_and_compare(hash, password).await?;
         let is_right: bool = (name_is_right & Choice::from(u8::from(password_is_right))).into();
         if is_right {
             *self.verified() = Some(attempt);
@@ -200,24 +220,6 @@ impl Guard {
 
     fn verified(&self) -> std::sync::MutexGuard<'_, Option<Fingerprint>> {
         self.verified.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The permit goes along: a client that leaves does not stop the hash, which
-    /// must still count.
-    async fn hash_and_compare(
-        &self,
-        hash: PasswordHash,
-        password: Vec<u8>,
-    ) -> Result<bool, Denial> {
-        let permit = Arc::clone(&self.hashing).acquire_owned().await;
-        // Only a closed semaphore gives none, and nobody closes it.
-        let permit = permit.map_err(|_| Denial::Broken)?;
-        let compared = spawn_blocking(move || {
-            let is_right = hash.is_of(&password);
-            drop(permit);
-            is_right
-        });
-        compared.await.map_err(|_| Denial::Broken)
     }
 
     async fn read(&self) -> Result<Secret, Denial> {

@@ -7,6 +7,8 @@ use tempfile::TempDir;
 
 use super::*;
 
+const CLIENT: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
 struct Door {
     place: TempDir,
     guard: Guard,
@@ -46,7 +48,7 @@ impl Door {
     fn ask(&self, authorization: &str) -> Result<(), Denial> {
         let mut headers = HeaderMap::new();
         headers.insert(AUTHORIZATION, HeaderValue::from_str(authorization).unwrap());
-        self.runtime.block_on(self.guard.admit(&headers))
+        self.runtime.block_on(self.guard.admit(&headers, CLIENT))
     }
 
     fn ask_as(&self, name: &str, password: &str) -> Result<(), Denial> {
@@ -56,7 +58,7 @@ impl Door {
 
     /// From now on whoever needs a hash is told so by [`Denial::Broken`].
     fn stop_hashing(&self) {
-        self.guard.hashing.close();
+        self.guard.line.close();
     }
 }
 
@@ -123,6 +125,23 @@ fn wrong_name_costs_the_same_hash_as_a_wrong_password() {
         let answer = door.ask_as(name, password);
         assert_eq!(answer, Err(Denial::Broken), "{name} was not hashed");
     }
+}
+
+#[test]
+fn client_without_a_place_in_the_line_is_told_to_come_again() {
+    let door = Door::basic("secret");
+    let places: Vec<_> = std::iter::from_fn(|| door.guard.line.join(CLIENT)).collect();
+    assert_eq!(door.ask_as("prom", "guess"), Err(Denial::Busy));
+    drop(places);
+    assert!(is_wrong(door.ask_as("prom", "guess")));
+}
+
+#[test]
+fn known_credentials_need_no_place_in_the_line() {
+    let door = Door::basic("secret");
+    assert_eq!(door.ask_as("prom", "secret"), Ok(()));
+    let _places: Vec<_> = std::iter::from_fn(|| door.guard.line.join(CLIENT)).collect();
+    assert_eq!(door.ask_as("prom", "secret"), Ok(()));
 }
 
 #[test]
