@@ -1,5 +1,7 @@
 //! The values of metrics, for a program that shows some of them itself.
 
+use crate::table::escaped_value;
+
 /// The series of one rendering and their values.
 ///
 /// ```
@@ -44,19 +46,11 @@ impl<'a> Figures<'a> {
 /// written with a backslash before it, so a label cannot be faked inside of
 /// another's value.
 fn has(labels: &str, (name, value): &(&str, &str)) -> bool {
-    let wanted = format!("{name}=\"{}\"", escaped(value));
+    let wanted = format!("{name}=\"{}\"", escaped_value(value));
     labels.match_indices(&wanted).any(|(place, _)| {
         let before = labels[..place].chars().next_back();
         matches!(before, None | Some(','))
     })
-}
-
-/// As the text format writes the value of a label.
-fn escaped(value: &str) -> String {
-    value
-        .replace('\\', r"\\")
-        .replace('"', "\\\"")
-        .replace('\n', "\\n")
 }
 
 #[cfg(test)]

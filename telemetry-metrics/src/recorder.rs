@@ -4,18 +4,17 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use metrics::{Counter, Gauge, Histogram, KeyName, Metadata, Recorder as _};
-use metrics_exporter_prometheus::{
-    Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
-};
+use metrics::{Counter, Gauge, Histogram, Metadata, Recorder as _};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 
 use crate::buckets;
 use crate::collector::{Collector, Watched};
+use crate::combined::Combined;
 use crate::error::MetricsError;
-use crate::exposition;
 use crate::family::{Family, Kind, Preset};
 use crate::metric::{Metric, own_presets};
 use crate::process::ProcessCollector;
+use crate::table::Table;
 use crate::upkeep::Upkeep;
 
 /// Time between two collections where the configuration names none.
@@ -34,9 +33,9 @@ pub struct RecorderConfig {
     /// How often collectors run: [`DEFAULT_COLLECTION_INTERVAL`]. Scrapes show
     /// the figures of the last run. At least 1 ms.
     pub collection_interval: Duration,
-    /// How often samples of histograms are folded into their buckets:
-    /// [`DEFAULT_UPKEEP_INTERVAL`]. Between two times every sample takes
-    /// memory. At least 1 ms.
+    /// How often samples of histograms that nobody described are folded into
+    /// buckets: [`DEFAULT_UPKEEP_INTERVAL`]. Between two times every sample takes
+    /// memory; those of described families ([`Preset`]) never do. At least 1 ms.
     pub upkeep_interval: Duration,
 }
 
@@ -100,8 +99,7 @@ pub struct Handle {
 }
 
 struct Inner {
-    recorder: Arc<PrometheusRecorder>,
-    prometheus: PrometheusHandle,
+    recorder: Arc<Combined>,
     started: Instant,
     uptime: Gauge,
     at_scrapes: Mutex<Vec<Watched>>,
@@ -121,11 +119,8 @@ impl Handle {
     pub fn build(presets: &[Preset]) -> Result<Self, MetricsError> {
         let own = own_presets();
         let presets: Vec<&Preset> = own.iter().chain(presets).collect();
-        let families = families(&presets)?;
-        let recorder = build_exporter(&families)?;
-        for family in families {
-            describe(&recorder, &family);
-        }
+        let described = Table::of(families(&presets)?);
+        let recorder = Combined::new(described, exporter_for_others()?);
         let handle = Self::around(Arc::new(recorder));
         for preset in presets {
             handle.register(preset)?;
@@ -198,13 +193,13 @@ impl Handle {
             collector.run(self);
         }
         self.inner.uptime.set(self.inner.started.elapsed());
-        exposition::sorted(&self.inner.prometheus.render())
+        self.inner.recorder.render()
     }
 
-    /// As [`render`](Self::render), but with the figures as they are and in no
-    /// order: for a [`Collector`], which must not call that one.
+    /// As [`render`](Self::render), but with the figures as they are: for a
+    /// [`Collector`], which must not call that one.
     pub fn render_uncollected(&self) -> String {
-        self.inner.prometheus.render()
+        self.inner.recorder.render()
     }
 
     /// Runs the collectors of [`collect_at_intervals`](Self::collect_at_intervals).
@@ -215,17 +210,16 @@ impl Handle {
         }
     }
 
-    /// Folds the samples of histograms into their buckets. [`Recorder`] does it
-    /// on its thread.
+    /// Folds the samples of histograms that nobody described. [`Recorder`] does
+    /// it on its thread.
     pub fn upkeep(&self) {
-        self.inner.prometheus.run_upkeep();
+        self.inner.recorder.upkeep();
     }
 
-    fn around(recorder: Arc<PrometheusRecorder>) -> Self {
+    fn around(recorder: Arc<Combined>) -> Self {
         let uptime = recorder.register_gauge(&Metric::DaemonUptime.family().key(&[]), &METADATA);
         Self {
             inner: Arc::new(Inner {
-                prometheus: recorder.handle(),
                 recorder,
                 started: Instant::now(),
                 uptime,
@@ -296,38 +290,12 @@ fn families(presets: &[&Preset]) -> Result<Vec<Family>, MetricsError> {
     Ok(by_name.into_values().collect())
 }
 
-fn build_exporter(families: &[Family]) -> Result<PrometheusRecorder, MetricsError> {
-    // The fallback is for histograms that nobody described: without buckets the
-    // exporter would render quantiles, which cannot be added up.
-    let mut builder = with_buckets("fallback", |bounds| {
-        PrometheusBuilder::new().set_buckets(bounds)
-    })(buckets::REQUEST_SECONDS)?;
-    for family in families {
-        if let Kind::Histogram(bounds) = family.kind {
-            let name = Matcher::Full(family.name.to_owned());
-            builder = with_buckets(family.name, |bounds| {
-                builder.set_buckets_for_metric(name, bounds)
-            })(bounds)?;
-        }
-    }
+/// For metrics that nobody described. Without buckets it would render quantiles
+/// of their histograms, which cannot be added up.
+fn exporter_for_others() -> Result<PrometheusRecorder, MetricsError> {
+    let builder = PrometheusBuilder::new().set_buckets(buckets::REQUEST_SECONDS);
+    let builder = builder.map_err(|_| MetricsError::Buckets { family: "fallback" })?;
     Ok(builder.build_recorder())
-}
-
-fn with_buckets<B, E>(
-    family: &'static str,
-    set: impl FnOnce(&[f64]) -> Result<B, E>,
-) -> impl FnOnce(&[f64]) -> Result<B, MetricsError> {
-    move |bounds| set(bounds).map_err(|_| MetricsError::Buckets { family })
-}
-
-/// Without units: the names have theirs, and the exporter would add another.
-fn describe(recorder: &PrometheusRecorder, family: &Family) {
-    let name = KeyName::from_const_str(family.name);
-    match family.kind {
-        Kind::Counter => recorder.describe_counter(name, None, family.help.into()),
-        Kind::Gauge => recorder.describe_gauge(name, None, family.help.into()),
-        Kind::Histogram(_) => recorder.describe_histogram(name, None, family.help.into()),
-    }
 }
 
 #[cfg(test)]
@@ -387,12 +355,16 @@ mod tests {
     }
 
     #[test]
-    fn undescribed_histogram_has_buckets_too() {
+    fn undescribed_metrics_follow_with_buckets() {
         let handle = Handle::build(&[]).unwrap();
         metrics::with_local_recorder(&*handle.recorder(), || {
             metrics::histogram!("foreign_seconds").record(0.3);
+            metrics::describe_counter!("a_foreign_total", "Of somebody else.");
+            metrics::counter!("a_foreign_total", "colour" => "red").increment(2);
         });
         let text = handle.render();
+        assert!(text.contains("\n# HELP a_foreign_total Of somebody else.\n"));
+        assert!(text.contains("\na_foreign_total{colour=\"red\"} 2\n"));
         assert!(text.contains("foreign_seconds_bucket{le=\"0.5\"} 1\n"));
         assert!(!text.contains("quantile"));
     }
