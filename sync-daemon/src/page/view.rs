@@ -5,6 +5,7 @@ use telemetry_metrics::Figures;
 
 use super::history::Hour;
 use crate::control::{SinkReport, StatusReport};
+use crate::mirror::Status;
 
 /// Failed paths of a run that the page names.
 const SHOWN_ERRORS: usize = 3;
@@ -42,7 +43,9 @@ pub(super) fn view(source: &Source<'_>, clean: &dyn Fn(&str) -> String) -> Value
         "notes": status.notes.iter().map(|note| clean(note)).collect::<Vec<_>>(),
         "memory_bytes": figures.sum("daemon_memory_usage_bytes", &[]),
         "cpu_percent": figures.sum("daemon_cpu_usage_percent", &[]),
-        "jobs": status.jobs.iter().map(|of| job(of, clean)).collect::<Vec<_>>(),
+        "jobs": status.jobs.iter().map(|of| job(of, &figures, clean)).collect::<Vec<_>>(),
+        "queue": status.queue,
+        "watchers": status.watchers.iter().map(|of| watcher(of, clean)).collect::<Vec<_>>(),
         "hour": {
             "files": minutes.iter().map(|minute| minute.files).collect::<Vec<_>>(),
             "bytes": minutes.iter().map(|minute| minute.bytes).collect::<Vec<_>>(),
@@ -54,8 +57,15 @@ pub(super) fn view(source: &Source<'_>, clean: &dyn Fn(&str) -> String) -> Value
 }
 
 /// A run may have a thousand errors; people look at the first ones.
-fn job(job: &Value, clean: &dyn Fn(&str) -> String) -> Value {
+fn job(job: &Value, figures: &Figures<'_>, clean: &dyn Fn(&str) -> String) -> Value {
     let mut job = job.clone();
+    let id = job["id"].as_str().unwrap_or_default();
+    let runs = Status::ALL.map(Status::as_str).map(|status| {
+        let labels = [("job_id", id), ("status", status)];
+        let count = figures.sum("sync_operations_total", &labels);
+        (status.to_owned(), Value::from(count))
+    });
+    job["runs"] = Value::Object(runs.into_iter().collect());
     let Some(Value::Array(errors)) = job.pointer_mut("/last_run/report/errors") else {
         return job;
     };
@@ -68,6 +78,16 @@ fn job(job: &Value, clean: &dyn Fn(&str) -> String) -> Value {
         }
     }
     job
+}
+
+fn watcher(watcher: &Value, clean: &dyn Fn(&str) -> String) -> Value {
+    let mut watcher = watcher.clone();
+    for key in ["path", "reason"] {
+        if let Some(text) = watcher[key].as_str() {
+            watcher[key] = clean(text).into();
+        }
+    }
+    watcher
 }
 
 fn upload(sinks: &[SinkReport], figures: &Figures<'_>) -> Value {
@@ -146,6 +166,17 @@ mod tests {
     }
 
     #[test]
+    fn runs_of_a_job_are_told_by_how_they_ended() {
+        let metrics = "sync_operations_total{job_id=\"a\",status=\"success\",trigger_source=\"manual\"} 3\n\
+             sync_operations_total{job_id=\"a\",status=\"success\",trigger_source=\"watcher\"} 4\n\
+             sync_operations_total{job_id=\"a\",status=\"failed\",trigger_source=\"manual\"} 1\n\
+             sync_operations_total{job_id=\"b\",status=\"failed\",trigger_source=\"manual\"} 9\n";
+        let seen = viewed(&status(&[]), metrics, &[]);
+        let expected = json!({ "success": 7.0, "partial": 0.0, "failed": 1.0, "cancelled": 0.0 });
+        assert_eq!(seen["jobs"][0]["runs"], expected);
+    }
+
+    #[test]
     fn only_the_first_errors_of_a_run_are_shown() {
         let seen = viewed(&status(&[]), "", &[]);
         let errors = &seen["jobs"][0]["last_run"]["report"]["errors"];
@@ -160,6 +191,7 @@ mod tests {
         let mut status = status(&["pocketbase"]);
         status.notes = vec!["a secret note".to_owned()];
         status.sinks[0].reason = Some("a secret reason".to_owned());
+        status.watchers = vec![json!({ "path": "/secret", "reason": "a secret reason" })];
         status.jobs = vec![json!({ "last_run": { "report": { "errors": [
             { "path": "/secret", "message": "secret", "error_type": "read" }] } } })];
         let seen = viewed(&status, "", &[]).to_string();
