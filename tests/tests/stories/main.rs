@@ -20,6 +20,7 @@ mod reading;
 mod real_parts;
 mod redaction;
 mod schedule;
+mod series;
 mod uploading;
 mod watching;
 mod wild;

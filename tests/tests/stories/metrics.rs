@@ -2,7 +2,7 @@
 
 use telemetry_tests::{Daemon, Prometheus, free_port, get, plant, promtool, shell};
 
-use crate::{MANUAL, SOON, job, with_jobs};
+use crate::{MANUAL, OFTEN, SOON, job, with_jobs};
 
 /// Every metric of the specification, and what the contract adds.
 const NAMES: &[&str] = &[
@@ -141,6 +141,46 @@ fn the_accounts_of_every_sink_balance() {
         let pending = value(&format!("telemetry_records_pending{{sink=\"{sink}\"}}"));
         let known = total("delivered") + total("dropped") + total("rejected") + pending;
         assert_eq!(total("accepted"), known, "{sink}");
+    }
+}
+
+/// The figures of a working daemon, which change from one collection to the next.
+#[test]
+fn process_figures_are_those_of_the_kernel_and_as_fresh_as_configured() {
+    let place = tempfile::tempdir().unwrap();
+    plant(&place.path().join("source"), &[("a", "text")]);
+    let port = free_port();
+    let config = with_jobs(port, &job("documents", place.path(), OFTEN));
+    let config = config.replace(
+        "collection_interval_secs = 15",
+        "collection_interval_secs = 1",
+    );
+    let daemon = Daemon::start(place.path(), &config);
+    let figure = |name: &str| -> Option<f64> {
+        let answer = get(&format!("http://127.0.0.1:{port}/metrics")).ok()?;
+        let value = |line: &str| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok();
+        answer.body.lines().find_map(value)
+    };
+    let resident = || -> f64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", daemon.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kilobytes: f64 = line
+            .unwrap()
+            .trim()
+            .trim_end_matches(" kB")
+            .parse()
+            .unwrap();
+        1024.0 * kilobytes
+    };
+    daemon.wait_until(SOON, "the kernel's figure of memory", || {
+        let shown = figure("daemon_memory_usage_bytes").unwrap_or_default();
+        (shown - resident()).abs() < 0.05 * resident()
+    });
+    for name in ["daemon_cpu_usage_percent", "process_cpu_seconds_total"] {
+        let first = figure(name);
+        daemon.wait_until(SOON, name, || {
+            figure(name).is_some_and(|later| Some(later) != first)
+        });
     }
 }
 
