@@ -223,7 +223,7 @@ impl Instructions {
 }
 
 /// The total of one thread.
-fn instructions_in(profile: &str) -> f64 {
+pub(super) fn instructions_in(profile: &str) -> f64 {
     let totals = profile
         .lines()
         .find_map(|line| line.strip_prefix("totals: "));

@@ -23,8 +23,8 @@ pub(crate) const USAGE: &str = "\
                              the log pipeline beside tracing-appender, slog, spdlog-rs and logforth
   bench mirror [--rounds N] [--scenario NAME]... [--directory DIR]
                              the mirror engine beside rsync, rclone and cp; DIR gets 10 GB
-  bench overhead [--rounds N]
-                             the daemon with telemetry on and off
+  bench overhead [--rounds N] [--directory DIR]
+                             the daemon with telemetry on and off, by CPU time and by instructions
   bench sanitize [--rounds N]
                              redaction of a record, beside a list of regular expressions
 ";

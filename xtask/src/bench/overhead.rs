@@ -1,273 +1,276 @@
 //! What telemetry costs a daemon that mirrors all the time: the same daemon with `telemetry.enabled` on and off.
+//!
+//! Three figures, since each by itself misleads:
+//!
+//! - The CPU time of the whole process, compared within a round. It holds everything, and the noise of the disk as well.
+//! - The CPU time of the threads that do nothing but telemetry, to the nanosecond. What the mirroring threads spend on
+//!   telemetry is not in it: an event and a few additions a run.
+//! - The instructions of the whole process under callgrind, which has no noise of the disk, and no kernel. Valgrind is
+//!   some fifty times slower, so what happens at intervals would count fifty times too often: it is switched off there,
+//!   and stands in the second figure.
 
-use std::fs;
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+mod contestant; // what is compared
+mod instructions; // counted by callgrind
+mod place; // what is mirrored
+mod scrape; // asking for the metrics
+mod subject; // a daemon that is measured
+mod threads; // those of telemetry
+
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
-use serde_json::Value;
 use xshell::{Shell, cmd};
 
 use super::machine;
-use super::measure::{cpu_of, median};
+use super::measure::median;
 use crate::step::say;
 use crate::tools;
+use contestant::Contestant;
+use instructions::Instructions;
+use place::{CHANGED, FILES, Place};
+use scrape::scrape;
+use subject::Subject;
 
 const DEFAULT_ROUNDS: usize = 7;
-/// Runs of the job in a round: long enough for the 10 ms in which `/proc` counts.
+/// Runs of the job in a round: long enough for the 10 ms in which `/proc` counts the whole process.
 const RUNS: usize = 60;
-const DIRECTORIES: usize = 200;
-const FILES_IN_EACH: usize = 100;
-/// Files that differ at each run.
-const CHANGED: usize = 200;
-const SCRAPES: usize = 50;
-/// Longest wait for a daemon to start.
-const START_LIMIT: Duration = Duration::from_secs(10);
+const SCRAPES: usize = 200;
+
+struct Options {
+    rounds: usize,
+    /// Where the trees are.
+    directory: PathBuf,
+}
+
+impl Options {
+    fn parse(shell: &Shell, args: &[String]) -> Result<Self> {
+        let mut options = Self {
+            rounds: DEFAULT_ROUNDS,
+            directory: tools::target(shell)?.join("bench/overhead"),
+        };
+        let mut args = args.iter();
+        while let Some(option) = args.next() {
+            let value = args
+                .next()
+                .with_context(|| format!("{option} needs a value"))?;
+            match option.as_str() {
+                "--rounds" => options.rounds = value.parse().context("--rounds takes a number")?,
+                "--directory" => options.directory = PathBuf::from(value),
+                _ => bail!("unknown option {option}"),
+            }
+        }
+        ensure!(
+            options.rounds > 0,
+            "without a round there is nothing to tell"
+        );
+        Ok(options)
+    }
+}
 
 /// Builds the release daemon, mirrors with and without telemetry in turn, and prints a Markdown table.
+///
+/// # Errors
+/// If the options are wrong, the daemon cannot be built, or a run fails.
 pub(super) fn run(shell: &Shell, args: &[String]) -> Result<()> {
-    let rounds = match args {
-        [] => DEFAULT_ROUNDS,
-        [option, number] if option == "--rounds" => {
-            number.parse().context("--rounds takes a number")?
-        }
-        _ => bail!("bench overhead [--rounds N]"),
-    };
-    ensure!(rounds > 0, "without a round there is nothing to tell");
+    let options = Options::parse(shell, args)?;
     cmd!(shell, "cargo build --release --quiet --package sync-daemon")
         .quiet()
         .run()?;
-    let target = tools::target(shell)?;
-    let program = target.join("release/sync-daemon");
-    let place = target.join("bench/overhead");
-    plant(&place)?;
+    let program = tools::target(shell)?.join("release/sync-daemon");
+    let mut place = Place::plant(&options.directory)?;
     let load_before = machine::load();
-    let mut daemons = [
-        Subject::start(&program, &place, "off", false)?,
-        Subject::start(&program, &place, "on", true)?,
-    ];
-    for round in 0..rounds {
-        say(&format!("round {} of {rounds}", round + 1));
+
+    let start = |contestant| Subject::start(&program, &place, contestant, &[]);
+    let mut daemons: Vec<Subject> = Contestant::ALL
+        .into_iter()
+        .map(start)
+        .collect::<Result<_>>()?;
+    for round in 0..options.rounds {
+        say(&format!(
+            "round {} of {}, load {}",
+            round + 1,
+            options.rounds,
+            machine::load()
+        ));
         for turn in 0..daemons.len() {
-            // Neither always goes first.
+            // Nobody always goes first.
             let turn = (turn + round) % daemons.len();
-            daemons[turn].round(&place)?;
+            daemons[turn].round(&mut place, RUNS)?;
         }
     }
-    let [off, on] = &daemons;
-    let scrape = on.scrape_secs()?;
+    let scrapes = Scrapes::of(&daemons[Contestant::On as usize])?;
+    let rounds: Vec<Rounds> = daemons.iter().map(Rounds::of).collect();
+    // They would only disturb what comes next.
+    drop(daemons);
+    let load_after = machine::load();
+    let counted = Instructions::count(shell, &program, &mut place)?;
+
     say(&format!("\n{}", machine::describe(shell)?));
     say(&format!(
-        "{rounds} interleaved rounds of {RUNS} runs over {} files, {CHANGED} of them changed; load {load_before} before, {} after\n",
-        DIRECTORIES * FILES_IN_EACH,
-        machine::load()
+        "{} interleaved rounds of {RUNS} runs over {FILES} files, {CHANGED} of them changed; load {load_before} before, {load_after} after\n",
+        options.rounds,
     ));
-    say("| telemetry | CPU of a run, ms (median) | least |");
-    say("|---|---:|---:|");
-    for daemon in &daemons {
-        say(&daemon.line());
-    }
-    let overhead = |of: fn(&Subject) -> f64| (of(on) / of(off) - 1.0) * 100.0;
-    say(&format!(
-        "\noverhead: {:+.2} % by the medians, {:+.2} % by the least; a scrape of {} bytes takes {:.2} ms (median of {SCRAPES})",
-        overhead(Subject::median_ms),
-        overhead(Subject::least_ms),
-        scrape.bytes,
-        scrape.secs * 1000.0
-    ));
+    say(&table(&rounds, counted.as_ref()));
+    say(&scrapes.line(counted.as_ref()));
     Ok(())
 }
 
-/// A tree of small files, made once.
-fn plant(place: &Path) -> Result<()> {
-    let source = place.join("source");
-    if source.join("complete").exists() {
-        return Ok(());
-    }
-    for directory in 0..DIRECTORIES {
-        let directory = source.join(format!("d{directory:03}"));
-        fs::create_dir_all(&directory)?;
-        for file in 0..FILES_IN_EACH {
-            fs::write(directory.join(format!("f{file:03}")), vec![b'x'; 1024])?;
+/// What the rounds of one daemon cost, in seconds of CPU time a run.
+struct Rounds {
+    contestant: Contestant,
+    process: Vec<f64>,
+    telemetry_threads: Vec<f64>,
+}
+
+impl Rounds {
+    fn of(subject: &Subject) -> Self {
+        let costs = subject.costs();
+        Self {
+            contestant: subject.contestant(),
+            process: costs.iter().map(|cost| cost.process).collect(),
+            telemetry_threads: costs.iter().map(|cost| cost.telemetry_threads).collect(),
         }
     }
-    fs::write(source.join("complete"), "")?;
-    Ok(())
-}
 
-/// Gives files new content of the same size.
-fn change(place: &Path, number: usize) -> Result<()> {
-    for changed in 0..CHANGED {
-        let (directory, file) = (changed % DIRECTORIES, number % FILES_IN_EACH);
-        let path = place.join(format!("source/d{directory:03}/f{file:03}"));
-        fs::write(path, format!("{number:>1024}"))?;
+    /// What the telemetry's own threads took of it, in percent.
+    fn share(&self) -> f64 {
+        let sum = |values: &[f64]| values.iter().sum::<f64>();
+        100.0 * sum(&self.telemetry_threads) / sum(&self.process)
     }
-    Ok(())
+
+    /// How much more than the other one, in percent: the mean over the rounds, and how far it may be off (95 %).
+    fn more_than(&self, other: &Self) -> (f64, f64) {
+        let pairs = self.process.iter().zip(&other.process);
+        let differences: Vec<f64> = pairs
+            .map(|(own, others)| 100.0 * (own / others - 1.0))
+            .collect();
+        mean_and_error(&differences)
+    }
 }
 
-/// A daemon, and what its runs cost.
-struct Subject {
-    name: &'static str,
-    program: PathBuf,
-    config: PathBuf,
-    process: Child,
-    changes: usize,
-    /// Seconds of processor time a run, by round.
-    costs: Vec<f64>,
+/// The mean, and twice the standard error; infinite of one value.
+fn mean_and_error(values: &[f64]) -> (f64, f64) {
+    // Rounds are few: the conversion is exact.
+    let count = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / count;
+    if values.len() < 2 {
+        return (mean, f64::INFINITY);
+    }
+    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+    (mean, 2.0 * (squares / (count - 1.0) / count).sqrt())
 }
 
-impl Subject {
-    fn start(program: &Path, place: &Path, name: &'static str, telemetry: bool) -> Result<Self> {
-        let home = place.join(name);
-        let _ = fs::remove_dir_all(&home);
-        fs::create_dir_all(&home)?;
-        let config = home.join("sync-daemon.toml");
-        let configuration = format!(
-            r#"
-[daemon]
-state_dir = {state:?}
-[telemetry]
-enabled = {telemetry}
-log_file_path = {log:?}
-[telemetry.metrics]
-port = 0
-[telemetry.metrics.rate_limit]
-requests_per_second = 1000
-burst = 1000
-[[sync_jobs]]
-id = "tree"
-source_path = {source:?}
-destination_path = {copy:?}
-"#,
-            state = home.join("state"),
-            log = home.join("daemon.log"),
-            source = place.join("source"),
-            copy = home.join("copy"),
-        );
-        fs::write(&config, configuration)?;
-        let process = Command::new(program)
-            .arg("start")
-            .arg("--config")
-            .arg(&config)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(fs::File::create(home.join("console"))?)
-            .spawn()?;
-        let subject = Self {
-            name,
-            program: program.to_owned(),
-            config,
-            process,
-            changes: 0,
-            costs: Vec::new(),
+fn table(rounds: &[Rounds], counted: Option<&Instructions>) -> String {
+    let mut text = String::from(
+        "| telemetry | CPU of a run, ms: median | least | more than off | telemetry's own threads | k instructions of a run | more than off |\n\
+         |---|---:|---:|---:|---:|---:|---:|\n",
+    );
+    let off = &rounds[Contestant::Off as usize];
+    for of in rounds {
+        let (more, error) = of.more_than(off);
+        let compared = of.contestant != Contestant::Off;
+        let when_compared = |text: String| if compared { text } else { String::new() };
+        let instructions = counted.map(|counted| counted.of_run(of.contestant));
+        let [thousands, more_instructions] = match (instructions, counted) {
+            (Some(own), Some(counted)) => {
+                let others = counted.of_run(Contestant::Off);
+                [
+                    format!("{:.0}", own / 1e3),
+                    when_compared(format!("{:+.2} %", 100.0 * (own / others - 1.0))),
+                ]
+            }
+            _ => ["-", "-"].map(str::to_owned),
         };
-        subject.wait_until_it_answers()?;
-        subject.trigger()?;
-        Ok(subject)
+        let cells = [
+            of.contestant.name().to_owned(),
+            format!("{:.2}", 1e3 * median(of.process.iter().copied())),
+            format!(
+                "{:.2}",
+                1e3 * of.process.iter().copied().fold(f64::INFINITY, f64::min)
+            ),
+            when_compared(format!("{more:+.1} % ± {error:.1}")),
+            when_compared(format!("{:.2} %", of.share())),
+            thousands,
+            more_instructions,
+        ];
+        text.push_str(&format!("| {} |\n", cells.join(" | ")));
     }
+    text
+}
 
-    fn command(&self, args: &[&str]) -> Result<Vec<u8>> {
-        let output = Command::new(&self.program)
-            .arg("--config")
-            .arg(&self.config)
-            .args(args)
-            .output()?;
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "{args:?}: {stderr}");
-        Ok(output.stdout)
-    }
+/// How long a scrape takes, connecting included.
+struct Scrapes {
+    secs: Vec<f64>,
+    bytes: usize,
+}
 
-    fn wait_until_it_answers(&self) -> Result<()> {
-        let deadline = Instant::now() + START_LIMIT;
-        while let Err(error) = self.command(&["status"]) {
-            ensure!(Instant::now() < deadline, "no daemon: {error}");
-        }
-        Ok(())
-    }
-
-    fn trigger(&self) -> Result<()> {
-        self.command(&["trigger", "tree", "--wait"]).map(drop)
-    }
-
-    /// Mirrors `RUNS` changes, with a scrape, which is more often than Prometheus asks.
-    fn round(&mut self, place: &Path) -> Result<()> {
-        let before = cpu_of(self.process.id())?;
-        for _ in 0..RUNS {
-            self.changes += 1;
-            change(place, self.changes)?;
-            self.trigger()?;
-        }
-        if let Some(address) = self.metrics_address()? {
-            scrape(&address)?;
-        }
-        let spent = cpu_of(self.process.id())? - before;
-        self.costs.push(spent / RUNS as f64);
-        Ok(())
-    }
-
-    fn metrics_address(&self) -> Result<Option<String>> {
-        let status: Value = serde_json::from_slice(&self.command(&["status", "--json"])?)?;
-        let url = status["metrics"].as_str();
-        let address = url.and_then(|url| url.strip_prefix("http://")?.split('/').next());
-        Ok(address.map(str::to_owned))
-    }
-
-    fn scrape_secs(&self) -> Result<Scrape> {
-        let address = self.metrics_address()?.context("no endpoint")?;
-        let scrapes: Result<Vec<Scrape>> = (0..SCRAPES).map(|_| scrape(&address)).collect();
-        let scrapes = scrapes?;
-        Ok(Scrape {
-            secs: median(scrapes.iter().map(|scrape| scrape.secs)),
-            bytes: scrapes[0].bytes,
+impl Scrapes {
+    fn of(subject: &Subject) -> Result<Self> {
+        let address = subject.metrics_address()?.context("no endpoint")?;
+        let answers: Vec<_> = (0..SCRAPES)
+            .map(|_| scrape(&address))
+            .collect::<Result<_>>()?;
+        Ok(Self {
+            bytes: answers[0].bytes,
+            secs: answers.into_iter().map(|answer| answer.secs).collect(),
         })
     }
 
-    fn median_ms(&self) -> f64 {
-        median(self.costs.iter().copied()) * 1000.0
-    }
-
-    fn least_ms(&self) -> f64 {
-        self.costs.iter().copied().fold(f64::INFINITY, f64::min) * 1000.0
-    }
-
-    fn line(&self) -> String {
+    fn line(&self, counted: Option<&Instructions>) -> String {
+        let median = median(self.secs.iter().copied());
+        let least = self.secs.iter().copied().fold(f64::INFINITY, f64::min);
+        let instructions = counted.map_or(String::new(), |counted| {
+            format!(", {:.0} k instructions", counted.of_scrape() / 1e3)
+        });
         format!(
-            "| {} | {:.2} | {:.2} |",
-            self.name,
-            self.median_ms(),
-            self.least_ms()
+            "\na scrape of {} bytes takes {:.2} ms (median of {SCRAPES}; the least {:.2}){instructions}",
+            self.bytes,
+            1e3 * median,
+            1e3 * least
         )
     }
 }
 
-impl Drop for Subject {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rounds(contestant: Contestant, process: &[f64]) -> Rounds {
+        Rounds {
+            contestant,
+            process: process.to_vec(),
+            telemetry_threads: process.iter().map(|secs| secs / 100.0).collect(),
+        }
     }
-}
 
-struct Scrape {
-    secs: f64,
-    bytes: usize,
-}
+    #[test]
+    fn differences_are_those_within_a_round() {
+        let off = rounds(Contestant::Off, &[1.0, 2.0, 4.0]);
+        let on = rounds(Contestant::On, &[1.1, 2.2, 4.4]);
+        let (mean, error) = on.more_than(&off);
+        assert!((mean - 10.0).abs() < 1e-9, "{mean}");
+        assert!(error < 1e-9, "{error}");
+        assert!((on.share() - 1.0).abs() < 1e-9);
+    }
 
-fn scrape(address: &str) -> Result<Scrape> {
-    let begun = Instant::now();
-    let mut stream = TcpStream::connect(address)?;
-    write!(
-        stream,
-        "GET /metrics HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
-    )?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer)?;
-    ensure!(answer.starts_with(b"HTTP/1.1 200"), "the scrape failed");
-    Ok(Scrape {
-        secs: begun.elapsed().as_secs_f64(),
-        bytes: answer.len(),
-    })
+    #[test]
+    fn one_round_says_nothing_about_its_error() {
+        assert_eq!(mean_and_error(&[3.0]), (3.0, f64::INFINITY));
+        assert_eq!(mean_and_error(&[1.0, 3.0]), (2.0, 2.0));
+    }
+
+    #[test]
+    fn table_compares_with_off_and_does_without_valgrind() {
+        let all = [
+            rounds(Contestant::Off, &[0.05, 0.07]),
+            rounds(Contestant::On, &[0.05, 0.07]),
+            rounds(Contestant::Debug, &[0.1, 0.14]),
+        ];
+        let text = table(&all, None);
+        assert!(
+            text.contains("| off | 60.00 | 50.00 |  |  | - | - |"),
+            "{text}"
+        );
+        assert!(text.contains("| +100.0 % ± 0.0 | 1.00 % |"), "{text}");
+    }
 }
