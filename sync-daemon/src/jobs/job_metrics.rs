@@ -105,6 +105,9 @@ impl JobMetrics {
         for error in &report.errors {
             self.errors[error.error_type as usize].increment(1);
         }
+        for (counter, omitted) in self.errors.iter().zip(report.omitted_by_type) {
+            counter.increment(omitted);
+        }
         if dry_run {
             return;
         }
@@ -203,4 +206,26 @@ pub fn presets(job_ids: &[String]) -> Vec<telemetry_metrics::Preset> {
             "File watchers that are watching now.",
         )),
     ]
+}
+
+#[cfg(all(test, feature = "metrics"))]
+mod tests {
+    use telemetry_metrics::{Figures, Handle};
+
+    use super::*;
+
+    #[test]
+    fn errors_are_counted_whether_the_report_names_them_or_not() {
+        let handle = Handle::build(&presets(&["a".to_owned()])).unwrap();
+        metrics::with_local_recorder(&*handle.recorder(), || {
+            let mut report = Report::refused("x".to_owned(), ErrorType::NoSpace, "full".to_owned());
+            report.omitted_by_type[ErrorType::NoSpace as usize] = 7;
+            report.omitted_by_type[ErrorType::Read as usize] = 2;
+            JobMetrics::register("a").end(&report, Trigger::Manual, false);
+        });
+        let text = handle.render();
+        let of =
+            |error_type| Figures::of(&text).sum("sync_errors_total", &[("error_type", error_type)]);
+        assert_eq!((of("no_space"), of("read"), of("write")), (8.0, 2.0, 0.0));
+    }
 }

@@ -83,6 +83,8 @@ pub struct Report {
     pub errors: Vec<FileError>,
     /// How many errors did not fit into `errors`.
     pub errors_omitted: u64,
+    /// The same by [`ErrorType::ALL`], for metrics.
+    pub omitted_by_type: [u64; ErrorType::ALL.len()],
     /// How many deletions were planned and not done because of the limit.
     pub deletions_withheld: u64,
 }
@@ -141,6 +143,7 @@ impl Report {
             status: Status::Success,
             errors: Vec::new(),
             errors_omitted: 0,
+            omitted_by_type: [0; ErrorType::ALL.len()],
             deletions_withheld: 0,
         }
     }

@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use super::escape_path;
 use super::failure::Failure;
 use super::report::{FileError, MAX_REPORTED_ERRORS, Report, Status};
+use crate::error_type::ErrorType;
 
 /// The counters of one run, shared by its threads.
 #[derive(Debug, Default)]
@@ -20,7 +21,8 @@ pub(super) struct Tally {
     vanished: AtomicU64,
     bytes: AtomicU64,
     errors: Mutex<Vec<FileError>>,
-    errors_omitted: AtomicU64,
+    /// By [`ErrorType::ALL`].
+    omitted: [AtomicU64; ErrorType::ALL.len()],
     warned_about_special_files: AtomicBool,
 }
 
@@ -101,7 +103,7 @@ impl Tally {
                 message: failure.message,
             });
         } else {
-            self.errors_omitted.fetch_add(1, Ordering::Relaxed);
+            self.omitted[failure.error_type as usize].fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -147,6 +149,7 @@ impl Tally {
             .unwrap_or_else(PoisonError::into_inner);
         // Threads report in any order; people read in the order of names.
         errors.sort_by(|a, b| a.path.cmp(&b.path));
+        let omitted_by_type = self.omitted.map(AtomicU64::into_inner);
         Report {
             created: self.created.into_inner(),
             updated: self.updated.into_inner(),
@@ -157,9 +160,31 @@ impl Tally {
             vanished: self.vanished.into_inner(),
             bytes_transferred: self.bytes.into_inner(),
             errors,
-            errors_omitted: self.errors_omitted.into_inner(),
+            errors_omitted: omitted_by_type.iter().sum(),
+            omitted_by_type,
             status: Status::Success,
             ..Report::empty()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_that_are_not_named_are_counted_by_type() {
+        let tally = Tally::default();
+        for _ in 0..MAX_REPORTED_ERRORS {
+            tally.note("a".to_owned(), Failure::new(ErrorType::Read, "torn"));
+        }
+        for error_type in [ErrorType::Read, ErrorType::NoSpace, ErrorType::NoSpace] {
+            tally.note("b".to_owned(), Failure::new(error_type, "later"));
+        }
+        let report = tally.into_report();
+        assert_eq!(report.errors.len(), MAX_REPORTED_ERRORS);
+        assert_eq!(report.errors_omitted, 3);
+        assert_eq!(report.omitted_by_type[ErrorType::NoSpace as usize], 2);
+        assert_eq!(report.omitted_by_type[ErrorType::Read as usize], 1);
     }
 }
