@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
-use telemetry_tests::{Daemon, Prometheus, Signal, free_port, get, plant, request};
+use telemetry_tests::{
+    Daemon, Invocation, Prometheus, Signal, free_port, get, plant, request, skip,
+};
 
 use crate::{OFTEN, SOON, job, with_jobs};
 
@@ -116,6 +118,79 @@ fn a_token_opens_the_endpoint_and_can_be_changed_while_it_runs() {
     guarded
         .daemon
         .wait_for_record(SOON, "the reason in the log", told);
+}
+
+/// Both of "password", made by the programs `htpasswd` and `argon2`.
+const HASHES: [&str; 2] = [
+    "prom:$2y$04$MEkh/7uITFB4p9FDwfmm1.FNEP9FexCKVxNAKqCcA34TrT/xlTatG",
+    "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHQ$cpx6VEQbwTVZvcpxNIxOVUWZ5xnAipUmAe1cg2GMG70",
+];
+
+#[test]
+fn a_password_opens_the_endpoint_by_either_kind_of_hash() {
+    let place = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let auth = "\n[telemetry.metrics.auth]\n\
+                basic = { username = \"prom\", password_hash_file = \"hash\" }\n";
+    std::fs::write(place.path().join("hash"), HASHES[0]).unwrap();
+    let daemon = Daemon::start(place.path(), &with_jobs(port, auth));
+    // `prom:password`, `prom:guess` and `nobody:password` in base64.
+    let ask = |encoded: &str| {
+        let header = format!("Basic {encoded}");
+        let headers = [("authorization", header.as_str())];
+        let url = format!("http://127.0.0.1:{port}/metrics");
+        request("GET", &url, &headers, None).map(|answer| answer.status)
+    };
+    daemon.wait_until(SOON, "the endpoint", || ask("").is_ok());
+    for hash in HASHES {
+        std::fs::write(place.path().join("hash"), hash).unwrap();
+        for (encoded, status) in [
+            ("cHJvbTpwYXNzd29yZA==", 200),
+            ("cHJvbTpndWVzcw==", 401),
+            ("bm9ib2R5OnBhc3N3b3Jk", 401),
+        ] {
+            assert_eq!(ask(encoded).unwrap(), status, "{encoded} with {hash}");
+        }
+    }
+}
+
+#[test]
+fn it_listens_on_ipv6_at_a_port_that_the_system_chose_and_tells_where() {
+    if std::net::TcpListener::bind("[::1]:0").is_err() {
+        return skip("this machine has no IPv6");
+    }
+    let place = tempfile::tempdir().unwrap();
+    let config = with_jobs(0, "").replace("127.0.0.1", "::1");
+    let daemon = Daemon::start(place.path(), &config);
+    let url = daemon.wait_for(SOON, "the address", || {
+        let status = daemon.beside().args(["status", "--json"]).run();
+        let status: serde_json::Value = serde_json::from_str(&status.stdout).ok()?;
+        status["metrics"].as_str().map(str::to_owned)
+    });
+    assert!(
+        url.starts_with("http://[::1]:") && !url.contains(":0/"),
+        "{url}"
+    );
+    let text = get(&url).unwrap().expect_status(200).body;
+    assert!(text.contains("\ndaemon_uptime_seconds "), "{text}");
+}
+
+#[test]
+fn another_machines_address_is_refused_with_every_way_out() {
+    let place = tempfile::tempdir().unwrap();
+    let config = with_jobs(free_port(), "").replace("127.0.0.1", "0.0.0.0");
+    plant(place.path(), &[("sync-daemon.toml", config.as_str())]);
+    let checked = Invocation::new(place.path())
+        .args(["config", "check"])
+        .run();
+    assert_eq!(checked.code(), Some(2));
+    for way in [
+        "127.0.0.1",
+        "[telemetry.metrics.auth]",
+        "allow_remote_without_auth",
+    ] {
+        assert!(checked.stderr.contains(way), "{way}: {}", checked.stderr);
+    }
 }
 
 #[test]
