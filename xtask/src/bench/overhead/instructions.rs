@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use xshell::{Shell, cmd};
+use xshell::{Shell, TempDir, cmd};
 
 use super::contestant::Contestant;
 use super::place::Place;
@@ -13,13 +13,13 @@ use super::subject::Subject;
 use crate::bench::logging::instructions_in;
 use crate::step::say;
 
-/// Runs and scrapes of two countings: the difference leaves out what begins and ends a daemon.
-const FEW: u32 = 2;
-const MANY: u32 = 12;
+/// Runs that are counted, after one that makes the first copy, and scrapes.
+const RUNS: u32 = 20;
+const SCRAPES: u32 = 10;
 
 /// What was counted, without the kernel.
 pub(super) struct Instructions {
-    /// By [`Contestant`].
+    /// Of a run, by [`Contestant`].
     runs: [f64; Contestant::ALL.len()],
     scrape: f64,
 }
@@ -27,27 +27,34 @@ pub(super) struct Instructions {
 impl Instructions {
     /// `None`, after saying so, without valgrind.
     pub(super) fn count(shell: &Shell, program: &Path, place: &mut Place) -> Result<Option<Self>> {
-        if cmd!(shell, "valgrind --version").quiet().read().is_err() {
+        if cmd!(shell, "callgrind_control --version")
+            .quiet()
+            .ignore_stderr()
+            .read()
+            .is_err()
+        {
             say("valgrind is missing: instructions are not counted");
             return Ok(None);
         }
-        let mut counting = Counting {
-            shell,
-            program,
-            place,
-        };
         let mut counted = Self {
             runs: [0.0; Contestant::ALL.len()],
             scrape: 0.0,
         };
         for contestant in Contestant::ALL {
             say(&format!("counting instructions: {}", contestant.name()));
-            let few = counting.total(contestant, FEW, 0)?;
-            let many = counting.total(contestant, MANY, 0)?;
-            counted.runs[contestant as usize] = (many - few) / f64::from(MANY - FEW);
+            let mut counter = Counter::start(shell, program, place, contestant)?;
+            for _ in 0..RUNS {
+                place.change()?;
+                counter.subject.trigger()?;
+            }
+            counted.runs[contestant as usize] = counter.read()? / f64::from(RUNS);
             if contestant == Contestant::On {
-                let with_scrapes = counting.total(contestant, FEW, MANY)?;
-                counted.scrape = (with_scrapes - few) / f64::from(MANY);
+                let address = counter.subject.metrics_address()?.context("no endpoint")?;
+                counter.read()?;
+                for _ in 0..SCRAPES {
+                    scrape(&address)?;
+                }
+                counted.scrape = counter.read()? / f64::from(SCRAPES);
             }
         }
         Ok(Some(counted))
@@ -62,37 +69,52 @@ impl Instructions {
     }
 }
 
-struct Counting<'a> {
+/// A daemon under callgrind, whose instructions are counted from the last reading on.
+struct Counter<'a> {
     shell: &'a Shell,
-    program: &'a Path,
-    place: &'a mut Place,
+    subject: Subject,
+    directory: TempDir,
+    readings: u32,
 }
 
-impl Counting<'_> {
-    /// All instructions of a daemon that does so much.
-    fn total(&mut self, contestant: Contestant, runs: u32, scrapes: u32) -> Result<f64> {
-        let directory = self.shell.create_temp_dir()?;
-        let out = directory.path().join("callgrind");
+impl<'a> Counter<'a> {
+    /// Counts from the end of the first copy.
+    fn start(
+        shell: &'a Shell,
+        program: &Path,
+        place: &Place,
+        contestant: Contestant,
+    ) -> Result<Self> {
+        let directory = shell.create_temp_dir()?;
         let under = [
             "valgrind".to_owned(),
             "--tool=callgrind".to_owned(),
             // Without it, a thread that computes may keep the others waiting for long.
             "--fair-sched=yes".to_owned(),
-            format!("--callgrind-out-file={}", out.display()),
+            format!("--callgrind-out-file={}/out", directory.path().display()),
         ];
-        let subject = Subject::start(self.program, self.place, contestant, &under)?;
-        for _ in 0..runs {
-            self.place.change()?;
-            subject.trigger()?;
-        }
-        if scrapes > 0 {
-            let address = subject.metrics_address()?.context("no endpoint")?;
-            for _ in 0..scrapes {
-                scrape(&address)?;
-            }
-        }
-        subject.stop()?;
-        let counted = instructions_in(&fs::read_to_string(out)?);
+        let mut counter = Self {
+            shell,
+            subject: Subject::start(program, place, contestant, &under)?,
+            directory,
+            readings: 0,
+        };
+        counter.read()?;
+        Ok(counter)
+    }
+
+    fn read(&mut self) -> Result<f64> {
+        self.readings += 1;
+        let process = self.subject.id().to_string();
+        cmd!(self.shell, "callgrind_control --dump {process}")
+            .quiet()
+            .ignore_stdout()
+            .ignore_stderr()
+            .run()
+            .context("callgrind does not answer")?;
+        let out = self.directory.path().join(format!("out.{}", self.readings));
+        let profile = fs::read_to_string(&out).with_context(|| format!("{}", out.display()))?;
+        let counted = instructions_in(&profile);
         ensure!(counted > 0.0, "valgrind has counted nothing");
         Ok(counted)
     }
