@@ -196,6 +196,8 @@ fn serve_metrics(
     telemetry: &Telemetry,
     shared: &Arc<Shared>,
 ) -> Option<telemetry_metrics::ServerThread> {
+    use telemetry_metrics::MetricsError;
+
     let metrics = telemetry.metrics()?;
     let (readiness, status) = (Arc::clone(shared), Arc::clone(shared));
     let settings = &config.telemetry.metrics;
@@ -214,7 +216,12 @@ fn serve_metrics(
             Some(server)
         }
         Err(error) => {
-            let advice = "change `telemetry.metrics.port` or `bind_address`, or set `telemetry.metrics.enabled = false`";
+            let advice = match error {
+                MetricsError::Bind { .. } => {
+                    "change `telemetry.metrics.port` or `bind_address`, or set `telemetry.metrics.enabled = false`"
+                }
+                _ => "see `[telemetry.metrics]`, or set `telemetry.metrics.enabled = false`",
+            };
             tracing::error!(
                 target: "sync_daemon::daemon",
                 error_type = ErrorType::Metrics.as_str(),

@@ -1,4 +1,4 @@
-//! The thread that folds histograms and runs the collectors.
+//! The thread that runs the collectors, and folds histograms that nobody described.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Mutex, PoisonError};
