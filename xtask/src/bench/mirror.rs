@@ -86,8 +86,12 @@ enum Arguments {
 }
 
 impl Contestant {
-    /// The command, or `None` if the program cannot do this.
-    fn command(&self, scenario: Scenario, workload: &Workload<'_>) -> Option<Command> {
+    /// `cp` cannot delete.
+    fn takes_part_in(&self, scenario: Scenario) -> bool {
+        !matches!(self.arguments, Arguments::Cp) || scenario != Scenario::Deleted
+    }
+
+    fn command(&self, scenario: Scenario, workload: &Workload<'_>) -> Command {
         let (source, destination) = (workload.source(scenario), workload.destination(scenario));
         let within = |path: &Path, suffix: &str| {
             let mut path = OsString::from(path);
@@ -105,7 +109,6 @@ impl Contestant {
                 .args(["-a", "--delete"])
                 .args([within(&source, "/"), within(&destination, "/")]),
             Arguments::Rclone => command.args(["sync", "-q"]).args([source, destination]),
-            Arguments::Cp if scenario == Scenario::Deleted => return None,
             Arguments::Cp => command
                 .arg(if scenario.is_first_copy() {
                     "-a"
@@ -114,7 +117,7 @@ impl Contestant {
                 })
                 .args([within(&source, "/."), within(&destination, "/.")]),
         };
-        Some(command)
+        command
     }
 }
 
@@ -147,13 +150,16 @@ impl Row {
         peaks.fold(0.0, f64::max)
     }
 
-    /// As a line of the table, beside the reference in the same scenario.
+    /// As a line of the table, beside the reference in the same scenario. The ratios are medians of
+    /// the ratios within a round, in which everybody meets the same machine.
     fn line(&self, reference: Option<&Self>) -> String {
-        let ratio = |of: fn(&Self) -> f64| {
-            let reference = reference.map(of).filter(|reference| *reference > 0.0);
-            reference.map_or("-".to_owned(), |reference| {
-                format!("{:.2}", of(self) / reference)
-            })
+        let ratio = |of: fn(&Sample) -> f64| {
+            let Some(reference) = reference else {
+                return "-".to_owned();
+            };
+            let rounds = self.samples.iter().zip(&reference.samples);
+            let ratios = rounds.map(|(ours, theirs)| of(ours) / of(theirs));
+            format!("{:.2}", measure::median(ratios))
         };
         format!(
             "| {} | {} | {:.2} | {:.2} | {:.0} | {} | {} |",
@@ -162,8 +168,8 @@ impl Row {
             self.wall(),
             self.cpu(),
             self.peak(),
-            ratio(Self::wall),
-            ratio(Self::cpu),
+            ratio(|sample| sample.wall_secs),
+            ratio(|sample| sample.cpu_secs),
         )
     }
 }
@@ -190,17 +196,25 @@ pub(super) fn run(shell: &Shell, args: &[String]) -> Result<()> {
             });
         }
     }
-    for round in 0..options.rounds {
-        say(&format!("round {} of {}", round + 1, options.rounds));
-        for scenario in &options.scenarios {
+    // One scenario after the other: what one does to the file system is not the next one's burden.
+    for scenario in &options.scenarios {
+        for round in 0..options.rounds {
+            let name = scenario.name();
+            say(&format!(
+                "{name}, round {} of {}",
+                round + 1,
+                options.rounds
+            ));
             // Each round begins with another one, so that nobody always profits from the place.
             for place in 0..contestants.len() {
                 let contestant = &contestants[(place + round) % contestants.len()];
-                let Some(mut command) = contestant.command(*scenario, &workload) else {
+                if !contestant.takes_part_in(*scenario) {
                     continue;
-                };
+                }
                 workload.begin(*scenario)?;
+                let mut command = contestant.command(*scenario, &workload);
                 let sample = measure::run(&mut command)?;
+                workload.end(*scenario)?;
                 let is_row =
                     |row: &&mut Row| row.scenario == *scenario && row.contestant == contestant.name;
                 if let Some(row) = rows.iter_mut().find(is_row) {
@@ -209,7 +223,7 @@ pub(super) fn run(shell: &Shell, args: &[String]) -> Result<()> {
             }
         }
     }
-    workload.end()?;
+    workload.finish()?;
     rows.retain(|row| !row.samples.is_empty());
     say(&format!("\n{}", machine::describe(shell)?));
     for contestant in &contestants {
@@ -287,9 +301,9 @@ mod tests {
 
     #[test]
     fn line_tells_medians_the_highest_peak_and_ratios() {
-        let reference = row("rsync", &[4.0, 2.0]);
+        let reference = row("rsync", &[4.0, 2.0, 2.0]);
         let line = row("x", &[9.0, 1.0, 1.5]).line(Some(&reference));
-        let expected = "| nothing to do, 100,000 files | x | 1.50 | 1.00 | 9 | 0.50 | 1.00 |";
+        let expected = "| nothing to do, 100,000 files | x | 1.50 | 1.00 | 9 | 0.75 | 1.00 |";
         assert_eq!(line, expected);
     }
 

@@ -1,8 +1,16 @@
 //! The trees that are mirrored, and what happens to them before each run.
+//!
+//! A file system remembers what was done to it. An ext4 without a journal does not use an inode again
+//! for a minute after it was freed, and steps over such inodes one by one for each file that is
+//! created: whoever copies first after an `rm -rf` pays for that. So every first copy of many files
+//! goes into a directory that was never there, all of them stay until the end, and the next
+//! benchmark waits until a minute has passed since.
 
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
 use xshell::{Shell, cmd};
@@ -14,6 +22,10 @@ const LARGE_BLOBS: u32 = 75;
 const CHANGED_FILES: u64 = 1000;
 const EXTRA_FILES: u32 = 10_000;
 const EXTRA_BYTES: usize = 700;
+/// After so long nobody steps over inodes that were freed, with some seconds to spare.
+const CALM_AFTER_DELETION: Duration = Duration::from_secs(75);
+/// What the names of first copies begin with.
+const FIRST_COPY: &str = "first-copy-";
 
 /// What a run has to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,12 +38,13 @@ pub(super) enum Scenario {
 }
 
 impl Scenario {
+    /// Those that create many files come before those that delete many.
     pub(super) const ALL: [Self; 5] = [
+        Self::Small,
+        Self::Large,
         Self::Noop,
         Self::Changed,
         Self::Deleted,
-        Self::Large,
-        Self::Small,
     ];
 
     pub(super) fn name(self) -> &'static str {
@@ -96,6 +109,7 @@ pub(super) struct Workload<'s> {
     shell: &'s Shell,
     root: PathBuf,
     random: Random,
+    first_copies: u32,
 }
 
 impl<'s> Workload<'s> {
@@ -106,9 +120,15 @@ impl<'s> Workload<'s> {
             shell,
             root: root.to_owned(),
             random: Random(0x9e37_79b9_7f4a_7c15),
+            first_copies: 0,
         };
         for scenario in scenarios {
             workload.plant(*scenario)?;
+        }
+        // What a benchmark that was interrupted has left.
+        workload.remove_first_copies()?;
+        if scenarios.contains(&Scenario::Small) {
+            workload.wait_until_calm()?;
         }
         Ok(workload)
     }
@@ -122,11 +142,12 @@ impl<'s> Workload<'s> {
     }
 
     pub(super) fn destination(&self, scenario: Scenario) -> PathBuf {
-        self.root.join(if scenario.is_first_copy() {
-            "first-copy"
+        if scenario.is_first_copy() {
+            let number = self.first_copies;
+            self.root.join(format!("{FIRST_COPY}{number}"))
         } else {
-            "many-copy"
-        })
+            self.root.join("many-copy")
+        }
     }
 
     /// A file beside the trees.
@@ -136,9 +157,9 @@ impl<'s> Workload<'s> {
 
     /// Brings about the state in which every contestant begins.
     pub(super) fn begin(&mut self, scenario: Scenario) -> Result<()> {
+        self.first_copies += u32::from(scenario.is_first_copy());
         let (source, destination) = (self.source(scenario), self.destination(scenario));
         if scenario.is_first_copy() {
-            self.shell.remove_path(&destination)?;
             fs::create_dir(&destination)?;
         } else {
             // What the one before has not carried over must not be the next one's burden.
@@ -146,17 +167,62 @@ impl<'s> Workload<'s> {
         }
         match scenario {
             Scenario::Changed => self.change_some(&source)?,
-            Scenario::Deleted => add_extra(&destination)?,
+            Scenario::Deleted => {
+                add_extra(&destination)?;
+                fs::write(self.last_deletion(), "")?;
+            }
             Scenario::Noop | Scenario::Large | Scenario::Small => {}
         }
         cmd!(self.shell, "sync").quiet().run()?;
         Ok(())
     }
 
-    /// Removes the copies that are made again for each run.
-    pub(super) fn end(&self) -> Result<()> {
-        let copy = self.destination(Scenario::Small);
-        Ok(self.shell.remove_path(copy)?)
+    /// Makes room after a run: a few large files free hardly an inode.
+    pub(super) fn end(&self, scenario: Scenario) -> Result<()> {
+        if scenario == Scenario::Large {
+            self.shell.remove_path(self.destination(scenario))?;
+        }
+        Ok(())
+    }
+
+    /// Removes every first copy.
+    pub(super) fn finish(&self) -> Result<()> {
+        self.remove_first_copies()
+    }
+
+    fn remove_first_copies(&self) -> Result<()> {
+        for entry in fs::read_dir(&self.root)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            if name.as_encoded_bytes().starts_with(FIRST_COPY.as_bytes()) {
+                self.shell.remove_path(entry.path())?;
+                fs::write(self.last_deletion(), "")?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A file whose time tells when many files were deleted last.
+    fn last_deletion(&self) -> PathBuf {
+        self.beside("last-deletion")
+    }
+
+    fn wait_until_calm(&self) -> Result<()> {
+        let Ok(deleted) = fs::metadata(self.last_deletion()) else {
+            return Ok(());
+        };
+        // The minute counts from when the file system has written its tables.
+        cmd!(self.shell, "sync").quiet().run()?;
+        let age = SystemTime::now().duration_since(deleted.modified()?);
+        let rest = CALM_AFTER_DELETION.saturating_sub(age.unwrap_or_default());
+        if !rest.is_zero() {
+            let secs = rest.as_secs();
+            crate::step::say(&format!(
+                "waiting {secs} s until the file system has forgotten the last deletion"
+            ));
+        }
+        thread::sleep(rest);
+        Ok(())
     }
 
     fn plant(&mut self, scenario: Scenario) -> Result<()> {
