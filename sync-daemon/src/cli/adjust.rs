@@ -11,6 +11,13 @@ use super::ask::{ask, unexpected};
 use super::output::print;
 use crate::control::{ReloadReport, Reply, Request};
 
+/// What `reload --help` says at the end.
+pub(super) const RELOAD_HELP: &str = "The new configuration is checked first; if anything is wrong, \
+all of it is said and nothing changes. Jobs, watchers, [concurrency], the log level and the shutdown \
+timeout are in force at once; runs that are under way end under the old ones. What needs a restart is \
+named.\n\n\
+Exit codes: 0 reloaded, 1 no daemon runs or it refused, 2 the configuration is wrong.";
+
 /// Arguments of `log-level`.
 #[derive(Debug, Args)]
 #[command(

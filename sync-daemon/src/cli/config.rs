@@ -11,7 +11,7 @@ use clap::{Args, Subcommand};
 use super::output::{print, say};
 use super::settings::{load, load_file, nothing_found};
 use super::{EXIT_FAILED, EXIT_OK, Global};
-use crate::config::{Config, LOCAL_CONFIG_FILE, Loaded, Metrics, exposed_secrets};
+use crate::config::{Config, LOCAL_CONFIG_FILE, Loaded, Metrics, Telemetry, exposed_secrets};
 
 /// Arguments of `config`.
 #[derive(Debug, Args)]
@@ -32,7 +32,7 @@ pub enum ConfigCommand {
         #[arg(long)]
         force: bool,
     },
-    /// Say everything that is wrong with the configuration
+    /// Say everything that is wrong with the configuration, and which rules redact the log
     Check,
     /// Print the effective values as TOML
     Show {
@@ -98,7 +98,7 @@ fn check(global: &Global) -> u8 {
             for note in exposed_secrets(&loaded) {
                 say(&format!("warning: {note}"));
             }
-            print(&summary(&loaded))
+            print(&(summary(&loaded) + &redaction(&loaded.config.telemetry)))
         }
         Err(code) => code,
     }
@@ -139,6 +139,58 @@ fn summary(loaded: &Loaded) -> String {
     };
     let jobs = jobs(&loaded.config);
     format!("{}: ok: {jobs}, {metrics}, {upload}\n", sources.join(", "))
+}
+
+/// What happens to secrets, line by line.
+#[cfg(feature = "sanitize")]
+fn redaction(telemetry: &Telemetry) -> String {
+    let settings = &telemetry.sanitize;
+    if !settings.enabled {
+        return "  redaction off: secrets reach the log as they are\n".to_owned();
+    }
+    // The configuration has been checked; what only the whole finds is said where it is used.
+    let rules = match crate::telemetry::rules(settings) {
+        Ok(rules) => rules,
+        Err(error) => return format!("  redaction: {error}\n"),
+    };
+    let mut lines = vec![format!("{} rules: {}", rules.len(), rules.join(", "))];
+    let lists = [
+        ("also redacted by name", &settings.deny_fields),
+        ("never redacted by name", &settings.allow_fields),
+    ];
+    let named = lists.iter().filter(|(_, names)| !names.is_empty());
+    lines.extend(named.map(|(what, names)| format!("{what}: {}", names.join(", "))));
+    let roots = settings.roots.iter();
+    let mut paths: Vec<String> = roots
+        .map(|(path, name)| format!("{} -> {name}", path.display()))
+        .collect();
+    if settings.normalize_paths {
+        paths.insert(0, "home directories -> ~".to_owned());
+    }
+    lines.push(format!("paths: {}", or_none(&paths)));
+    let switch = |is_on| if is_on { "on" } else { "off" };
+    lines.push(format!(
+        "personal data: {}; keyed hash: {}",
+        switch(settings.pii),
+        switch(settings.keyed_hash)
+    ));
+    let lines = lines
+        .into_iter()
+        .map(|line| format!("  redaction {line}\n"));
+    lines.collect()
+}
+
+#[cfg(not(feature = "sanitize"))]
+fn redaction(_: &Telemetry) -> String {
+    "  redaction off: this build has no feature `sanitize`\n".to_owned()
+}
+
+#[cfg(feature = "sanitize")]
+fn or_none(parts: &[String]) -> String {
+    if parts.is_empty() {
+        return "as they are".to_owned();
+    }
+    parts.join(", ")
 }
 
 fn endpoint(metrics: &Metrics) -> SocketAddr {
@@ -200,6 +252,44 @@ mod tests {
             check(&global(&directory.path().join("missing.toml"))),
             EXIT_USAGE
         );
+    }
+
+    #[cfg(feature = "sanitize")]
+    #[test]
+    fn check_tells_the_rules_that_are_in_effect() {
+        use crate::config::{Pattern, Sanitize};
+        let mut telemetry = Telemetry::default();
+        let told = redaction(&telemetry);
+        assert!(
+            told.contains(" rules: ") && told.contains("password"),
+            "{told}"
+        );
+        assert!(told.contains("home directories -> ~"), "{told}");
+        assert!(!told.contains("by name"), "{told}");
+        telemetry.sanitize = Sanitize {
+            deny_fields: vec!["employee_id".to_owned()],
+            allow_fields: vec!["token_count".to_owned()],
+            patterns: vec![Pattern {
+                name: "ticket".to_owned(),
+                regex: "TCK-[0-9]{8}".to_owned(),
+            }],
+            normalize_paths: false,
+            roots: [("/srv/data".into(), "<data>".to_owned())].into(),
+            pii: true,
+            ..Sanitize::default()
+        };
+        let told = redaction(&telemetry);
+        for part in [
+            ", ticket",
+            "also redacted by name: employee_id",
+            "never redacted by name: token_count",
+            "paths: /srv/data -> <data>\n",
+            "personal data: on; keyed hash: off",
+        ] {
+            assert!(told.contains(part), "{part}: {told}");
+        }
+        telemetry.sanitize.enabled = false;
+        assert!(redaction(&telemetry).contains("off"));
     }
 
     #[test]

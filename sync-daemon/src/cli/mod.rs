@@ -52,6 +52,7 @@ pub struct Cli {
 
 /// Options that every command takes.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Options of every command")]
 pub struct Global {
     /// Configuration file; repeat it to let later files override earlier ones
     #[arg(long, global = true, value_name = "FILE")]
@@ -82,6 +83,7 @@ pub enum Color {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the daemon in the foreground until SIGTERM or SIGINT; SIGHUP reloads
+    #[command(after_long_help = start::HELP)]
     Start,
     /// Mirror SRC to DST once, without any configuration
     Sync(sync::SyncArgs),
@@ -94,6 +96,7 @@ pub enum Command {
     /// Show how the running daemon is
     Status(status::StatusArgs),
     /// Ask the running daemon to read its configuration anew
+    #[command(after_long_help = adjust::RELOAD_HELP)]
     Reload,
     /// Change how finely the running daemon logs
     LogLevel(adjust::LogLevelArgs),

@@ -9,6 +9,17 @@ use super::{EXIT_FAILED, EXIT_OK, EXIT_USAGE, Global, settings};
 use crate::daemon::{self, DaemonError, Ending, Options};
 use crate::signals::{self, Signal};
 
+/// What `start --help` says at the end.
+pub(super) const HELP: &str = "Without --config it reads the first that exists of $SYNC_DAEMON_CONFIG, \
+./sync-daemon.toml, $XDG_CONFIG_HOME/sync-daemon/config.toml and /etc/sync-daemon/config.toml. \
+Every value can be overridden by the environment: SYNC_DAEMON__TELEMETRY__LOG_LEVEL=debug.\n\n\
+SIGTERM and SIGINT let running jobs end and write out the log, for daemon.shutdown_timeout_secs at \
+most; a second one ends it at once. SIGHUP reads the configuration anew and opens the log file anew. \
+RUST_LOG sets levels for single targets.\n\n\
+Exit codes: 0 stopped in order, 1 it cannot start or was stopped at once, 2 bad usage or configuration.\n\n\
+Examples:\n  sync-daemon start\n  sync-daemon start --config /etc/sync-daemon/config.toml --config local.toml\n  \
+RUST_LOG=sync_daemon::telemetry=debug sync-daemon start";
+
 /// Signals that wait while the daemon is busy; more of them say nothing new.
 const PENDING_SIGNALS: usize = 8;
 

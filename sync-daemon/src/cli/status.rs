@@ -16,6 +16,12 @@ use crate::control::{Reply, Request, SinkReport, StatusReport, UploadReport};
 
 /// Arguments of `status`.
 #[derive(Debug, Args)]
+#[command(
+    after_long_help = "Shows jobs with their last and next run, watchers, the queue, and for each \
+destination of log records how many it accepted, delivered, dropped, rejected and still holds: \
+accepted = delivered + dropped + rejected + pending.\n\n\
+Exit codes: 0 told, 1 no daemon runs."
+)]
 pub struct StatusArgs {
     /// Print one JSON object
     #[arg(long)]

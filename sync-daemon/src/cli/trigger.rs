@@ -11,6 +11,12 @@ use crate::control::{Reply, Request};
 
 /// Arguments of `trigger`.
 #[derive(Debug, Args)]
+#[command(
+    after_long_help = "A job that waits for its turn already runs once for all who asked; one that \
+runs now runs once more.\n\n\
+Exit codes: 0 asked for (with --wait: done), 1 no daemon runs, no such job, or the run failed, 3 with \
+--wait: finished, but some files could not be synced."
+)]
 pub struct TriggerArgs {
     /// The id of the job
     pub job: String,

@@ -21,7 +21,9 @@ fn check_jobs(config: &mut Config, findings: &mut Findings) {
             job.name.clone_from(&job.id);
         }
         let schedule = &job.schedule;
-        if schedule.kind == ScheduleKind::Cron && schedule.expression.is_none() {
+        let expression = format!("{path}.schedule.expression");
+        let lacks_expression = schedule.expression.is_none() && !findings.is_faulty(&expression);
+        if schedule.kind == ScheduleKind::Cron && lacks_expression {
             findings.fault_at(
                 &format!("{path}.schedule.type"),
                 "`type = \"cron\"` needs an `expression`".to_owned(),
@@ -29,7 +31,7 @@ fn check_jobs(config: &mut Config, findings: &mut Findings) {
         }
         if schedule.kind == ScheduleKind::Interval && schedule.expression.is_some() {
             let message = "an `expression` needs `type = \"cron\"`".to_owned();
-            findings.fault_at(&format!("{path}.schedule.expression"), message);
+            findings.fault_at(&expression, message);
         }
     }
 }

@@ -200,7 +200,7 @@ fn nested<'a>(path: &str, value: Spanned<DeValue<'a>>) -> DeTable<'a> {
 }
 
 /// A part of a document.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) document: usize,
     pub(super) span: Range<usize>,
@@ -222,6 +222,12 @@ impl Findings {
     /// Where the key or table at `path` was written last.
     pub(super) fn place(&self, path: &str) -> Option<&Place> {
         self.places.get(path)
+    }
+
+    /// Whether something is wrong with what was written at `path`.
+    pub(super) fn is_faulty(&self, path: &str) -> bool {
+        let place = self.place(path);
+        place.is_some() && self.faults.iter().any(|(at, _)| at.as_ref() == place)
     }
 
     /// Something is wrong at a place.

@@ -542,6 +542,14 @@ fn every_mistake_in_a_job_has_its_message() {
 }
 
 #[test]
+fn a_wrong_expression_is_told_once() {
+    let text = "schedule = { type = \"cron\", expression = \"61 * * * *\" }";
+    let found = messages(&format!("{JOB}{text}\n"));
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert!(found[0].contains("not a cron expression"), "{found:#?}");
+}
+
+#[test]
 fn all_mistakes_of_all_layers_are_told_at_once_in_order() {
     let first = "colour = 1\n[telemetry.metrics]\nport = -1\n";
     let second = "[telemetry]\nlog_level = \"loud\"\n";

@@ -105,6 +105,10 @@ impl JobMetrics {
         for error in &report.errors {
             self.errors[error.error_type as usize].increment(1);
         }
+        if report.status == Status::Cancelled {
+            // Its closing event says so, and no entry does.
+            self.errors[ErrorType::Cancelled as usize].increment(1);
+        }
         for (counter, omitted) in self.errors.iter().zip(report.omitted_by_type) {
             counter.increment(omitted);
         }

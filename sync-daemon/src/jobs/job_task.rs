@@ -362,6 +362,10 @@ fn in_words(schedule: &Schedule) -> String {
         (ScheduleKind::Cron, Some(expression)) => format!("{expression} {}", schedule.timezone),
         (ScheduleKind::Cron, None) | (ScheduleKind::Manual, _) => "by hand".to_owned(),
     };
+    if schedule.kind != ScheduleKind::Manual && !schedule.jitter.is_zero() {
+        let jitter = humantime::format_duration(schedule.jitter);
+        words.push_str(&format!(" and up to {jitter}"));
+    }
     if schedule.run_at_start {
         words.push_str(", at start");
     }

@@ -10,7 +10,8 @@ use super::metadata::{Kind, Metadata, Preserved};
 use super::observer::Cancel;
 use super::options::Comparison;
 
-const BUFFER_BYTES: usize = 128 * 1024;
+/// So little at once that the allocator serves it again and again from the same place.
+const BUFFER_BYTES: usize = 64 * 1024;
 
 /// What a destination entry lacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,8 +94,10 @@ impl Pair<'_> {
     fn same_bytes(&self, cancel: &Cancel) -> std::io::Result<bool> {
         let mut source = open(self.source_directory, self.name)?;
         let mut destination = open(self.destination_directory, self.name)?;
-        let mut ours = vec![0; BUFFER_BYTES];
-        let mut theirs = vec![0; BUFFER_BYTES];
+        let room = usize::try_from(self.source.size).unwrap_or(BUFFER_BYTES);
+        let room = room.clamp(1, BUFFER_BYTES);
+        let mut ours = vec![0; room];
+        let mut theirs = vec![0; room];
         while !cancel.is_cancelled() {
             let length = source.read(&mut ours)?;
             if length == 0 {

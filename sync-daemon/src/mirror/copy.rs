@@ -23,7 +23,8 @@ use crate::error_type::ErrorType;
 
 /// So much is copied between two looks at the request to stop.
 const CHUNK_BYTES: u64 = 4 * 1024 * 1024;
-const BUFFER_BYTES: usize = 256 * 1024;
+/// A buffer for what the kernel does not copy by itself.
+pub(super) const BUFFER_BYTES: usize = 128 * 1024;
 /// Files up to this size are read and written: for them that is cheaper than `copy_file_range`.
 const SMALL_FILE_BYTES: u64 = 64 * 1024;
 /// The kernel's clock for file times may stand still for so long. A file that was changed more
@@ -73,14 +74,13 @@ pub(super) struct Place<'d> {
 }
 
 /// Copies entries on one thread, with a buffer of its own.
-pub(super) struct Copier<'r> {
+pub(super) struct Copier<'r, 'b> {
     run: &'r Run<'r>,
-    buffer: Vec<u8>,
+    buffer: &'b mut [u8],
 }
 
-impl<'r> Copier<'r> {
-    pub(super) fn new(run: &'r Run<'r>) -> Self {
-        let buffer = Vec::new();
+impl<'r, 'b> Copier<'r, 'b> {
+    pub(super) fn new(run: &'r Run<'r>, buffer: &'b mut [u8]) -> Self {
         Self { run, buffer }
     }
 
@@ -276,8 +276,8 @@ impl<'r> Copier<'r> {
         at: u64,
         wanted: u64,
     ) -> Result<u64, NotCopied> {
-        self.buffer.resize(BUFFER_BYTES, 0);
-        let room = usize::try_from(wanted).map_or(BUFFER_BYTES, |wanted| wanted.min(BUFFER_BYTES));
+        let room = self.buffer.len();
+        let room = usize::try_from(wanted).map_or(room, |wanted| wanted.min(room));
         let length = loop {
             match rustix::io::pread(from, &mut self.buffer[..room], at) {
                 Err(Errno::INTR) => {}

@@ -18,6 +18,19 @@ use super::metadata::{Kind, Metadata};
 use super::temporary;
 
 const LISTING_BUFFER_BYTES: usize = 64 * 1024;
+/// Enough for some names; whether a directory is empty is known after a few.
+const GLANCE_BUFFER_BYTES: usize = 4 * 1024;
+
+/// Takes what the kernel tells of a directory.
+///
+/// For the stack of a thread: that goes back to the system when the thread ends, while freed memory
+/// would stay with the process.
+pub(super) type ListingBuffer = [MaybeUninit<u8>; LISTING_BUFFER_BYTES];
+
+/// An empty buffer.
+pub(super) fn listing_buffer() -> ListingBuffer {
+    [MaybeUninit::uninit(); LISTING_BUFFER_BYTES]
+}
 
 /// Opens the directory `name` in `parent`.
 ///
@@ -68,7 +81,7 @@ pub(super) fn is_wholly_empty(directory: impl AsFd) -> io::Result<bool> {
 
 fn is_without(directory: impl AsFd, counts: impl Fn(&OsStr) -> bool) -> io::Result<bool> {
     let directory = open_again(directory)?;
-    let mut buffer = vec![MaybeUninit::uninit(); LISTING_BUFFER_BYTES];
+    let mut buffer = [MaybeUninit::uninit(); GLANCE_BUFFER_BYTES];
     let mut reader = RawDir::new(directory.as_fd(), &mut buffer);
     while let Some(entry) = reader.next() {
         let entry = entry?;
@@ -97,14 +110,31 @@ struct Entry {
 }
 
 impl Listing {
-    /// Reads all names of a directory that was just opened.
+    /// Takes over all names of a directory that was just opened, in the place of what it had.
     ///
     /// # Errors
-    /// Any error means that the listing is not whole, and nothing of it is returned.
-    pub(super) fn read(directory: impl AsFd) -> io::Result<Self> {
-        let mut listing = Self::default();
-        let mut buffer = vec![MaybeUninit::uninit(); LISTING_BUFFER_BYTES];
-        let mut reader = RawDir::new(directory.as_fd(), &mut buffer);
+    /// Any error means that the directory was not listed whole; then the listing is empty.
+    pub(super) fn read(
+        &mut self,
+        directory: impl AsFd,
+        buffer: &mut ListingBuffer,
+    ) -> io::Result<()> {
+        self.clear();
+        let read = self.read_all(directory, buffer);
+        if read.is_err() {
+            self.clear();
+        }
+        read
+    }
+
+    /// Forgets all names; the memory stays for the next ones.
+    pub(super) fn clear(&mut self) {
+        self.bytes.clear();
+        self.entries.clear();
+    }
+
+    fn read_all(&mut self, directory: impl AsFd, buffer: &mut ListingBuffer) -> io::Result<()> {
+        let mut reader = RawDir::new(directory.as_fd(), buffer);
         while let Some(entry) = reader.next() {
             let entry = entry?;
             let name = entry.file_name().to_bytes();
@@ -123,10 +153,10 @@ impl Listing {
                     Err(errno) => return Err(errno),
                 },
             };
-            listing.push(name, kind)?;
+            self.push(name, kind)?;
         }
-        listing.sort();
-        Ok(listing)
+        self.sort();
+        Ok(())
     }
 
     pub(super) fn len(&self) -> usize {

@@ -190,6 +190,12 @@ impl Plan {
         self.totals
     }
 
+    /// How many entries have something to be done to them, besides the directories themselves.
+    pub(super) fn steps(&self) -> usize {
+        let steps = self.directories.iter().map(|found| found.steps.len());
+        steps.sum()
+    }
+
     /// How many deletions the limit forbids. If it is not 0, the plan deletes nothing.
     pub fn deletions_withheld(&self) -> u64 {
         self.deletions_withheld

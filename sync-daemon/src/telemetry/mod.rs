@@ -37,7 +37,7 @@ pub use levels::{LevelControl, Levels, LevelsError, Setting};
 #[cfg(feature = "metrics")]
 pub use metrics::{Metrics, serve as serve_metrics};
 #[cfg(feature = "sanitize")]
-pub use sanitize::keyed_sanitizer;
+pub use sanitize::{keyed_sanitizer, rules};
 
 /// Records that wait for the console; a stopped terminal holds no more.
 const CONSOLE_CAPACITY: usize = 1024;

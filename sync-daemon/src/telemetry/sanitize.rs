@@ -89,6 +89,17 @@ fn make_key(path: &Path) -> io::Result<String> {
     }
 }
 
+/// The names of the rules that are in effect, the built-in ones first.
+///
+/// # Errors
+/// If a rule of the configuration is wrong.
+pub fn rules(settings: &config::Sanitize) -> Result<Vec<String>, TelemetryError> {
+    let sanitizer = Sanitizer::new(sanitize_config(settings))?;
+    let counted = sanitizer.redactions();
+    let names = counted.into_iter().map(|(rule, _)| rule.to_owned());
+    Ok(names.collect())
+}
+
 /// One by itself, for text that takes another way out than the pipeline.
 #[cfg(feature = "metrics")]
 pub(super) fn sanitizer(

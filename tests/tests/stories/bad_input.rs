@@ -63,7 +63,9 @@ fn init_writes_a_file_that_check_accepts_and_does_not_overwrite_it() {
     let place = tempfile::tempdir().unwrap();
     let config = |args: &[&str]| Invocation::new(place.path()).arg("config").args(args).run();
     config(&["init"]).expect_success();
-    config(&["check"]).expect_success();
+    let checked = config(&["check"]).expect_success();
+    assert!(checked.contains("redaction"), "{checked}");
+    assert!(checked.contains("password"), "the rules by name: {checked}");
     let again = config(&["init"]);
     assert_eq!(again.code(), Some(1), "{again:?}");
     assert!(again.stderr.contains("--force"), "{again:?}");

@@ -67,9 +67,10 @@ fn the_level_changes_at_run_time_over_rust_log_and_comes_back() {
 #[test]
 fn a_run_can_be_cancelled_by_name() {
     let place = tempfile::tempdir().unwrap();
+    let port = free_port();
     let daemon = started(
         place.path(),
-        &with_jobs(free_port(), &job("docs", place.path(), MANUAL)),
+        &with_jobs(port, &job("docs", place.path(), MANUAL)),
     );
     // Large enough to be under way for a while; sparse, so that it takes no room in the source.
     let large = std::fs::File::create(place.path().join("source/large")).unwrap();
@@ -95,6 +96,9 @@ fn a_run_can_be_cancelled_by_name() {
     let status = ask(&daemon, &["status", "--json"]).expect_success();
     let status: Value = serde_json::from_str(&status).unwrap();
     assert_eq!(status["jobs"][0]["state"], "idle", "{status}");
+    let scrape = telemetry_tests::get(&format!("http://127.0.0.1:{port}/metrics")).unwrap();
+    let series = "sync_errors_total{job_id=\"docs\",error_type=\"cancelled\"} 1";
+    assert!(scrape.body.contains(series), "{}", scrape.body);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
-use telemetry_tests::{Finished, assert_same_tree, differences, rounds, run, tool};
+use telemetry_tests::{Finished, Tmpfs, assert_same_tree, differences, rounds, run, tool};
 
 use super::wild::{self, Modes};
 
@@ -186,4 +186,36 @@ fn a_wide_and_deep_tree_is_mirrored_with_hardly_any_handles() {
     fs::remove_dir_all(source.join("d")).unwrap();
     limited("--threads 256 --quiet --delete");
     assert_same_tree(&source, &place.path().join("copy"));
+}
+
+#[test]
+fn on_a_disk_that_is_full_whatever_fits_by_itself_is_copied_and_the_rest_is_named() {
+    let Some(disk) = Tmpfs::mount(1 << 20) else {
+        return;
+    };
+    let place = tempfile::tempdir().unwrap();
+    let source = place.path().join("source");
+    fs::create_dir(&source).unwrap();
+    for name in ["one", "other"] {
+        fs::write(source.join(name), vec![7; 700_000]).unwrap();
+    }
+    // Only when it is gone is there room for one of them, and never for both.
+    fs::create_dir(disk.path().join("copy")).unwrap();
+    fs::write(disk.path().join("copy/old"), vec![7; 600_000]).unwrap();
+    let copy = disk.path().join("copy");
+    let mut command = sync(place.path(), copy.to_str().unwrap());
+    command.arg("--json");
+    let finished = run(command, "");
+    assert_eq!(finished.code(), Some(3), "{finished:?}");
+    let report: serde_json::Value = serde_json::from_str(&finished.stdout).unwrap();
+    assert_eq!(report["created"], 1, "{report}");
+    assert_eq!(report["deleted"], 1, "{report}");
+    assert_eq!(report["errors"][0]["error_type"], "no_space", "{report}");
+    let left: Vec<_> = fs::read_dir(&copy).unwrap().collect();
+    assert_eq!(left.len(), 1, "no unfinished file: {left:?}");
+    let name = left[0].as_ref().unwrap().file_name();
+    assert_eq!(
+        fs::read(copy.join(&name)).unwrap(),
+        fs::read(source.join(&name)).unwrap()
+    );
 }

@@ -5,6 +5,7 @@
 
 mod files; // log files
 mod history; // the log that is read back
+mod idle; // the daemon that does nothing
 mod logging; // log pipelines
 mod machine; // where it was measured
 mod measure; // one timed run
@@ -19,6 +20,7 @@ use xshell::Shell;
 /// What `cargo xtask bench` understands.
 pub(crate) const USAGE: &str = "\
   bench files [--rounds N]   `logs` beside xzcat, jq and grep, and what callers feel of a rotation; 1 GB below target/
+  bench idle [--seconds N]   how soon the daemon is there, and what it costs when it does nothing
   bench logging [--rounds N] [--contestant NAME]...
                              the log pipeline beside tracing-appender, slog, spdlog-rs and logforth
   bench mirror [--rounds N] [--scenario NAME]... [--directory DIR]
@@ -36,6 +38,7 @@ pub(crate) const USAGE: &str = "\
 pub(crate) fn run(shell: &Shell, args: &[String]) -> Result<()> {
     match args.split_first() {
         Some((name, options)) if name == "files" => files::run(shell, options),
+        Some((name, options)) if name == "idle" => idle::run(shell, options),
         Some((name, options)) if name == "logging" => logging::run(shell, options),
         Some((name, options)) if name == "mirror" => mirror::run(shell, options),
         Some((name, options)) if name == "overhead" => overhead::run(shell, options),

@@ -5,6 +5,10 @@
 //! created: whoever copies first after an `rm -rf` pays for that. So every first copy of many files
 //! goes into a directory that was never there, all of them stay until the end, and the next
 //! benchmark waits until a minute has passed since.
+//!
+//! A virtual machine gives memory that it does not use back to its host, and whoever needs that first
+//! waits until the host has found some again, for seconds where large files are written: so before
+//! each first copy as much is written and thrown away.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -19,6 +23,8 @@ use xshell::{Shell, cmd};
 const BLOB_BYTES: usize = 4 << 20;
 const LARGE_FILES: u32 = 10;
 const LARGE_BLOBS: u32 = 75;
+/// More than all files of [`SMALL`] together.
+const SMALL_BLOBS: u32 = 64;
 const CHANGED_FILES: u64 = 1000;
 const EXTRA_FILES: u32 = 10_000;
 const EXTRA_BYTES: usize = 700;
@@ -174,7 +180,22 @@ impl<'s> Workload<'s> {
             Scenario::Noop | Scenario::Large | Scenario::Small => {}
         }
         cmd!(self.shell, "sync").quiet().run()?;
-        Ok(())
+        match scenario {
+            Scenario::Large => self.find_memory(LARGE_FILES * (LARGE_BLOBS + 1)),
+            Scenario::Small => self.find_memory(SMALL_BLOBS),
+            Scenario::Noop | Scenario::Changed | Scenario::Deleted => Ok(()),
+        }
+    }
+
+    /// Uses memory of the page cache, and leaves it free.
+    fn find_memory(&self, blobs: u32) -> Result<()> {
+        let path = self.beside("memory");
+        let mut file = File::create(&path)?;
+        let blob = vec![0; BLOB_BYTES];
+        for _ in 0..blobs {
+            file.write_all(&blob)?;
+        }
+        Ok(fs::remove_file(path)?)
     }
 
     /// Makes room after a run: a few large files free hardly an inode.

@@ -6,7 +6,7 @@
 //! 1. sweep what a crash left behind;
 //! 2. make directories, copy files and links;
 //! 3. delete, so that what was renamed in the source is never missing from the destination;
-//! 4. copy what had to wait: where a directory was in the way, and what did not fit before;
+//! 4. copy what had to wait: where a directory was in the way, and, one by one, what did not fit;
 //! 5. give directories their mode and time, deepest first, because all of the above changes them.
 
 mod finish; // what comes last
@@ -21,6 +21,7 @@ use std::sync::Arc;
 use rustix::fs::{AtFlags, Mode};
 use rustix::io::Errno;
 
+use super::copy::BUFFER_BYTES;
 use super::dirs::{self, DirStack};
 use super::failure::Failure;
 use super::metadata::mode_of;
@@ -57,10 +58,15 @@ pub(super) fn apply(run: &Run<'_>, plan: &Plan) {
         destination: stack(destination),
         states: plan.directories.iter().map(DirState::of).collect(),
     };
+    let most = run.options.file_operations.clamp(1, run.handles.workers);
     workers::run(
         "mirror-copy",
-        run.options.file_operations.min(run.handles.workers),
-        || jobs.work(shared.worker()),
+        plan.steps().clamp(1, most),
+        || {
+            // On the stack: it goes back to the system with the thread, freed memory might not.
+            let mut buffer = [0; BUFFER_BYTES];
+            jobs.work(shared.worker(&mut buffer));
+        },
         || {
             let _close = CloseOnDrop(&jobs);
             lead.run();
@@ -148,12 +154,19 @@ impl<'a> Lead<'a> {
         self.shared.run.tally.failed(&path, failure);
     }
 
-    /// Removes unfinished files first of all: they take room.
+    /// Removes unfinished files first of all: they take room. The mark in the root, which tells that
+    /// they may be anywhere, goes last, since this run may be killed as well.
     fn sweep(&mut self) {
-        for number in self.numbers() {
-            let directory = self.directory(number);
-            self.hand_out(number, 0..directory.steps.len(), Task::Sweep);
+        for number in self.numbers().skip(1) {
+            self.sweep_in(number);
         }
+        self.jobs.wait_until_idle();
+        self.sweep_in(0);
+    }
+
+    fn sweep_in(&mut self, number: u32) {
+        let steps = 0..self.directory(number).steps.len();
+        self.hand_out(number, steps, Task::Sweep);
     }
 
     /// Makes the directories of the source, and hands out what is to be copied into them.
@@ -320,10 +333,26 @@ impl<'a> Lead<'a> {
         self.shared.done(number, None, 0);
     }
 
-    /// Copies what had to wait for the deletions.
+    /// Copies what had to wait for the deletions: at once what a directory was in the way of, then
+    /// one by one what had no room.
     fn copy_late(&mut self) {
         let late: Vec<StepNumber> = self.shared.take_late();
+        let (mut at_once, mut alone) = (Vec::new(), Vec::new());
         for (number, step) in late {
+            let list = match self.directory(number).steps[step].waits_for_deletions {
+                true => &mut at_once,
+                false => &mut alone,
+            };
+            list.push((number, step));
+        }
+        for (number, step) in at_once {
+            if self.should_stop() {
+                return;
+            }
+            self.hand_out(number, step..step + 1, Task::CopyLate);
+        }
+        for (number, step) in alone {
+            self.jobs.wait_until_idle();
             if self.should_stop() {
                 return;
             }

@@ -63,9 +63,9 @@ impl<'a> Shared<'a> {
         }
     }
 
-    /// A worker of its own for one thread.
-    pub(super) fn worker(&self) -> impl FnMut(Job) {
-        let mut copier = Copier::new(self.run);
+    /// A worker of its own for one thread, which lends it a buffer.
+    pub(super) fn worker(&self, buffer: &mut [u8]) -> impl FnMut(Job) {
+        let mut copier = Copier::new(self.run, buffer);
         let desk = self.in_work.desk();
         move |job| match &job.source {
             Some(source) => self.copy_all(&job, source, &mut copier, &desk),
@@ -100,7 +100,7 @@ impl<'a> Shared<'a> {
         &self,
         job: &Job,
         source: &OwnedFd,
-        copier: &mut Copier<'_>,
+        copier: &mut Copier<'_, '_>,
         desk: &slow::Desk<StepNumber>,
     ) {
         let mut batch = Vec::new();
@@ -128,7 +128,7 @@ impl<'a> Shared<'a> {
                 }
                 Err(NotCopied::Cancelled) => return,
                 Err(NotCopied::Failed(failure)) => {
-                    if self.may_fit_later(job.task, &failure) {
+                    if may_fit_later(job.task, &failure) {
                         self.postpone((job.directory, index));
                         continue;
                     }
@@ -138,12 +138,6 @@ impl<'a> Shared<'a> {
             self.run.observer.step_done();
         }
         self.publish_batch(job, batch);
-    }
-
-    /// Whether deletions are to come that could make room.
-    fn may_fit_later(&self, task: Task, failure: &Failure) -> bool {
-        let is_full = failure.error_type == ErrorType::NoSpace;
-        is_full && task == Task::Copy && self.plan.totals().delete > 0
     }
 
     /// Flushes what was prepared, and only then lets it take its names.
@@ -183,7 +177,7 @@ impl<'a> Shared<'a> {
     /// Prepares a copy, or changes attributes in place (`None`).
     fn carry_out<'d>(
         &self,
-        copier: &mut Copier<'_>,
+        copier: &mut Copier<'_, '_>,
         place: Place<'d>,
         action: Action,
     ) -> Result<Option<Prepared<'d>>, NotCopied> {
@@ -201,7 +195,7 @@ impl<'a> Shared<'a> {
     /// old content the new time would hide that for ever.
     fn change_attributes<'d>(
         &self,
-        copier: &mut Copier<'_>,
+        copier: &mut Copier<'_, '_>,
         place: Place<'d>,
     ) -> Result<Option<Prepared<'d>>, NotCopied> {
         let source = match dirs::stat(place.source, place.name) {
@@ -294,6 +288,12 @@ impl<'a> Shared<'a> {
             self.run.observer.step_done();
         }
     }
+}
+
+/// Whether there could be room later: deletions are to come, and copies that are made at once take
+/// each other's room.
+fn may_fit_later(task: Task, failure: &Failure) -> bool {
+    failure.error_type == ErrorType::NoSpace && task == Task::Copy
 }
 
 /// Removes what an earlier run left unfinished, which may be an empty directory.

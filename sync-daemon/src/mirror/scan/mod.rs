@@ -14,7 +14,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use rustix::io::{self, Errno};
 
-use super::dirs::{self, Listing};
+use super::dirs::{self, Listing, ListingBuffer};
 use super::failure::Failure;
 use super::metadata::Metadata;
 use super::pinned::{self, OpenedUp};
@@ -102,6 +102,15 @@ struct Handles {
     destination: Option<OwnedFd>,
 }
 
+/// What one scanning thread uses again for each directory.
+struct Desk {
+    buffer: ListingBuffer,
+    /// Empty without a source.
+    source: Listing,
+    /// Empty without a destination.
+    destination: Listing,
+}
+
 /// What a visit found.
 struct Found {
     change: Change,
@@ -165,10 +174,15 @@ fn new_directory(parent: u32, name: Box<OsStr>, side: Side, source: Metadata) ->
 impl Walk<'_> {
     /// Visits directories until none is left and nobody can add one.
     fn work(&self) {
+        let mut desk = Desk {
+            buffer: dirs::listing_buffer(),
+            source: Listing::default(),
+            destination: Listing::default(),
+        };
         while let Some(visit) = self.next() {
             let finished = Finished(self);
             if !self.run.should_stop() {
-                self.visit(visit);
+                self.visit(visit, &mut desk);
             }
             drop(finished);
         }
@@ -195,7 +209,7 @@ impl Walk<'_> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn visit(&self, visit: Visit) {
+    fn visit(&self, visit: Visit, desk: &mut Desk) {
         let mut found = Found {
             change: visit.change,
             relaxed_from: None,
@@ -204,13 +218,13 @@ impl Walk<'_> {
             steps: Vec::new(),
             children: Vec::new(),
         };
-        let handles = self.open_and_merge(&visit, &mut found);
+        let handles = self.open_and_merge(&visit, desk, &mut found);
         self.keep(&visit, found, handles);
     }
 
     /// `None`: one side could not be opened or listed whole; that was reported, and nothing in the
     /// directory is touched.
-    fn open_and_merge(&self, visit: &Visit, found: &mut Found) -> Option<Handles> {
+    fn open_and_merge(&self, visit: &Visit, desk: &mut Desk, found: &mut Found) -> Option<Handles> {
         // The destination first: its own attributes are mirrored even if the source is unreadable.
         let destination = match visit.side {
             Side::SourceOnly => None,
@@ -218,33 +232,34 @@ impl Walk<'_> {
                 Some(self.open_destination(visit, found)?)
             }
         };
-        let (source, listing) = match visit.source.map(|_| self.open_and_list_source(visit)) {
-            None => (None, Listing::default()),
-            Some(Ok((handle, listing))) => (Some(handle), listing),
+        desk.source.clear();
+        let source = match visit.source.map(|_| self.open_and_list_source(visit, desk)) {
+            None => None,
+            Some(Ok(handle)) => Some(handle),
             Some(Err(errno)) => {
                 self.report_source(visit, errno, found);
-                return self.only_sweep(visit, destination?, found);
+                return self.only_sweep(visit, destination?, desk, found);
             }
         };
         let handles = Handles {
             source,
             destination,
         };
-        self.merge(visit, &handles, &listing, visit.side, found)?;
-        self.observe(&listing);
+        self.merge(visit, &handles, desk, visit.side, found)?;
+        self.observe(&desk.source);
         self.settle_own_change(visit, found);
         Some(handles)
     }
 
-    fn open_and_list_source(&self, visit: &Visit) -> io::Result<(OwnedFd, Listing)> {
+    fn open_and_list_source(&self, visit: &Visit, desk: &mut Desk) -> io::Result<OwnedFd> {
         let root = &self.run.roots.source;
         let handle = visit.open(
             root,
             |handles| handles.source.as_ref(),
             |parent, name| dirs::open_directory(parent, name),
         )?;
-        let listing = Listing::read(&handle)?;
-        Ok((handle, listing))
+        desk.source.read(&handle, &mut desk.buffer)?;
+        Ok(handle)
     }
 
     fn report_source(&self, visit: &Visit, errno: Errno, found: &mut Found) {
@@ -307,23 +322,28 @@ impl Walk<'_> {
         }
     }
 
-    /// Goes through both listings. `None`: the destination could not be listed whole; that was
-    /// reported.
+    /// Lists the destination, and goes through both listings. `None`: it could not be listed whole;
+    /// that was reported.
     fn merge(
         &self,
         visit: &Visit,
         handles: &Handles,
-        source: &Listing,
+        desk: &mut Desk,
         side: Side,
         found: &mut Found,
     ) -> Option<()> {
-        let destination = match handles.destination.as_ref().map(Listing::read).transpose() {
-            Ok(listing) => listing.unwrap_or_default(),
-            Err(errno) => {
-                self.report_destination(visit, "list", errno, found);
-                return None;
-            }
-        };
+        let Desk {
+            buffer,
+            source,
+            destination,
+        } = desk;
+        destination.clear();
+        let listed = handles.destination.as_ref();
+        let listed = listed.map_or(Ok(()), |handle| destination.read(handle, buffer));
+        if let Err(errno) = listed {
+            self.report_destination(visit, "list", errno, found);
+            return None;
+        }
         if visit.number == 0 && destination.iter().any(|(name, _)| temporary::is_ours(name)) {
             self.sweeps_everywhere.store(true, Ordering::Relaxed);
         }
@@ -338,7 +358,7 @@ impl Walk<'_> {
             found,
             unchanged: 0,
         };
-        merge.run(source, &destination);
+        merge.run(source, destination);
         let unchanged = merge.unchanged;
         self.run.tally.unchanged(unchanged);
         Some(())
@@ -350,6 +370,7 @@ impl Walk<'_> {
         &self,
         visit: &Visit,
         destination: OwnedFd,
+        desk: &mut Desk,
         found: &mut Found,
     ) -> Option<Handles> {
         found.keeps_something = true;
@@ -360,7 +381,7 @@ impl Walk<'_> {
             source: None,
             destination: Some(destination),
         };
-        self.merge(visit, &handles, &Listing::default(), Side::Kept, found)?;
+        self.merge(visit, &handles, desk, Side::Kept, found)?;
         Some(handles)
     }
 

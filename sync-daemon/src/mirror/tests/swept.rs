@@ -110,3 +110,34 @@ fn empty_directory_that_a_crash_left_is_swept_and_a_used_one_stays() {
     assert_eq!(fixture.run(&deleting()).deleted, 2);
     assert_eq!(snapshot(&fixture.source), snapshot(&fixture.destination));
 }
+
+/// Looks after each step whether the mark is still there as long as there is litter.
+struct MarkAndLitter<'a> {
+    mark: &'a Path,
+    litter: &'a Path,
+    steps: Mutex<Vec<(bool, bool)>>,
+}
+
+impl Observer for MarkAndLitter<'_> {
+    fn step_done(&self) {
+        let found = (self.mark.exists(), self.litter.exists());
+        self.steps.lock().expect("lock").push(found);
+    }
+}
+
+#[test]
+fn mark_of_a_killed_run_is_swept_last_for_the_next_one_may_be_killed_too() {
+    let fixture = Fixture::new();
+    let litter = plant_litter(&fixture);
+    fixture.run(&Options::default());
+    let mark = fixture.destination.join(temporary::random_name());
+    write(&mark, "");
+    let looking = MarkAndLitter {
+        mark: &mark,
+        litter: &litter,
+        steps: Mutex::default(),
+    };
+    fixture.run_observed(&Options::default(), &looking);
+    let steps = looking.steps.into_inner().expect("lock");
+    assert_eq!(steps, [(true, false), (false, false)]);
+}
