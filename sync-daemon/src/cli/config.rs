@@ -146,14 +146,15 @@ fn summary(loaded: &Loaded) -> String {
 fn redaction(telemetry: &Telemetry) -> String {
     let settings = &telemetry.sanitize;
     if !settings.enabled {
-        return "  redaction off: secrets reach the log as they are\n".to_owned();
+        return "  redaction: off, secrets reach the log as they are\n".to_owned();
     }
     // The configuration has been checked; what only the whole finds is said where it is used.
     let rules = match crate::telemetry::rules(settings) {
         Ok(rules) => rules,
         Err(error) => return format!("  redaction: {error}\n"),
     };
-    let mut lines = vec![format!("{} rules: {}", rules.len(), rules.join(", "))];
+    let mut lines = vec![format!("{} rules:", rules.len())];
+    lines.extend(wrapped(&rules));
     let lists = [
         ("also redacted by name", &settings.deny_fields),
         ("never redacted by name", &settings.allow_fields),
@@ -174,15 +175,28 @@ fn redaction(telemetry: &Telemetry) -> String {
         switch(settings.pii),
         switch(settings.keyed_hash)
     ));
-    let lines = lines
-        .into_iter()
-        .map(|line| format!("  redaction {line}\n"));
-    lines.collect()
+    let rest = lines.split_off(1);
+    let rest = rest.iter().map(|line| format!("    {line}\n"));
+    format!("  redaction: {}\n{}", lines[0], rest.collect::<String>())
+}
+
+/// Names in lines that a terminal shows whole.
+#[cfg(feature = "sanitize")]
+fn wrapped(names: &[String]) -> Vec<String> {
+    const WIDTH: usize = 90;
+    let mut lines: Vec<String> = Vec::new();
+    for name in names {
+        match lines.last_mut() {
+            Some(line) if line.len() + name.len() <= WIDTH => line.push_str(&format!(", {name}")),
+            _ => lines.push(name.clone()),
+        }
+    }
+    lines
 }
 
 #[cfg(not(feature = "sanitize"))]
 fn redaction(_: &Telemetry) -> String {
-    "  redaction off: this build has no feature `sanitize`\n".to_owned()
+    "  redaction: off, this build has no feature `sanitize`\n".to_owned()
 }
 
 #[cfg(feature = "sanitize")]
@@ -261,7 +275,7 @@ mod tests {
         let mut telemetry = Telemetry::default();
         let told = redaction(&telemetry);
         assert!(
-            told.contains(" rules: ") && told.contains("password"),
+            told.contains(" rules:") && told.contains("password"),
             "{told}"
         );
         assert!(told.contains("home directories -> ~"), "{told}");
@@ -280,7 +294,7 @@ mod tests {
         };
         let told = redaction(&telemetry);
         for part in [
-            ", ticket",
+            "ticket",
             "also redacted by name: employee_id",
             "never redacted by name: token_count",
             "paths: /srv/data -> <data>\n",
