@@ -4,10 +4,19 @@
 pub(crate) fn is_harmless(value: &[u8]) -> bool {
     let value = value.trim_ascii();
     value.is_empty()
+        || is_own_mark(value)
         || is_nothing(value)
         || is_filler(value)
         || is_mark(value)
         || is_placeholder(value)
+}
+
+/// `[REDACTED:rule]`, the most common of all in a text that was sanitized.
+fn is_own_mark(value: &[u8]) -> bool {
+    let tag = value
+        .strip_prefix(b"[REDACTED")
+        .and_then(|rest| rest.strip_suffix(b"]"));
+    tag.is_some_and(|tag| !tag.is_empty() && is_tag(tag))
 }
 
 /// True for words that tell about a secret: `password: required`.
@@ -68,9 +77,11 @@ fn is_filler(value: &[u8]) -> bool {
     let first = value[0];
     let repeats = value.iter().all(|&byte| byte == first);
     let ascii_filler = matches!(first, b'*' | b'x' | b'X' | b'.' | b'-' | b'#' | b'?' | b'_');
-    let bullets = std::str::from_utf8(value)
-        .is_ok_and(|value| value.chars().all(|c| matches!(c, '•' | '●' | '∗' | '…')));
-    (repeats && ascii_filler) || bullets
+    if first.is_ascii() {
+        return repeats && ascii_filler;
+    }
+    std::str::from_utf8(value)
+        .is_ok_and(|value| value.chars().all(|c| matches!(c, '•' | '●' | '∗' | '…')))
 }
 
 /// `[REDACTED]`, `[FILTERED:x]`, `***MASKED***`, `<redacted>`, `REDACTED`.
@@ -95,7 +106,9 @@ fn is_mark(value: &[u8]) -> bool {
         .or_else(|| strip_both(value, b'<', b'>'))
         .unwrap_or_else(|| trim_byte(value, b'*'));
     let bare = inner.len() == value.len();
-    MARKS.iter().any(|mark| {
+    let first = inner.first().map(u8::to_ascii_lowercase);
+    let may_be = |mark: &&&str| mark.as_bytes().first().copied() == first;
+    MARKS.iter().filter(may_be).any(|mark| {
         let Some((start, rest)) = inner.split_at_checked(mark.len()) else {
             return false;
         };
@@ -161,7 +174,13 @@ fn is_lookup(value: &[u8]) -> bool {
     let parameter = value.strip_prefix(b":").is_some_and(|name| {
         !name.is_empty() && name.iter().all(|b| b.is_ascii_lowercase() || *b == b'_')
     });
-    is_format || parameter || PLACES.iter().any(|place| value.starts_with(place))
+    let may_be = |place: &&&[u8]| place.first() == value.first();
+    is_format
+        || parameter
+        || PLACES
+            .iter()
+            .filter(may_be)
+            .any(|place| value.starts_with(place))
 }
 
 fn is_variable(name: &[u8]) -> bool {

@@ -255,7 +255,13 @@ fn strong(word: &[u8]) -> Option<Kind> {
         .strip_suffix(b"s")
         .filter(|word| word.len() > 2)
         .unwrap_or(word);
-    if PASSWORDS.iter().any(|end| word.ends_with(end)) {
+    // Most often the last letter differs.
+    let may_be = |end: &&&[u8]| end.last() == word.last();
+    if PASSWORDS
+        .iter()
+        .filter(may_be)
+        .any(|end| word.ends_with(end))
+    {
         return Some(Kind::Password);
     }
     let is_secret = word.ends_with(b"secret");

@@ -14,8 +14,7 @@ use crate::counts::Counts;
 use crate::names::{self, Names, SecretName, Trust, Verdict};
 use crate::pii;
 use crate::rules::{Kind, RULES, Rule};
-use crate::scan::{self, Finding, Scan, Triggers, What};
-use crate::sieve::Hit;
+use crate::scan::{self, Finding, Scan, Sight, Triggers, What};
 use crate::tag::HashKey;
 use crate::vendors::VENDORS;
 
@@ -48,7 +47,7 @@ type Search = fn(&Sanitizer, &str, &mut Space) -> usize;
 /// Space for the search in a text and for the changed text, to be used again.
 #[derive(Default)]
 pub(crate) struct Space {
-    hits: Vec<Hit>,
+    sight: Sight,
     findings: Vec<Finding>,
     pieces: Vec<Finding>,
     masks: Vec<Range<usize>>,
@@ -178,6 +177,7 @@ impl Sanitizer {
 
     /// Writes the text without secrets into the space; false when there are none.
     fn change_text(&self, text: &str, space: &mut Space) -> bool {
+        space.sight.forget();
         let rounds = || self.rounds(text, space);
         // A rule that panics has seen the text half: close, do not open.
         if let Ok(is_changed) = catch_unwind(AssertUnwindSafe(rounds)) {
@@ -271,8 +271,8 @@ impl Sanitizer {
     /// Finds everything; returns the steps it took.
     fn search_all(&self, text: &str, space: &mut Space) -> usize {
         let mut scan = Scan::new(text, &self.names, &self.triggers, &mut space.findings);
-        scan.run(&mut space.hits);
-        scan.run_encoded();
+        scan.run(&mut space.sight);
+        scan.run_encoded(&mut space.sight);
         let steps = scan.text.steps();
         self.patterns.find(text, &mut space.findings);
         steps
@@ -330,20 +330,22 @@ impl Sanitizer {
 
     /// Writes the text with replacements for the findings into the space.
     fn rebuild(&self, text: &str, space: &mut Space) {
-        let Space {
-            findings,
-            text: out,
-            ..
-        } = space;
+        let (sight, out) = (&mut space.sight, &mut space.text);
         out.clear();
-        out.reserve(text.len() + 32 * findings.len());
+        out.reserve(text.len() + 32 * space.findings.len());
+        sight.start_replacing(text);
         let mut done = 0;
-        for found in findings {
+        for found in &space.findings {
+            sight.move_piece(done..found.range.start, out.len());
             out.push_str(&text[done..found.range.start]);
+            let before = out.as_bytes().last().copied().unwrap_or_default();
+            sight.replace(&self.triggers, before, found.what);
             self.push_replacement(out, found.what, &text[found.range.clone()]);
             self.counts.add(rule_index(found.what), 1);
             done = found.range.end;
         }
+        sight.move_piece(done..text.len(), out.len());
+        sight.end_replacing();
         out.push_str(&text[done..]);
     }
 

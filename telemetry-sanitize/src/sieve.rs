@@ -87,35 +87,39 @@ impl Sieve {
     /// Notes every literal that is found from a window in the range; it may end
     /// behind it. All that end within the range are found in it and in what was
     /// searched before. The range starts at an even place.
+    #[inline]
     pub(crate) fn find(&self, text: &[u8], range: Range<usize>, hits: &mut Vec<Hit>) {
         let mut at = range.start;
-        while let Some(rest) = text
-            .get(at..range.end.max(at))
-            .filter(|rest| !rest.is_empty())
-        {
-            let windows = rest.len().div_ceil(2).min(TOGETHER);
-            if let Some(block) = text[at..].first_chunk() {
-                if self.may_hold(block) {
-                    self.look(text, at, block, windows, hits);
-                }
-            } else if text.len() - at >= self.shortest {
-                let block = padded(&text[at..]);
-                if self.may_hold(&block) {
-                    self.look(text, at, &block, windows, hits);
-                }
+        while let Some(found) = self.next(text, at..range.end) {
+            self.look(text, found..range.end.min(found + STEP), hits);
+            at = found + STEP;
+        }
+    }
+
+    /// Where a block starts in which a literal may be found.
+    fn next(&self, text: &[u8], range: Range<usize>) -> Option<usize> {
+        let mut at = range.start;
+        let last_start = range.end.min((text.len() + 1).saturating_sub(BLOCK));
+        while at < last_start {
+            if self.may_hold(text[at..].first_chunk()?) {
+                return Some(at);
             }
             at += STEP;
         }
+        while at < range.end && text.len() - at >= self.shortest {
+            if self.may_hold(&padded(&text[at..])) {
+                return Some(at);
+            }
+            at += STEP;
+        }
+        None
     }
 
     /// A literal may stand at one of the even places.
     #[inline]
     fn may_hold(&self, block: &[u8; BLOCK]) -> bool {
-        let mut found = 0;
-        for place in 0..TOGETHER {
-            found |= self.holds(window(block, place));
-        }
-        found & 1 != 0
+        let found = windows(block).map(|window| self.holds(window));
+        found.into_iter().fold(0, |all, one| all | one) & 1 != 0
     }
 
     /// The lowest bit tells whether the window may be a piece.
@@ -124,19 +128,12 @@ impl Sieve {
         self.cells[cell(window)] >> (window & 31)
     }
 
-    /// Notes the literals at the first so many windows of a block.
-    fn look(
-        &self,
-        text: &[u8],
-        at: usize,
-        block: &[u8; BLOCK],
-        windows: usize,
-        hits: &mut Vec<Hit>,
-    ) {
-        for place in 0..windows {
-            let window = window(block, place);
+    /// Notes the literals at the windows in the range.
+    fn look(&self, text: &[u8], range: Range<usize>, hits: &mut Vec<Hit>) {
+        let block = padded(&text[range.start..]);
+        for (at, window) in range.step_by(2).zip(windows(&block)) {
             if self.holds(window) & 1 != 0 {
-                self.compare(text, at + 2 * place, window, hits);
+                self.compare(text, at, window, hits);
             }
         }
     }
@@ -201,18 +198,30 @@ fn piece_byte(literal: &[u8], place: u8, at: usize) -> Option<u8> {
     literal.get(in_literal).copied()
 }
 
-/// The four bytes at a place of a block.
+/// The four bytes at each even place of a block.
 #[inline]
-fn window(block: &[u8; BLOCK], place: usize) -> u32 {
-    let at = 2 * place;
-    u32::from_le_bytes([block[at], block[at + 1], block[at + 2], block[at + 3]])
+fn windows(block: &[u8; BLOCK]) -> [u32; TOGETHER] {
+    let (Some(start), Some(last)) = (block.first_chunk(), block.last_chunk()) else {
+        unreachable!("a block has eight bytes, and two more");
+    };
+    let start = u64::from_le_bytes(*start);
+    let last = u32::from_le_bytes(*last);
+    [
+        start as u32,
+        (start >> 16) as u32,
+        (start >> 32) as u32,
+        last,
+    ]
 }
 
-/// The end of a text, with zeros behind it.
+/// The first bytes of a text, with zeros behind its end.
 #[inline]
-fn padded(end: &[u8]) -> [u8; BLOCK] {
+fn padded(rest: &[u8]) -> [u8; BLOCK] {
+    if let Some(block) = rest.first_chunk() {
+        return *block;
+    }
     let mut block = [0; BLOCK];
-    block[..end.len()].copy_from_slice(end);
+    block[..rest.len()].copy_from_slice(rest);
     block
 }
 

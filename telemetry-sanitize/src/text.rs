@@ -49,10 +49,19 @@ impl<'t> Text<'t> {
     }
 
     /// The rest of the text starts with `word` there, in any case of letters.
+    #[inline]
     pub(crate) fn has(&self, at: usize, word: &str) -> bool {
+        // Most often the first byte differs.
+        let Some(first) = word.as_bytes().first() else {
+            return true;
+        };
+        (self.at(at) ^ first) & !0x20 == 0 && self.has_all(at, word.as_bytes())
+    }
+
+    fn has_all(&self, at: usize, word: &[u8]) -> bool {
         self.bytes()
             .get(at..at + word.len())
-            .is_some_and(|found| found.eq_ignore_ascii_case(word.as_bytes()))
+            .is_some_and(|found| found.eq_ignore_ascii_case(word))
     }
 
     /// The text before `at` ends with `word`, in any case of letters.

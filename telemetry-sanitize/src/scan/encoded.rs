@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::Scan;
+use super::{Scan, Sight};
 use crate::mask::is_harmless;
 use crate::names::Names;
 use crate::rules::Kind;
@@ -51,10 +51,11 @@ static BASE64: [bool; 256] = {
     table
 };
 
-/// Looks into every long run of base64 that is no finding yet.
-pub(super) fn look(scan: &mut Scan<'_, '_>) {
+/// Looks into every long run of base64 that is no finding yet; false when there
+/// is no such run.
+pub(super) fn look(scan: &mut Scan<'_, '_>) -> bool {
     if is_impossible(scan.text.as_str()) {
-        return;
+        return false;
     }
     let known = scan.findings.len();
     scan.findings
@@ -83,6 +84,7 @@ pub(super) fn look(scan: &mut Scan<'_, '_>) {
             scan.redact(start..end, Kind::Encoded);
         }
     }
+    true
 }
 
 /// A token without a prefix that shows by its dots: those of bots at Discord
@@ -139,7 +141,7 @@ fn starts_readable(value: &[u8]) -> bool {
 
 fn finds_something(names: &Names, triggers: &Triggers, text: &str) -> bool {
     let mut findings = Vec::new();
-    Scan::new(text, names, triggers, &mut findings).run(&mut Vec::new());
+    Scan::new(text, names, triggers, &mut findings).run(&mut Sight::default());
     !findings.is_empty()
 }
 

@@ -68,6 +68,60 @@ pub(crate) enum What {
     Root(u16),
 }
 
+/// What a search has seen, for the next one in the same text with replacements.
+#[derive(Default)]
+pub(crate) struct Sight {
+    /// The triggers in the order of their ends; not all, if the text is long.
+    hits: Vec<Hit>,
+    /// What is here is that of the text to search next.
+    is_of_next: bool,
+    has_digits: bool,
+    has_encoded: bool,
+    /// While the text is replaced: hits that were looked at, and that stay.
+    done: usize,
+    kept: usize,
+}
+
+impl Sight {
+    /// The next text has nothing to do with the one before.
+    pub(crate) fn forget(&mut self) {
+        self.is_of_next = false;
+    }
+
+    /// The text that was searched gets replacements.
+    pub(crate) fn start_replacing(&mut self, text: &str) {
+        self.is_of_next = text.len() <= STRETCH;
+        self.done = 0;
+        self.kept = 0;
+    }
+
+    /// A piece of the text stays, and starts at `to`.
+    pub(crate) fn move_piece(&mut self, piece: Range<usize>, to: usize) {
+        while let Some(&hit) = self.hits.get(self.done)
+            && hit.end <= piece.end
+        {
+            if hit.start >= piece.start {
+                self.hits[self.kept] = Hit {
+                    start: hit.start - piece.start + to,
+                    end: hit.end - piece.start + to,
+                    ..hit
+                };
+                self.kept += 1;
+            }
+            self.done += 1;
+        }
+    }
+
+    /// A finding behind the byte `before` is replaced.
+    pub(crate) fn replace(&mut self, triggers: &Triggers, before: u8, what: What) {
+        self.is_of_next &= triggers.stay_when_replaced(before, what);
+    }
+
+    pub(crate) fn end_replacing(&mut self) {
+        self.hits.truncate(self.kept);
+    }
+}
+
 /// One search over one text.
 pub(crate) struct Scan<'t, 'f> {
     pub(crate) text: Text<'t>,
@@ -97,38 +151,48 @@ impl<'t, 'f> Scan<'t, 'f> {
         }
     }
 
-    /// Finds everything the built-in rules find. `hits` is space for triggers.
-    pub(crate) fn run(&mut self, hits: &mut Vec<Hit>) {
+    /// Finds everything the built-in rules find, besides what hides in base64.
+    pub(crate) fn run(&mut self, sight: &mut Sight) {
+        if sight.is_of_next {
+            self.look_at_hits(&sight.hits);
+        } else {
+            self.run_in_stretches(sight);
+        }
+        sight.has_digits = (!sight.is_of_next || sight.has_digits) && card::look(self);
+    }
+
+    fn run_in_stretches(&mut self, sight: &mut Sight) {
         let text = self.text.as_str();
+        let hits = &mut sight.hits;
         hits.clear();
         let mut at = 0;
         while at < text.len() {
             let end = text.len().min(at + STRETCH);
             self.triggers.find(text, at..end, hits);
             if !hits.is_empty() {
-                self.look_at_hits(hits, end);
+                hits.sort_unstable();
+                let complete = hits.partition_point(|hit| hit.end <= end);
+                self.look_at_hits(&hits[..complete]);
+                if text.len() > STRETCH {
+                    hits.drain(..complete);
+                }
             }
             // A trigger is found from the place before it on.
             at = end.max(self.taken.saturating_sub(1) & !1);
         }
-        card::look(self);
     }
 
-    /// Looks at the triggers that end before `end`, and keeps the others.
-    fn look_at_hits(&mut self, hits: &mut Vec<Hit>, end: usize) {
-        hits.sort_unstable();
-        let complete = hits.partition_point(|hit| hit.end <= end);
-        for &hit in &hits[..complete] {
+    fn look_at_hits(&mut self, hits: &[Hit]) {
+        for &hit in hits {
             if hit.start >= self.taken {
                 self.look(self.triggers.of(hit), hit.start..hit.end);
             }
         }
-        hits.drain(..complete);
     }
 
     /// Finds what hides in base64; only where `run` is not already inside of one.
-    pub(crate) fn run_encoded(&mut self) {
-        encoded::look(self);
+    pub(crate) fn run_encoded(&mut self, sight: &mut Sight) {
+        sight.has_encoded = (!sight.is_of_next || sight.has_encoded) && encoded::look(self);
     }
 
     /// Finds the secret parts of a text that is the value of a header.

@@ -254,6 +254,9 @@ pub(super) fn encoded_quote(text: &Text<'_>, at: usize) -> Option<usize> {
         "%22", "%27", "%2522", "%2527", "&quot;", "&apos;", "&#34;", "&#39;", "&#x22;", "&#x27;",
         "\\u0022", "\\u0027", "\\x22", "\\x27",
     ];
+    if !matches!(text.at(at), b'%' | b'&' | b'\\') {
+        return None;
+    }
     QUOTES
         .iter()
         .find(|quote| text.has(at, quote))

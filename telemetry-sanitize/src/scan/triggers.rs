@@ -55,6 +55,8 @@ pub(crate) enum Trigger {
 /// compares exactly where it does.
 pub(crate) struct Triggers {
     sieve: Sieve,
+    /// A replacement could be a part of a literal, or hold one that matters.
+    join_replacements: bool,
     triggers: Vec<Trigger>,
     roots: Vec<(String, What)>,
 }
@@ -104,6 +106,7 @@ impl Triggers {
         }
         Self {
             sieve: Sieve::new(&literals),
+            join_replacements: literals.iter().any(|literal| joins_replacements(literal)),
             triggers,
             roots,
         }
@@ -131,10 +134,31 @@ impl Triggers {
         self.sieve.find(text.as_bytes(), range, hits);
     }
 
+    /// With `[REDACTED:rule]` or `~` in the place of a finding, a text has no
+    /// triggers but those that were in the rest of it.
+    pub(super) fn stay_when_replaced(&self, before: u8, what: What) -> bool {
+        match what {
+            What::Root(_) => false,
+            What::Home => !self.join_replacements && !before.is_ascii_alphanumeric(),
+            _ => !self.join_replacements,
+        }
+    }
+
     /// What a hit stands for.
     pub(super) fn of(&self, hit: Hit) -> Trigger {
         self.triggers[usize::from(hit.literal)]
     }
+}
+
+/// Whether the literal could stand partly in a replacement, or be a delimiter
+/// inside of one. A `~` behind a letter or digit is looked at where it is written.
+fn joins_replacements(literal: &str) -> bool {
+    let bytes = literal.as_bytes();
+    let is_apart = |pair: &[u8]| pair[1] == b'~' && !pair[0].is_ascii_alphanumeric();
+    bytes.len() < 3
+        || bytes.iter().any(|byte| matches!(byte, b'[' | b']'))
+        || bytes.first() == Some(&b'~')
+        || bytes.windows(2).any(is_apart)
 }
 
 /// A denied name is found by its longest piece. Where there is none (`*`), each
