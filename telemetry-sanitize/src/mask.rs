@@ -1,10 +1,23 @@
 //! Values that are no secrets: masked already, empty, or a placeholder.
 
+use crate::text::Bytes;
+
 /// True for a value that may stay under a secret name.
 pub(crate) fn is_harmless(value: &[u8]) -> bool {
     let value = value.trim_ascii();
-    value.is_empty()
-        || is_own_mark(value)
+    // Most often the first byte tells that it is none.
+    let Some(&first) = value.first() else {
+        return true;
+    };
+    let may_be = !first.is_ascii() || STARTS.has(first);
+    may_be && is_known(value)
+}
+
+/// What the values that may stay start with.
+static STARTS: Bytes = Bytes::of(b"nutfyeNUTFYE<([{*xX.-#?_$%:!rfmhspoRFMHSPOgiESav");
+
+fn is_known(value: &[u8]) -> bool {
+    is_own_mark(value)
         || is_nothing(value)
         || is_filler(value)
         || is_mark(value)
@@ -22,7 +35,9 @@ fn is_own_mark(value: &[u8]) -> bool {
 /// True for words that tell about a secret: `password: required`.
 pub(crate) fn is_status(word: &[u8]) -> bool {
     let mut lower = [0; 16];
-    if word.len() > lower.len() {
+    let ends_in_letter = word.last().is_some_and(u8::is_ascii_alphabetic);
+    let has_letters = || word.iter().all(u8::is_ascii_alphabetic);
+    if word.len() > lower.len() || !ends_in_letter || !has_letters() {
         return false;
     }
     for (to, from) in lower.iter_mut().zip(word) {
@@ -223,8 +238,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn status_words_are_sorted_so_that_they_are_found() {
+    fn status_words_are_sorted_letters_so_that_they_are_found() {
         assert!(STATUS.is_sorted());
+        let mut bytes = STATUS.iter().copied().flatten();
+        assert!(bytes.all(u8::is_ascii_lowercase));
         assert!(is_status(b"Required"));
         assert!(!is_status(b"hunter2"));
     }

@@ -10,6 +10,9 @@
 //! such as `api`) must be the last word. What an extra word such as `new`,
 //! `value` or `prod` adds to the end of a name does not matter.
 
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use crate::glob::Glob;
 use crate::rules::Kind;
 
@@ -66,14 +69,41 @@ pub(crate) enum Trust {
 /// The built-in words and the user's globs.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Names {
+    /// Tells apart those with globs; all without are the same.
+    number: u32,
     deny: Vec<Glob>,
     allow: Vec<Glob>,
+}
+
+/// Names that were judged on a thread: programs write the same few again and again.
+struct Judged([Cell<Option<JudgedName>>; JUDGED]);
+
+#[derive(Debug, Clone, Copy)]
+struct JudgedName {
+    of: u32,
+    length: u8,
+    name: [u8; LONGEST_JUDGED],
+    verdict: Verdict,
+}
+
+const JUDGED: usize = 32;
+/// Longer names are judged each time.
+const LONGEST_JUDGED: usize = 24;
+
+thread_local! {
+    static KNOWN: Judged = const { Judged([const { Cell::new(None) }; JUDGED]) };
 }
 
 impl Names {
     pub(crate) fn new(deny: &[String], allow: &[String]) -> Self {
         let globs = |list: &[String]| list.iter().map(|glob| Glob::new(glob)).collect();
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        let number = match deny.is_empty() && allow.is_empty() {
+            true => 0,
+            false => NEXT.fetch_add(1, Ordering::Relaxed),
+        };
         Self {
+            number,
             deny: globs(deny),
             allow: globs(allow),
         }
@@ -85,6 +115,33 @@ impl Names {
 
     /// Judges a whole name. Linear in its length; allocates nothing.
     pub(crate) fn judge(&self, name: &[u8]) -> Verdict {
+        if name.len() > LONGEST_JUDGED {
+            return self.judge_unknown(name);
+        }
+        let ends = (name.first().copied(), name.last().copied());
+        let sum = usize::from(ends.0.unwrap_or(0)) + 5 * usize::from(ends.1.unwrap_or(0));
+        KNOWN.with(|known| {
+            let place = &known.0[(sum + name.len()) % JUDGED];
+            if let Some(judged) = place.get()
+                && judged.of == self.number
+                && judged.name[..usize::from(judged.length)] == *name
+            {
+                return judged.verdict;
+            }
+            let verdict = self.judge_unknown(name);
+            let mut kept = [0; LONGEST_JUDGED];
+            kept[..name.len()].copy_from_slice(name);
+            place.set(Some(JudgedName {
+                of: self.number,
+                length: name.len() as u8,
+                name: kept,
+                verdict,
+            }));
+            verdict
+        })
+    }
+
+    fn judge_unknown(&self, name: &[u8]) -> Verdict {
         if self.allow.iter().any(|glob| glob.matches(name)) {
             return Verdict::Allowed;
         }

@@ -62,6 +62,14 @@ pub(crate) struct Hit {
     pub(crate) literal: u16,
 }
 
+/// Windows of which some may be pieces.
+struct Found {
+    start: usize,
+    windows: [u32; TOGETHER],
+    /// Which, a bit for each.
+    places: u32,
+}
+
 /// A bit that is set in small letters only.
 const SMALL: u32 = 0x2020_2020;
 
@@ -91,35 +99,55 @@ impl Sieve {
     pub(crate) fn find(&self, text: &[u8], range: Range<usize>, hits: &mut Vec<Hit>) {
         let mut at = range.start;
         while let Some(found) = self.next(text, at..range.end) {
-            self.look(text, found..range.end.min(found + STEP), hits);
-            at = found + STEP;
+            let mut places = found.places;
+            while places != 0 {
+                let place = places.trailing_zeros() as usize;
+                places &= places - 1;
+                let start = found.start + 2 * place;
+                if start < range.end {
+                    self.compare(text, start, found.windows[place], hits);
+                }
+            }
+            at = found.start + STEP;
         }
     }
 
-    /// Where a block starts in which a literal may be found.
-    fn next(&self, text: &[u8], range: Range<usize>) -> Option<usize> {
+    /// The next windows in which a literal may be found.
+    fn next(&self, text: &[u8], range: Range<usize>) -> Option<Found> {
         let mut at = range.start;
         let last_start = range.end.min((text.len() + 1).saturating_sub(BLOCK));
         while at < last_start {
-            if self.may_hold(text[at..].first_chunk()?) {
-                return Some(at);
+            let windows = windows(text[at..].first_chunk()?);
+            let places = self.candidates(windows);
+            if places != 0 {
+                return Some(Found {
+                    start: at,
+                    windows,
+                    places,
+                });
             }
             at += STEP;
         }
         while at < range.end && text.len() - at >= self.shortest {
-            if self.may_hold(&padded(&text[at..])) {
-                return Some(at);
+            let windows = windows(&padded(&text[at..]));
+            let places = self.candidates(windows);
+            if places != 0 {
+                return Some(Found {
+                    start: at,
+                    windows,
+                    places,
+                });
             }
             at += STEP;
         }
         None
     }
 
-    /// A literal may stand at one of the even places.
+    /// Which of the windows may be pieces, a bit for each.
     #[inline]
-    fn may_hold(&self, block: &[u8; BLOCK]) -> bool {
-        let found = windows(block).map(|window| self.holds(window));
-        found.into_iter().fold(0, |all, one| all | one) & 1 != 0
+    fn candidates(&self, windows: [u32; TOGETHER]) -> u32 {
+        let [first, second, third, fourth] = windows.map(|window| self.holds(window) & 1);
+        first | second << 1 | third << 2 | fourth << 3
     }
 
     /// The lowest bit tells whether the window may be a piece.
@@ -128,16 +156,7 @@ impl Sieve {
         self.cells[cell(window)] >> (window & 31)
     }
 
-    /// Notes the literals at the windows in the range.
-    fn look(&self, text: &[u8], range: Range<usize>, hits: &mut Vec<Hit>) {
-        let block = padded(&text[range.start..]);
-        for (at, window) in range.step_by(2).zip(windows(&block)) {
-            if self.holds(window) & 1 != 0 {
-                self.compare(text, at, window, hits);
-            }
-        }
-    }
-
+    /// Notes the literals of which the window at `at` is a piece.
     fn compare(&self, text: &[u8], at: usize, window: u32, hits: &mut Vec<Hit>) {
         let [_, second, third, _] = window.to_le_bytes();
         for piece in &self.pieces[middle_of([second, third])] {

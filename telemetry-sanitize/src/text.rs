@@ -171,10 +171,39 @@ pub(crate) fn is_quote(byte: u8) -> bool {
 
 /// A byte of a name such as `db.password`, `api-key` or `API_KEY`.
 pub(crate) fn is_name_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')
+    static NAME: Bytes = Bytes::letters_and_digits().and(b"_-.");
+    NAME.has(byte)
 }
 
 /// A byte of base64 in either alphabet, with padding.
-pub(crate) const fn is_base64(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_' | b'=')
+pub(crate) fn is_base64(byte: u8) -> bool {
+    static BASE64: Bytes = Bytes::letters_and_digits().and(b"+/-_=");
+    BASE64.has(byte)
+}
+
+/// A set of bytes: one look tells whether a byte is in it.
+pub(crate) struct Bytes([bool; 256]);
+
+impl Bytes {
+    pub(crate) const fn of(bytes: &[u8]) -> Self {
+        Self([false; 256]).and(bytes)
+    }
+
+    pub(crate) const fn letters_and_digits() -> Self {
+        Self::of(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
+    }
+
+    pub(crate) const fn and(mut self, bytes: &[u8]) -> Self {
+        let mut at = 0;
+        while at < bytes.len() {
+            self.0[bytes[at] as usize] = true;
+            at += 1;
+        }
+        self
+    }
+
+    #[inline]
+    pub(crate) fn has(&self, byte: u8) -> bool {
+        self.0[usize::from(byte)]
+    }
 }

@@ -21,16 +21,19 @@ const DECODED: usize = 8192;
 #[inline]
 pub(crate) fn is_impossible(text: &str) -> bool {
     let bytes = text.as_bytes();
+    if bytes.len() < SHORTEST || !has_capital(bytes) {
+        return true;
+    }
     let mut start = 0;
     while let Some(window) = bytes.get(start..start + SHORTEST) {
-        if let Some(other) = window.iter().rposition(|&byte| !BASE64[usize::from(byte)]) {
+        if let Some(other) = window.iter().rposition(|&byte| !is_base64(byte)) {
             start += other + 1;
             continue;
         }
         let run = &bytes[start..];
         let length = run
             .iter()
-            .position(|&byte| !BASE64[usize::from(byte)])
+            .position(|&byte| !is_base64(byte))
             .unwrap_or(run.len());
         if run[..length].iter().any(u8::is_ascii_uppercase) {
             return false;
@@ -40,16 +43,21 @@ pub(crate) fn is_impossible(text: &str) -> bool {
     true
 }
 
-/// What [`is_base64`] says of each byte.
-static BASE64: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0;
-    while byte < table.len() {
-        table[byte] = is_base64(byte as u8);
-        byte += 1;
-    }
-    table
-};
+/// Whether a capital is in a text of at least eight bytes; looks at eight at once.
+#[inline]
+fn has_capital(bytes: &[u8]) -> bool {
+    const ONES: u64 = u64::MAX / 255;
+    let (words, _) = bytes.as_chunks();
+    let all = words.iter().chain(bytes.last_chunk());
+    let found = all.fold(0, |found, word: &[u8; 8]| {
+        let bytes = u64::from_le_bytes(*word);
+        let low = bytes & (ONES * 0x7f);
+        let from_a = low + ONES * u64::from(0x80 - b'A');
+        let past_z = low + ONES * u64::from(0x80 - b'Z' - 1);
+        found | (from_a & !past_z & !bytes)
+    });
+    found & (ONES * 0x80) != 0
+}
 
 /// Looks into every long run of base64 that is no finding yet; false when there
 /// is no such run.

@@ -6,7 +6,7 @@ use super::{Scan, shape, value};
 use crate::mask::is_status;
 use crate::names::{MAX_NAME, SecretName, Trust, Verdict};
 use crate::rules::Kind;
-use crate::text::{Text, is_blank, is_name_byte, is_quote};
+use crate::text::{Bytes, Text, is_blank, is_name_byte, is_quote};
 use crate::vendors::looks_random;
 
 /// A name in the text.
@@ -58,12 +58,25 @@ fn look_at(scan: &mut Scan<'_, '_>, name: Name) {
     if scan.text.ends_with(name.range.start, "[REDACTED:") {
         return; // The name of a rule, in a replacement.
     }
+    if is_replaced(&scan.text, name.range.end) {
+        return;
+    }
     let Some((name, secret)) = judge(scan, name) else {
         return;
     };
     if let Some((delimiter, at)) = delimiter_after(&scan.text, &name, secret) {
         value::take(scan, &name, secret, delimiter, at);
     }
+}
+
+/// A replacement of ours follows the name that ends at `end`.
+fn is_replaced(text: &Text<'_>, end: usize) -> bool {
+    let value = match text.at(end) {
+        b'=' => end + 1,
+        b':' => text.skip_blanks(end + 1, 1),
+        _ => return false,
+    };
+    text.has(value, "[REDACTED:")
 }
 
 /// The whole name around a piece of it.
@@ -699,8 +712,11 @@ fn past_links(text: &Text<'_>, from: usize) -> usize {
     if let Some(value) = after_colon(text, at) {
         return value;
     }
+    static STARTS: Bytes = Bytes::of(b"iwtcsrnavufp1IWTCSRNAVUFP");
     for _ in 0..4 {
-        let Some(link) = LINKS.iter().find(|link| text.has(at, link)) else {
+        let may_be = STARTS.has(text.at(at));
+        let link = LINKS.iter().find(|link| may_be && text.has(at, link));
+        let Some(link) = link else {
             break;
         };
         at += link.len();

@@ -6,7 +6,7 @@ use super::Scan;
 use super::pair::pair_at;
 use crate::mask::is_harmless;
 use crate::rules::Kind;
-use crate::text::{Text, is_quote};
+use crate::text::{Bytes, Text};
 use crate::vendors::looks_random;
 
 /// Looks at the authority behind `://`. What stands in the query is found by
@@ -14,6 +14,9 @@ use crate::vendors::looks_random;
 pub(super) fn look(scan: &mut Scan<'_, '_>, hit: Range<usize>) {
     let text = &scan.text;
     let encoded = text.at(hit.start) == b'%';
+    if is_replaced(text, hit.end) {
+        return;
+    }
     let Some(at_sign) = user_info_end(text, hit.end, encoded) else {
         return;
     };
@@ -35,6 +38,12 @@ pub(super) fn look(scan: &mut Scan<'_, '_>, hit: Range<usize>) {
     }
 }
 
+/// A replacement of ours stands in the place of the password.
+fn is_replaced(text: &Text<'_>, start: usize) -> bool {
+    let colon = text.run(start, start + 64, |byte| !AFTER_USER.has(byte));
+    text.at(colon) == b':' && text.has(colon + 1, "[REDACTED:url_password]@")
+}
+
 /// A long random word in the place of the user.
 fn is_token(user: &[u8]) -> bool {
     let count = |class: fn(&u8) -> bool| user.iter().filter(|byte| class(byte)).count();
@@ -54,9 +63,7 @@ fn user_info_end(text: &Text<'_>, start: usize, encoded: bool) -> Option<usize> 
         let end = text.run(start, start + REACH, is_url_byte);
         return find(text, start..end, "%40");
     }
-    let authority = text.run(start, text.len(), |byte| {
-        is_url_byte(byte) && !matches!(byte, b'/' | b'?' | b'#')
-    });
+    let authority = text.run(start, text.len(), |byte| !AFTER_AUTHORITY.has(byte));
     // What follows the `;` of `sqlserver://db;user=sa` are parameters.
     let semicolon = text.run(start, authority, |byte| byte != b';');
     if semicolon < authority && pair_at(text, semicolon + 1) {
@@ -77,8 +84,13 @@ fn user_info_end(text: &Text<'_>, start: usize, encoded: bool) -> Option<usize> 
 /// How far a broken password is followed.
 const REACH: usize = 256;
 
+/// What is no part of a URL.
+static AFTER_URL: Bytes = Bytes::of(b" \t\n\r\x0c\"'`<>\\");
+static AFTER_USER: Bytes = Bytes::of(b" \t\n\r\x0c\"'`<>\\/?#@:");
+static AFTER_AUTHORITY: Bytes = Bytes::of(b" \t\n\r\x0c\"'`<>\\/?#");
+
 fn is_url_byte(byte: u8) -> bool {
-    !byte.is_ascii_whitespace() && !is_quote(byte) && !matches!(byte, b'<' | b'>' | b'\\')
+    !AFTER_URL.has(byte)
 }
 
 /// Looks at `jdbc:oracle:thin:USER/PASSWORD@HOST`.

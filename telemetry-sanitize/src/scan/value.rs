@@ -17,7 +17,7 @@ use super::{Scan, header};
 use crate::mask::{is_harmless, is_status};
 use crate::names::{SecretName, Trust, is_description};
 use crate::rules::Kind;
-use crate::text::{Text, is_blank, is_name_byte, is_quote};
+use crate::text::{Bytes, Text, is_blank, is_name_byte, is_quote};
 use crate::vendors::{Body, looks_random};
 
 /// Takes the value that starts at `at`, if it is one.
@@ -630,7 +630,8 @@ fn separator_end(text: &Text<'_>, at: usize, in_query: bool) -> usize {
 }
 
 fn may_separate(byte: u8) -> bool {
-    byte.is_ascii_whitespace() || is_quote(byte) || b"&;,|%\\#?".contains(&byte)
+    static SEPARATORS: Bytes = Bytes::of(b" \t\n\r\x0c\"'`&;,|%\\#?");
+    SEPARATORS.has(byte)
 }
 
 fn separates(text: &Text<'_>, at: usize, in_query: bool) -> bool {
