@@ -148,7 +148,7 @@ proptest! {
     }
 
     #[test]
-    fn words_and_numbers_come_back_borrowed(words in prop::collection::vec("[abdefghlmnrstu]{1,9}|[0-9]{1,3}|[0-9]{5}", 0..20)) {
+    fn words_and_numbers_come_back_borrowed(words in prop::collection::vec("[abdefghlmnrtu]{1,9}|[0-9]{1,3}|[0-9]{5}", 0..20)) {
         let text = words.join(" ");
         prop_assert!(matches!(SANITIZER.sanitize_text(&text), Cow::Borrowed(_)), "{}", text);
     }
