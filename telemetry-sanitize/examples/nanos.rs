@@ -163,6 +163,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             for (name, _) in RECORDS {
                 writeln!(io::stdout(), "{name}")?;
             }
+            writeln!(io::stdout(), "{NEW_TEXTS}")?;
             Ok(())
         }
         [name, rounds] => repeat(name, rounds.parse()?, false),
@@ -171,12 +172,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             with_task(Task::Measure, || {
                 RECORDS.iter().for_each(|(_, log)| log());
             })?;
+            measure_new_texts()?;
             measure_long_lines()
         }
     }
 }
 
 fn repeat(name: &str, rounds: u32, peer: bool) -> Result<(), Box<dyn std::error::Error>> {
+    if name == NEW_TEXTS {
+        let (texts, sanitizer, list) = (new_texts(), with_defaults()?, List::new()?);
+        look_at(&texts, rounds, &sanitizer, peer.then_some(&list));
+        return Ok(());
+    }
     let record = RECORDS.iter().find(|(known, _)| *known == name);
     let (_, log) = record.ok_or("there is no such record")?;
     with_task(Task::Repeat { rounds, peer }, log)
@@ -250,6 +257,47 @@ fn log_mixed() {
     );
 }
 
+/// The record above has the same texts each time, which the step remembers. These
+/// are its message with another user and password each time.
+const NEW_TEXTS: &str = "new-texts";
+
+fn new_texts() -> Vec<String> {
+    let text = |number: u32| {
+        let secret = number.wrapping_mul(0x9e37_79b1);
+        format!("login of user=bob{number} with password=hunter{secret} accepted, backup started")
+    };
+    (0..1024).map(text).collect()
+}
+
+fn with_defaults() -> Result<Sanitizer, Box<dyn std::error::Error>> {
+    Ok(Sanitizer::new(SanitizeConfig::default())?)
+}
+
+fn look_at(texts: &[String], rounds: u32, sanitizer: &Sanitizer, peer: Option<&List>) {
+    for text in texts.iter().cycle().take(rounds as usize) {
+        match peer {
+            Some(list) => list.redact(black_box(text)),
+            None => drop(black_box(sanitizer.sanitize_text(black_box(text)))),
+        }
+    }
+}
+
+fn measure_new_texts() -> Result<(), Box<dyn std::error::Error>> {
+    let (texts, sanitizer, list) = (new_texts(), with_defaults()?, List::new()?);
+    let mut figures = [0; 2];
+    for (figure, peer) in figures.iter_mut().zip([None, Some(&list)]) {
+        let start = Instant::now();
+        look_at(&texts, ROUNDS, &sanitizer, peer);
+        *figure = start.elapsed().as_nanos() / u128::from(ROUNDS);
+    }
+    let [own, peer] = figures;
+    writeln!(
+        io::stdout(),
+        "{own:6} ns  {peer:6} ns  a message with another password each time"
+    )?;
+    Ok(())
+}
+
 fn measure_long_lines() -> Result<(), Box<dyn std::error::Error>> {
     let sanitizer = Sanitizer::new(SanitizeConfig::default())?;
     for piece in [
@@ -257,6 +305,11 @@ fn measure_long_lines() -> Result<(), Box<dyn std::error::Error>> {
         "password=\"",
         "key token /home/a ",
         "QUJD",
+        "eyJhbGciOiJI.",
+        "-----BEGIN PRIVATE KEY-----",
+        "[{\"a\":",
+        "\\\"",
+        "://a:b",
     ] {
         let line = piece.repeat((1 << 20) / piece.len());
         let start = Instant::now();

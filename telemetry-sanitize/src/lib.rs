@@ -69,7 +69,7 @@ mod counts; // how often each rule replaced something
 mod glob; // the user's globs over names
 mod mask; // values that are no secrets
 mod pii; // personal data, on request
-mod seen; // texts with nothing in them
+mod seen; // texts that were looked at before
 mod sieve; // the search for literals
 mod spans; // spans sanitized once
 mod tag; // how a secret can be followed

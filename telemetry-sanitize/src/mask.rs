@@ -68,23 +68,18 @@ const STATUS: &[&[u8]] = &[
 ];
 
 fn is_nothing(value: &[u8]) -> bool {
-    const NOTHING: [&[u8]; 14] = [
-        b"none",
-        b"null",
-        b"nil",
-        b"undefined",
-        b"true",
-        b"false",
-        b"yes",
-        b"no",
-        b"empty",
-        b"<none>",
-        b"<null>",
-        b"(null)",
-        b"()",
-        b"n/a",
-    ];
-    NOTHING.iter().any(|word| value.eq_ignore_ascii_case(word))
+    let words: &[&[u8]] = match value[0].to_ascii_lowercase() {
+        b'n' => &[b"none", b"null", b"nil", b"no", b"n/a"],
+        b'u' => &[b"undefined"],
+        b't' => &[b"true"],
+        b'f' => &[b"false"],
+        b'y' => &[b"yes"],
+        b'e' => &[b"empty"],
+        b'<' => &[b"<none>", b"<null>"],
+        b'(' => &[b"(null)", b"()"],
+        _ => &[],
+    };
+    words.iter().any(|word| value.eq_ignore_ascii_case(word))
 }
 
 /// `****`, `xxxx`, `......`, and bullets.
@@ -101,19 +96,6 @@ fn is_filler(value: &[u8]) -> bool {
 
 /// `[REDACTED]`, `[FILTERED:x]`, `***MASKED***`, `<redacted>`, `REDACTED`.
 fn is_mark(value: &[u8]) -> bool {
-    const MARKS: [&str; 11] = [
-        "redacted",
-        "filtered",
-        "masked",
-        "hidden",
-        "removed",
-        "sensitive",
-        "protected",
-        "scrubbed",
-        "secret",
-        "omitted",
-        "sanitized",
-    ];
     let inner = value
         .trim_ascii_start()
         .strip_prefix(b"[")
@@ -121,9 +103,17 @@ fn is_mark(value: &[u8]) -> bool {
         .or_else(|| strip_both(value, b'<', b'>'))
         .unwrap_or_else(|| trim_byte(value, b'*'));
     let bare = inner.len() == value.len();
-    let first = inner.first().map(u8::to_ascii_lowercase);
-    let may_be = |mark: &&&str| mark.as_bytes().first().copied() == first;
-    MARKS.iter().filter(may_be).any(|mark| {
+    let marks: &[&str] = match inner.first().map(u8::to_ascii_lowercase) {
+        Some(b'r') => &["redacted", "removed"],
+        Some(b'f') => &["filtered"],
+        Some(b'm') => &["masked"],
+        Some(b'h') => &["hidden"],
+        Some(b's') => &["sensitive", "scrubbed", "secret", "sanitized"],
+        Some(b'p') => &["protected"],
+        Some(b'o') => &["omitted"],
+        _ => &[],
+    };
+    marks.iter().any(|mark| {
         let Some((start, rest)) = inner.split_at_checked(mark.len()) else {
             return false;
         };
@@ -163,25 +153,19 @@ fn is_placeholder(value: &[u8]) -> bool {
 /// Source text that fetches the value from elsewhere, and the parameters of
 /// statements and formats.
 fn is_lookup(value: &[u8]) -> bool {
-    const PLACES: [&[u8]; 17] = [
-        b"prompt(",
-        b"getpass",
-        b"input(",
-        b"process.env",
-        b"os.environ",
-        b"os.getenv",
-        b"System.getenv",
-        b"env.",
-        b"ENV[",
-        b"env(",
-        b"getenv(",
-        b"valueFrom",
-        b"!vault",
-        b"!Ref",
-        b"!GetAtt",
-        b"!Sub",
-        b"secretKeyRef",
-    ];
+    let places: &[&[u8]] = match value[0] {
+        b'p' => &[b"prompt(", b"process.env"],
+        b'g' => &[b"getpass", b"getenv("],
+        b'i' => &[b"input("],
+        b'o' => &[b"os.environ", b"os.getenv"],
+        b'S' => &[b"System.getenv"],
+        b'e' => &[b"env.", b"env("],
+        b'E' => &[b"ENV["],
+        b'v' => &[b"valueFrom"],
+        b'!' => &[b"!vault", b"!Ref", b"!GetAtt", b"!Sub"],
+        b's' => &[b"secretKeyRef"],
+        _ => &[],
+    };
     let is_format = matches!(
         value,
         b"%s" | b"%d" | b"%v" | b"%q" | b"{}" | b"await" | b"?"
@@ -189,13 +173,7 @@ fn is_lookup(value: &[u8]) -> bool {
     let parameter = value.strip_prefix(b":").is_some_and(|name| {
         !name.is_empty() && name.iter().all(|b| b.is_ascii_lowercase() || *b == b'_')
     });
-    let may_be = |place: &&&[u8]| place.first() == value.first();
-    is_format
-        || parameter
-        || PLACES
-            .iter()
-            .filter(may_be)
-            .any(|place| value.starts_with(place))
+    is_format || parameter || places.iter().any(|place| value.starts_with(place))
 }
 
 fn is_variable(name: &[u8]) -> bool {

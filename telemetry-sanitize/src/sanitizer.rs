@@ -55,6 +55,8 @@ pub(crate) struct Space {
     text: String,
     /// The text of the round before.
     before: String,
+    /// The rules of what was replaced in all rounds.
+    rules: Vec<usize>,
 }
 
 thread_local! {
@@ -65,6 +67,16 @@ thread_local! {
 impl Space {
     /// A text longer than this leaves nothing behind on its thread.
     const KEPT: usize = 1 << 16;
+
+    /// The text that was changed last.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The rules of what was replaced in it; `None` when it was replaced as a whole.
+    pub(crate) fn rules(&self) -> Option<&[usize]> {
+        (!self.rules.is_empty()).then_some(&self.rules)
+    }
 
     /// Keeps the space for the next call on this thread.
     fn keep(self) {
@@ -199,6 +211,7 @@ impl Sanitizer {
     /// Writes the text without secrets into the space; false when there are none.
     fn change_text(&self, text: &str, space: &mut Space) -> bool {
         space.sight.forget();
+        space.rules.clear();
         let rounds = || self.rounds(text, space);
         // A rule that panics has seen the text half: close, do not open.
         if let Ok(is_changed) = catch_unwind(AssertUnwindSafe(rounds)) {
@@ -207,6 +220,11 @@ impl Sanitizer {
         *space = Space::default();
         self.put_whole(Kind::Error, text, space);
         true
+    }
+
+    /// Counts replacements that were made before, and are made again.
+    pub(crate) fn count_again(&self, rules: &[usize]) {
+        rules.iter().for_each(|&rule| self.counts.add(rule, 1));
     }
 
     /// The verdict on a member of a group: its own, or that of the group around
@@ -249,6 +267,7 @@ impl Sanitizer {
     }
 
     fn put_whole(&self, rule: Kind, secret: &str, space: &mut Space) {
+        space.rules.clear();
         self.counts.add(rule as usize, 1);
         space.text.clear();
         self.push_replacement(&mut space.text, What::Builtin(rule), secret);
@@ -363,6 +382,7 @@ impl Sanitizer {
             sight.replace(&self.triggers, before, found.what);
             self.push_replacement(out, found.what, &text[found.range.clone()]);
             self.counts.add(rule_index(found.what), 1);
+            space.rules.push(rule_index(found.what));
             done = found.range.end;
         }
         sight.move_piece(done..text.len(), out.len());

@@ -1,32 +1,54 @@
-//! Texts that were looked at before and have nothing in them.
+//! Texts that were looked at before.
 //!
-//! Most programs write the same few messages and names again and again, and to
-//! compare a text takes a fraction of what it takes to search it. Only what may
-//! leave the process as it is is kept, and little of it.
+//! Most programs write the same few messages, names and paths again and again, and
+//! to know a text again takes a fraction of what it takes to search it. Of a text
+//! without a finding the text is kept. Of one with findings only what was made of
+//! it, and a hash under a key that no other process has: so no secret stays in
+//! memory here, and should another text have the same hash, what stands in its
+//! place has no secret in it either. Of each little is kept.
 
-/// Texts without a finding, the newest in the place of each.
+use std::hash::{BuildHasher, RandomState};
+
+/// What is known of texts, the newest in the place of each.
 #[derive(Default)]
 pub(crate) struct Seen {
     /// Empty until there is a text to keep.
-    places: Vec<Place>,
+    clean: Vec<Clean>,
+    /// Empty until there is a text to keep.
+    changed: Vec<Changed>,
+    key: RandomState,
 }
 
-/// Longer texts are not kept: they are seldom seen again.
+/// Longer texts without a finding are not kept: they are seldom seen again.
 const LONGEST: usize = 62;
+/// Nor are longer texts that something is made of.
+const LONGEST_CHANGED: usize = 256;
 const BITS: u32 = 7;
 const PLACES: usize = 1 << BITS;
 
 #[derive(Clone, Copy)]
-struct Place {
+struct Clean {
     text: [u8; LONGEST],
     length: u8,
+}
+
+/// A text with findings.
+#[derive(Clone, Default)]
+pub(crate) struct Changed {
+    /// 0: none is kept here.
+    length: usize,
+    hash: u64,
+    /// What was made of it.
+    pub(crate) text: String,
+    /// The rule of each finding, to be counted again.
+    pub(crate) rules: Vec<usize>,
 }
 
 impl Seen {
     /// The text is known to have nothing in it. An empty one has not.
     #[inline]
     pub(crate) fn contains(&self, text: &str) -> bool {
-        let Some(place) = self.places.get(place_of(text.as_bytes())) else {
+        let Some(place) = self.clean.get(place_of(text.as_bytes())) else {
             return false;
         };
         place.text.get(..usize::from(place.length)) == Some(text.as_bytes())
@@ -37,16 +59,49 @@ impl Seen {
         if text.len() > LONGEST {
             return;
         }
-        if self.places.is_empty() {
-            let nothing = Place {
+        if self.clean.is_empty() {
+            let nothing = Clean {
                 text: [0; LONGEST],
                 length: 0,
             };
-            self.places = vec![nothing; PLACES];
+            self.clean = vec![nothing; PLACES];
         }
-        let place = &mut self.places[place_of(text.as_bytes())];
+        let place = &mut self.clean[place_of(text.as_bytes())];
         place.text[..text.len()].copy_from_slice(text.as_bytes());
         place.length = text.len() as u8;
+    }
+}
+
+impl Seen {
+    /// Where a text is kept of which something was made.
+    #[inline]
+    pub(crate) fn changed_place(&self, text: &str) -> Option<usize> {
+        let place = place_of(text.as_bytes());
+        let kept = self.changed.get(place)?;
+        let is_same = kept.length == text.len() && kept.hash == self.key.hash_one(text);
+        (is_same && kept.length > 0).then_some(place)
+    }
+
+    /// What is kept there.
+    pub(crate) fn changed(&self, place: usize) -> &Changed {
+        &self.changed[place]
+    }
+
+    /// Keeps what was made of a text, in the place of another.
+    pub(crate) fn insert_changed(&mut self, of: &str, text: &str, rules: &[usize]) {
+        if of.len() > LONGEST_CHANGED || text.len() > 2 * LONGEST_CHANGED {
+            return;
+        }
+        if self.changed.is_empty() {
+            self.changed = vec![Changed::default(); PLACES];
+        }
+        let hash = self.key.hash_one(of);
+        let kept = &mut self.changed[place_of(of.as_bytes())];
+        (kept.length, kept.hash) = (of.len(), hash);
+        kept.text.clear();
+        kept.text.push_str(text);
+        kept.rules.clear();
+        kept.rules.extend_from_slice(rules);
     }
 }
 
@@ -91,11 +146,33 @@ mod tests {
     fn any_number_of_texts_takes_the_same_room_and_long_ones_none() {
         let mut seen = Seen::default();
         seen.insert(&"x".repeat(LONGEST + 1));
-        assert!(seen.places.is_empty());
+        assert!(seen.clean.is_empty());
         for number in 0..10_000 {
             seen.insert(&format!("number {number}"));
         }
-        assert_eq!(seen.places.len(), PLACES);
+        assert_eq!(seen.clean.len(), PLACES);
         assert!(seen.contains("number 9999"));
+    }
+
+    #[test]
+    fn of_a_text_with_a_secret_only_what_was_made_of_it_is_kept() {
+        let mut seen = Seen::default();
+        let (text, made) = ("password=hunter22", "password=[REDACTED:password]");
+        assert_eq!(seen.changed_place(text), None);
+        seen.insert_changed(text, made, &[3]);
+        let kept = seen.changed(seen.changed_place(text).unwrap());
+        assert_eq!(
+            (kept.text.as_str(), kept.rules.as_slice()),
+            (made, &[3][..])
+        );
+        assert_eq!(seen.changed_place("password=hunter23"), None);
+        assert_eq!(seen.changed_place("password=hunter2"), None);
+        assert_eq!(seen.changed_place(""), None);
+        let all = seen.changed.iter().map(|kept| kept.text.as_str());
+        assert!(!all.collect::<String>().contains("hunter22"));
+        for number in 0..10_000 {
+            seen.insert_changed(&format!("password={number}"), made, &[3]);
+        }
+        assert_eq!(seen.changed.len(), PLACES);
     }
 }

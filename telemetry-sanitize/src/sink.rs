@@ -81,7 +81,7 @@ impl<S: Sink> Sanitized<S> {
         &self,
         verdict: Verdict,
         value: Value<'_>,
-        seen: &mut Seen,
+        seen: &'s mut Seen,
         space: &'s mut Space,
     ) -> Option<&'s str> {
         let is_secret = matches!(verdict, Verdict::Secret(_));
@@ -93,11 +93,19 @@ impl<S: Sink> Sanitized<S> {
         if seen.contains(text) {
             return None;
         }
-        let changed = self.sanitizer.change(verdict, value, space);
-        if changed.is_none() {
-            seen.insert(text);
+        if let Some(place) = seen.changed_place(text) {
+            let known = seen.changed(place);
+            self.sanitizer.count_again(&known.rules);
+            return Some(&known.text);
         }
-        changed
+        if self.sanitizer.change(verdict, value, space).is_none() {
+            seen.insert(text);
+            return None;
+        }
+        if let Some(rules) = space.rules() {
+            seen.insert_changed(text, space.text(), rules);
+        }
+        Some(space.text())
     }
 
     /// The span without secrets, and whether it differs from the given one.
@@ -199,6 +207,29 @@ mod tests {
                 assert!(sink.lock().spans.len() <= MAX_SPANS);
             }
         });
+    }
+
+    #[test]
+    fn a_text_that_comes_again_is_changed_and_counted_again() {
+        let sanitizer = Arc::new(Sanitizer::new(SanitizeConfig::default()).unwrap());
+        let memory = MemorySink::new();
+        let sink = Sanitized::new(Arc::clone(&sanitizer), memory.clone());
+        with_pipeline(sink, || {
+            for text in ["a password=hunter22", "b", "a password=hunter22", "b"] {
+                tracing::info!("{text}");
+            }
+        });
+        let messages = memory.lines();
+        for (line, expected) in messages
+            .iter()
+            .zip(["[REDACTED:password]\"", "b\""].repeat(2))
+        {
+            assert!(
+                line.contains(expected) && !line.contains("hunter22"),
+                "{line}"
+            );
+        }
+        assert!(sanitizer.redactions().contains(&("password", 2)));
     }
 
     #[test]

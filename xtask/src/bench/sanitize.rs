@@ -1,13 +1,20 @@
 //! What redaction costs a record, beside a plain list of regular expressions over the same values.
 
+use std::fs;
+
 use anyhow::{Context, Result, bail, ensure};
 use xshell::{Shell, cmd};
 
+use super::logging::instructions_in;
 use super::machine;
 use super::measure::median;
 use crate::step::say;
 
 const DEFAULT_ROUNDS: usize = 5;
+const PROGRAM: &str = "target/release/examples/nanos";
+/// Records of two runs: their difference leaves out what begins and ends a run.
+const FEW_RECORDS: u32 = 200;
+const MANY_RECORDS: u32 = 2_200;
 
 /// One line of the measuring program: `171 ns  1250 ns  message`, or `1.3 ms  1 MB of …`.
 struct Line {
@@ -38,12 +45,46 @@ pub(super) fn run(shell: &Shell, args: &[String]) -> Result<()> {
     ));
     let mut all = Vec::new();
     for _ in 0..rounds {
-        let output = cmd!(shell, "target/release/examples/nanos")
-            .quiet()
-            .read()?;
+        let output = cmd!(shell, "{PROGRAM}").quiet().read()?;
         all.push(output.lines().map(parse).collect::<Result<Vec<_>>>()?);
     }
-    print(&all)
+    print(&all, &instructions(shell)?)
+}
+
+/// Instructions of each record, in the order of the lines: ours and the peer's.
+/// None without valgrind.
+fn instructions(shell: &Shell) -> Result<Vec<[f64; 2]>> {
+    if cmd!(shell, "valgrind --version").quiet().read().is_err() {
+        say("valgrind is missing: instructions are not counted");
+        return Ok(Vec::new());
+    }
+    let records = cmd!(shell, "{PROGRAM} list").quiet().read()?;
+    let count = |record: &str| {
+        let own = instructions_of(shell, record, None)?;
+        Ok([own, instructions_of(shell, record, Some("peer"))?])
+    };
+    records.lines().map(count).collect()
+}
+
+fn instructions_of(shell: &Shell, record: &str, peer: Option<&str>) -> Result<f64> {
+    let in_run = |records: u32| -> Result<f64> {
+        let directory = shell.create_temp_dir()?;
+        let out = directory.path().join("callgrind");
+        let records = records.to_string();
+        cmd!(
+            shell,
+            "valgrind --tool=callgrind --callgrind-out-file={out} {PROGRAM} {record} {records} {peer...}"
+        )
+        .quiet()
+        .ignore_stdout()
+        .ignore_stderr()
+        .run()
+        .with_context(|| format!("valgrind fails with {record}"))?;
+        Ok(instructions_in(&fs::read_to_string(out)?))
+    };
+    let counted = in_run(MANY_RECORDS)? - in_run(FEW_RECORDS)?;
+    ensure!(counted > 0.0, "valgrind has counted nothing");
+    Ok(counted / f64::from(MANY_RECORDS - FEW_RECORDS))
 }
 
 fn parse(line: &str) -> Result<Line> {
@@ -68,8 +109,11 @@ fn parse(line: &str) -> Result<Line> {
     })
 }
 
-fn print(rounds: &[Vec<Line>]) -> Result<()> {
-    say("| text | telemetry-sanitize | list of expressions | ratio |\n|---|---:|---:|---:|");
+fn print(rounds: &[Vec<Line>], instructions: &[[f64; 2]]) -> Result<()> {
+    say(
+        "| text | telemetry-sanitize | list of expressions | ratio | instructions | of the list |\n\
+         |---|---:|---:|---:|---:|---:|",
+    );
     let first = rounds.first().context("no round")?;
     for (row, line) in first.iter().enumerate() {
         let column = |place: usize| -> Option<f64> {
@@ -85,8 +129,12 @@ fn print(rounds: &[Vec<Line>]) -> Result<()> {
             _ => String::new(),
         };
         let what = line.what.replace('|', "\\|");
+        let [own, peer] = match instructions.get(row) {
+            Some(counted) => counted.map(|count| format!("{count:.0}")),
+            None => Default::default(),
+        };
         say(&format!(
-            "| `{what}` | {} | {} | {ratio} |",
+            "| `{what}` | {} | {} | {ratio} | {own} | {peer} |",
             shown(column(0)),
             shown(column(1))
         ));
