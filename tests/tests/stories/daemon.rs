@@ -139,7 +139,7 @@ fn the_shutdown_takes_no_longer_than_it_may() {
 }
 
 /// A daemon in the middle of a run that takes seconds.
-fn in_the_middle_of_a_run(place: &std::path::Path, rest: &str) -> Daemon {
+pub(crate) fn in_the_middle_of_a_run(place: &std::path::Path, rest: &str) -> Daemon {
     let source = place.join("source");
     std::fs::create_dir(&source).unwrap();
     for number in 0..30_000 {

@@ -1,7 +1,8 @@
 //! The metrics endpoint, as Prometheus and `curl` see it.
 
-use telemetry_tests::{Daemon, Prometheus, free_port, get, plant, promtool, shell};
+use telemetry_tests::{Daemon, Prometheus, Signal, free_port, get, plant, promtool, shell};
 
+use crate::daemon::in_the_middle_of_a_run;
 use crate::{MANUAL, OFTEN, SOON, job, with_jobs};
 
 /// Every metric of the specification, and what the contract adds.
@@ -142,6 +143,22 @@ fn the_accounts_of_every_sink_balance() {
         let known = total("delivered") + total("dropped") + total("rejected") + pending;
         assert_eq!(total("accepted"), known, "{sink}");
     }
+}
+
+#[test]
+fn a_draining_daemon_is_not_ready_and_is_scraped_to_the_end() {
+    let place = tempfile::tempdir().unwrap();
+    let daemon = in_the_middle_of_a_run(place.path(), "");
+    let status = daemon.beside().args(["status", "--json"]).run();
+    let status: serde_json::Value = serde_json::from_str(&status.expect_success()).unwrap();
+    let url = status["metrics"].as_str().expect("an endpoint");
+    daemon.signal(Signal::TERM);
+    daemon.wait_until(SOON, "the reason", || {
+        let answer = get(&url.replace("/metrics", "/readyz")).expect("the endpoint goes last");
+        answer.status == 503 && answer.json()["reasons"][0] == "the daemon is draining"
+    });
+    let text = get(url).unwrap().expect_status(200).body;
+    assert!(text.contains("\nactive_sync_jobs "), "{text}");
 }
 
 /// The figures of a working daemon, which change from one collection to the next.

@@ -173,6 +173,12 @@ fn upload_breaker_and_spool_are_shown_while_the_server_is_away() {
         "{shown}"
     );
     assert!(shown["spool_bytes"].as_f64().unwrap() > 0.0, "{shown}");
+    // It mirrors and keeps its records: that is a note, and no reason to be taken out of service.
+    let ready = get(&format!("http://127.0.0.1:{port}/readyz")).unwrap();
+    let ready = ready.expect_status(200).json();
+    assert_eq!(ready["reasons"], serde_json::json!([]), "{ready}");
+    let notes = ready["notes"].to_string();
+    assert!(notes.contains("pocketbase: "), "{ready}");
 }
 
 #[test]
