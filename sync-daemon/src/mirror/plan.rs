@@ -1,6 +1,7 @@
 //! What a run is going to do, as a value: it can be counted, refused, printed or applied.
 
 use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::dirs::Tree;
@@ -58,6 +59,8 @@ pub(super) struct Directory {
     /// Something in it stays, so that it cannot be deleted.
     pub(super) keeps_something: bool,
     pub(super) steps: Vec<Step>,
+    /// Those of the steps.
+    pub(super) names: Names,
 }
 
 /// Where a directory is to be found.
@@ -90,12 +93,45 @@ pub(super) enum Change {
 /// One thing to do in a directory, to something that is no directory.
 #[derive(Debug)]
 pub(super) struct Step {
-    pub(super) name: Box<OsStr>,
+    /// In the names of its directory.
+    pub(super) name: NameAt,
     /// Bytes of content to write.
     pub(super) bytes: u64,
     pub(super) action: Action,
     /// A directory has the name, and is emptied first.
     pub(super) waits_for_deletions: bool,
+}
+
+/// Names, one after the other in one piece of memory: small pieces, of which a large run has many,
+/// would stay with the process when it is over.
+#[derive(Debug, Default)]
+pub(super) struct Names(Vec<u8>);
+
+/// Where a name stands among [`Names`].
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NameAt {
+    start: usize,
+    length: u16,
+}
+
+impl Names {
+    pub(super) fn push(&mut self, name: &OsStr) -> NameAt {
+        let start = self.0.len();
+        self.0.extend_from_slice(name.as_bytes());
+        NameAt {
+            start,
+            // A listing refuses longer ones.
+            length: name.len() as u16,
+        }
+    }
+
+    pub(super) fn shrink_to_fit(&mut self) {
+        self.0.shrink_to_fit();
+    }
+
+    fn get(&self, at: NameAt) -> &OsStr {
+        OsStr::from_bytes(&self.0[at.start..at.start + usize::from(at.length)])
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,6 +170,11 @@ impl Directory {
             Change::Replace | Change::Attributes => Some(Operation::Update),
             Change::Delete => Some(Operation::Delete),
         }
+    }
+
+    /// The name that a step of this directory is about.
+    pub(super) fn name_of(&self, step: &Step) -> &OsStr {
+        self.names.get(step.name)
     }
 
     /// Whether the source has it, so that its attributes have to be right in the end.
@@ -222,7 +263,7 @@ impl Plan {
                 if let Some(operation) = step.action.operation() {
                     visit(PlannedAction {
                         operation,
-                        path: path.join(&*step.name),
+                        path: path.join(directory.name_of(step)),
                         is_directory: false,
                     })?;
                 }
@@ -372,16 +413,18 @@ mod tests {
             time_differs: false,
             keeps_something: false,
             steps: Vec::new(),
+            names: Names::default(),
         }
     }
 
-    fn step(name: &str, action: Action) -> Step {
-        Step {
-            name: OsStr::new(name).into(),
+    fn add_step(directory: &mut Directory, name: &str, action: Action) {
+        let name = directory.names.push(OsStr::new(name));
+        directory.steps.push(Step {
+            name,
             bytes: 10,
             action,
             waits_for_deletions: false,
-        }
+        });
     }
 
     fn lines(plan: &Plan) -> Vec<String> {
@@ -407,8 +450,8 @@ mod tests {
             directory(0, "a", Side::SourceOnly, Change::Create),
             directory(0, "idle", Side::Both, Change::None),
         ];
-        scanned[1].steps.push(step("new", Action::CreateFile));
-        scanned[2].steps.push(step("old", Action::Delete));
+        add_step(&mut scanned[1], "new", Action::CreateFile);
+        add_step(&mut scanned[2], "old", Action::Delete);
         scanned
     }
 

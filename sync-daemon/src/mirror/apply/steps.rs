@@ -1,5 +1,6 @@
 //! What workers do with the steps of a plan.
 
+use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -82,9 +83,10 @@ impl<'a> Shared<'a> {
             if self.run.should_stop() {
                 return;
             }
+            let name = self.name(job.directory, step);
             let removed = match step.action {
-                Action::Sweep => sweep(&job.destination, step),
-                _ => rustix::fs::unlinkat(&job.destination, &*step.name, AtFlags::empty()),
+                Action::Sweep => sweep(&job.destination, name),
+                _ => rustix::fs::unlinkat(&job.destination, name, AtFlags::empty()),
             };
             match removed {
                 Ok(()) => self.done(job.directory, Some(step), 0),
@@ -111,7 +113,7 @@ impl<'a> Shared<'a> {
             let place = Place {
                 source: source.as_fd(),
                 destination: job.destination.as_fd(),
-                name: &step.name,
+                name: self.name(job.directory, step),
             };
             slow::begin(desk, (job.directory, index), step.bytes);
             let outcome = self.carry_out(copier, place, step.action);
@@ -160,7 +162,7 @@ impl<'a> Shared<'a> {
 
     fn publish(&self, directory: u32, step: &Step, prepared: Prepared<'_>) {
         let (bytes, is_torn) = (prepared.bytes, prepared.is_torn);
-        if let Err(failure) = prepared.publish(&step.name) {
+        if let Err(failure) = prepared.publish(self.name(directory, step)) {
             self.fail(directory, step, failure);
             return;
         }
@@ -247,7 +249,12 @@ impl<'a> Shared<'a> {
     }
 
     fn path(&self, directory: u32, step: &Step) -> PathBuf {
-        self.plan.path_of(directory).join(&*step.name)
+        let name = self.name(directory, step);
+        self.plan.path_of(directory).join(name)
+    }
+
+    fn name(&self, directory: u32, step: &Step) -> &OsStr {
+        self.plan.directories[directory as usize].name_of(step)
     }
 
     /// Counts a step, or the change of the directory itself.
@@ -297,8 +304,8 @@ fn may_fit_later(task: Task, failure: &Failure) -> bool {
 }
 
 /// Removes what an earlier run left unfinished, which may be an empty directory.
-fn sweep(directory: &OwnedFd, step: &Step) -> io::Result<()> {
-    let remove = |flags| rustix::fs::unlinkat(directory, &*step.name, flags);
+fn sweep(directory: &OwnedFd, name: &OsStr) -> io::Result<()> {
+    let remove = |flags| rustix::fs::unlinkat(directory, name, flags);
     match remove(AtFlags::empty()) {
         Err(Errno::ISDIR | Errno::PERM) => match remove(AtFlags::REMOVEDIR) {
             // Somebody uses it.

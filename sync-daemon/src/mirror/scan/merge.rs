@@ -184,8 +184,9 @@ impl Merge<'_> {
         if deletes {
             self.child(name, Side::InTheWay, Change::None, None);
         }
+        let name = self.found.names.push(name);
         self.found.steps.push(Step {
-            name: name.into(),
+            name,
             bytes,
             action,
             waits_for_deletions: deletes,
@@ -216,8 +217,9 @@ impl Merge<'_> {
     }
 
     fn step(&mut self, name: &OsStr, action: Action, bytes: u64) {
+        let name = self.found.names.push(name);
         self.found.steps.push(Step {
-            name: name.into(),
+            name,
             bytes,
             action,
             waits_for_deletions: false,

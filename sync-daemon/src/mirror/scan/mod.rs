@@ -18,7 +18,7 @@ use super::dirs::{self, Listing, ListingBuffer};
 use super::failure::Failure;
 use super::metadata::Metadata;
 use super::pinned::{self, OpenedUp};
-use super::plan::{Change, Directory, Side, Step};
+use super::plan::{Change, Directory, Names, Side, Step};
 use super::run::Run;
 use super::temporary;
 use super::workers;
@@ -118,6 +118,7 @@ struct Found {
     time_differs: bool,
     keeps_something: bool,
     steps: Vec<Step>,
+    names: Names,
     children: Vec<Child>,
 }
 
@@ -168,6 +169,7 @@ fn new_directory(parent: u32, name: Box<OsStr>, side: Side, source: Metadata) ->
         time_differs: false,
         keeps_something: false,
         steps: Vec::new(),
+        names: Names::default(),
     }
 }
 
@@ -216,6 +218,7 @@ impl Walk<'_> {
             time_differs: false,
             keeps_something: visit.side == Side::Kept,
             steps: Vec::new(),
+            names: Names::default(),
             children: Vec::new(),
         };
         let handles = self.open_and_merge(&visit, desk, &mut found);
@@ -411,6 +414,7 @@ impl Walk<'_> {
             .filter(|_| !found.children.is_empty())
             .and_then(|handles| self.share(handles));
         found.steps.shrink_to_fit();
+        found.names.shrink_to_fit();
         let mut state = self.lock();
         let directory = &mut state.directories[visit.number as usize];
         directory.change = found.change;
@@ -418,6 +422,7 @@ impl Walk<'_> {
         directory.time_differs = found.time_differs;
         directory.keeps_something = found.keeps_something;
         directory.steps = found.steps;
+        directory.names = found.names;
         for child in found.children {
             let number = state.directories.len() as u32;
             // Without a source there is nothing to carry over, and this is never looked at.
