@@ -53,6 +53,10 @@ const SUSPICIOUS_REFUSALS: u32 = 3;
 /// A suspect is buried after so many proofs.
 const PROOFS: u32 = 2;
 
+/// So much is read to find a witness: two of the longest records, or a suspect
+/// that is longer than a batch would never meet one.
+const WITNESS_BYTES: usize = 4 * 1024 * 1024;
+
 /// A witness stands up to 2^10 places behind the suspect.
 const MAX_WITNESS_DOUBLINGS: u32 = 10;
 
@@ -860,7 +864,7 @@ impl Machine {
             // The suspect and its witness.
             return Action::Load {
                 records: 1 + suspect.distance(),
-                bytes: self.policy.batch_bytes.saturating_mul(4),
+                bytes: self.policy.batch_bytes.max(WITNESS_BYTES),
             };
         }
         Action::Load {
@@ -874,6 +878,7 @@ impl Machine {
             return false;
         };
         match self.phase {
+            _ if planted!(OverrunsDrain) => false,
             Phase::Finished => false,
             Phase::Idle => now >= until || (self.holdings.is_empty() && !self.holdings_are_stale),
             // An open breaker or a long backoff would outlast the deadline.

@@ -174,6 +174,24 @@ impl Uploader {
         staged + self.holdings().total()
     }
 
+    /// What the spool holds.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn spool_holdings(&self) -> Holdings {
+        self.holdings()
+    }
+
+    /// Records that were loaded and are kept in memory.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn in_work(&self) -> usize {
+        self.batch.len()
+    }
+
+    /// Size of the dead-letter file.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn dead_letter_bytes(&self) -> u64 {
+        self.dead_letters.bytes()
+    }
+
     /// Whether the spool is open.
     #[cfg(feature = "simulation")]
     pub(crate) fn has_spool(&self) -> bool {
@@ -448,7 +466,9 @@ impl Uploader {
             Action::Remove(keys) => return self.remove(now, &keys, None),
             Action::Bury { key, reason } => return self.remove(now, &[key], Some(&reason)),
             Action::RememberBreaker(open) => {
-                if let Some(spool) = &mut self.spool {
+                if let Some(spool) = &mut self.spool
+                    && !planted!(ForgetsBreaker)
+                {
                     spool.remember_breaker(open)?;
                 }
             }

@@ -25,7 +25,7 @@ const DUPLICATE_CODES: [&str; 3] = [
 const MAX_MESSAGE: usize = 200;
 
 /// The way a request went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Route {
     /// The bulk route of our hook: all that it does not refuse, or nothing.
     Bulk,

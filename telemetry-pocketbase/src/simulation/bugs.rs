@@ -1,7 +1,8 @@
-//! Bugs to plant, and whether one is planted now.
+//! Bugs to plant, and whether one is planted now. Panics of a simulated process.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::sync::Once;
 
 macro_rules! bugs {
     ($($(#[$doc:meta])* $name:ident,)*) => {
@@ -72,6 +73,16 @@ bugs! {
     BelievesBulkBlindly,
     /// The id of a record depends on when it is sent.
     ChangesIds,
+    /// Nobody looks at the checksums of the spool.
+    SkipsChecksums,
+    /// A new process knows nothing of the breaker of the one before.
+    ForgetsBreaker,
+    /// The deadline of a stop is ignored.
+    OverrunsDrain,
+    /// The dead letters have no bound.
+    OverfillsDeadLetters,
+    /// New records are committed without waiting for the disk.
+    CommitsWithoutSync,
 }
 
 impl fmt::Display for Bug {
@@ -83,6 +94,7 @@ impl fmt::Display for Bug {
 thread_local! {
     static PLANTED: Cell<Option<Bug>> = const { Cell::new(None) };
     static RUNNING: Cell<bool> = const { Cell::new(false) };
+    static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
 /// Whether this bug is planted on this thread.
@@ -95,6 +107,27 @@ pub(crate) fn is_running() -> bool {
     RUNNING.get()
 }
 
+/// What a panic of the simulation on this thread said.
+pub(super) fn last_panic() -> String {
+    PANIC.take().unwrap_or_default()
+}
+
+/// A process that dies of a panic is a matter of the world that it is in; and
+/// over senseless pages `redb` panics, which the spool expects.
+fn keep_panics_quiet() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let usual = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if is_running() {
+                PANIC.replace(Some(panic.to_string()));
+            } else {
+                usual(panic);
+            }
+        }));
+    });
+}
+
 /// Runs `work` with `bug` planted.
 pub(super) fn with_planted<T>(bug: Option<Bug>, work: impl FnOnce() -> T) -> T {
     struct Weeded;
@@ -104,6 +137,7 @@ pub(super) fn with_planted<T>(bug: Option<Bug>, work: impl FnOnce() -> T) -> T {
             RUNNING.set(false);
         }
     }
+    keep_panics_quiet();
     let _weeded = Weeded;
     PLANTED.set(bug);
     RUNNING.set(true);

@@ -4,7 +4,6 @@
 //! written before the last sync, and of the rest, after a power cut, whatever
 //! parts happened to get there.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::ops::Bound;
@@ -12,6 +11,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fastrand::Rng;
 use redb::{BackendError, StorageBackend};
+
+use super::sights::Sights;
 
 const PAGE: u64 = 4096;
 const SECTOR: usize = 512;
@@ -28,17 +29,21 @@ struct State {
     /// What was done since the last sync.
     unsynced: Vec<Change>,
     /// Pages that have been given room.
-    pages: BTreeSet<u64>,
+    pages: Vec<bool>,
     /// No more pages get room.
     is_full: bool,
     /// So many operations still succeed before one fails.
     fails_in: Option<u32>,
+    /// So many operations still succeed before the process dies.
+    dies_in: Option<u32>,
+    /// It dies of something else than a power cut.
+    has_power: bool,
     /// Handles of processes before this one are dead.
     process: u64,
     largest: u64,
+    sights: Sights,
 }
 
-#[derive(Clone)]
 enum Change {
     Write(u64, Vec<u8>),
     Length(u64),
@@ -50,11 +55,14 @@ impl SimDisk {
             cached: Vec::new(),
             durable: Vec::new(),
             unsynced: Vec::new(),
-            pages: BTreeSet::new(),
+            pages: Vec::new(),
             is_full: false,
             fails_in: None,
+            dies_in: None,
+            has_power: true,
             process: 0,
             largest: 0,
+            sights: Sights::default(),
         })))
     }
 
@@ -69,24 +77,32 @@ impl SimDisk {
 
     /// The process dies; what it wrote stays with the operating system.
     pub(super) fn process_dies(&self) {
-        self.lock().process += 1;
+        let mut state = self.lock();
+        state.process += 1;
+        state.dies_in = None;
     }
 
     /// The power fails: of what was not synced some parts survive.
     pub(super) fn power_fails(&self, rng: &mut Rng) {
         let mut state = self.lock();
         state.process += 1;
+        state.dies_in = None;
         let changes = std::mem::take(&mut state.unsynced);
         let mut survivor = std::mem::take(&mut state.durable);
         for change in changes {
+            let is_lost = rng.u8(..3) == 0;
             match change {
-                _ if rng.u8(..3) == 0 => {}
+                Change::Write(..) if is_lost => state.sights.note("write lost"),
                 Change::Write(offset, mut data) => {
                     if rng.u8(..3) == 0 {
                         let sectors = data.len() / SECTOR;
                         data.truncate(rng.usize(..=sectors) * SECTOR);
+                        state.sights.note("write torn");
                     }
                     write_at(&mut survivor, offset, &data);
+                }
+                Change::Length(_) if is_lost => {
+                    state.sights.note("file too short after a power cut");
                 }
                 Change::Length(length) => survivor.resize(length as usize, 0),
             }
@@ -128,10 +144,32 @@ impl SimDisk {
         self.lock().fails_in = Some(operations);
     }
 
+    /// The process will die in the middle of its work, perhaps with the power.
+    pub(super) fn die_in(&self, operations: u32, has_power: bool) {
+        let mut state = self.lock();
+        state.dies_in = Some(operations);
+        state.has_power = has_power;
+    }
+
+    /// Whether the process dies of something else than a power cut.
+    pub(super) fn has_power(&self) -> bool {
+        self.lock().has_power
+    }
+
+    /// Whether the process has died in the middle of its work.
+    pub(super) fn has_died(&self) -> bool {
+        self.lock().dies_in == Some(0)
+    }
+
     pub(super) fn heal(&self) {
         let mut state = self.lock();
         state.is_full = false;
         state.fails_in = None;
+        state.dies_in = None;
+    }
+
+    pub(super) fn take_sights(&self) -> Sights {
+        std::mem::take(&mut self.lock().sights)
     }
 
     /// The greatest size that the file ever had.
@@ -149,9 +187,15 @@ impl State {
         if process != self.process {
             return Err(io::Error::other("the process is dead"));
         }
+        match &mut self.dies_in {
+            Some(0) => return Err(io::Error::other("the process has died")),
+            Some(left) => *left -= 1,
+            None => {}
+        }
         match &mut self.fails_in {
             Some(0) => {
                 self.fails_in = None;
+                self.sights.note("disk failed");
                 Err(io::Error::other("the disk failed"))
             }
             Some(left) => {
@@ -226,11 +270,16 @@ impl StorageBackend for Handle {
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         let mut state = self.begin()?;
-        for page in offset / PAGE..(offset + data.len() as u64).div_ceil(PAGE) {
-            if state.is_full && !state.pages.contains(&page) {
+        let end = (offset + data.len() as u64).div_ceil(PAGE) as usize;
+        if state.pages.len() < end {
+            state.pages.resize(end, false);
+        }
+        for page in (offset / PAGE) as usize..end {
+            if state.is_full && !state.pages[page] {
+                state.sights.note("disk full");
                 return Err(io::ErrorKind::StorageFull.into());
             }
-            state.pages.insert(page);
+            state.pages[page] = true;
         }
         write_at(&mut state.cached, offset, data);
         state.unsynced.push(Change::Write(offset, data.to_vec()));

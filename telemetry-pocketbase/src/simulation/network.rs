@@ -6,7 +6,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use fastrand::Rng;
 
 use super::model::Model;
+use super::sights::{Sights, answer_lost};
 use crate::clock::Clock;
+use crate::pocketbase::answers::Route;
 use crate::pocketbase::client::{NoReply, Reply, Transport};
 
 /// What can befall a request, in percent.
@@ -46,7 +48,22 @@ pub(super) struct State {
     pub(super) broken: Option<String>,
     /// So many requests go through before the client's process dies.
     pub(super) dies_in: Option<u32>,
+    /// So many requests with records in them are answered before this happens
+    /// to the server.
+    pub(super) surprise_in: Option<(u32, Surprise)>,
+    /// Requests with records in them, in the upload in progress.
+    pub(super) requests: u32,
+    pub(super) sights: Sights,
     rng: Rng,
+}
+
+/// What may happen to the server between two requests of one upload.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Surprise {
+    /// All tokens die.
+    TokensDie,
+    /// It is set up anew: with the hook or not, with `/api/batch` or not.
+    Ways { hook: bool, batch: Option<usize> },
 }
 
 /// A request that is still under way when its client has given up.
@@ -71,6 +88,9 @@ impl Network {
             not_before: Duration::ZERO,
             broken: None,
             dies_in: None,
+            surprise_in: None,
+            requests: 0,
+            sights: Sights::default(),
             rng,
         })))
     }
@@ -90,7 +110,7 @@ impl State {
         let due: Vec<Late> = due;
         for late in due {
             if self.is_up {
-                *self.model.seen.entry("late request arrived").or_default() += 1;
+                self.sights.note("late request arrived");
                 let token = late.token.as_deref();
                 self.model
                     .handle(self.now, &late.path, token, Some(&late.body));
@@ -119,6 +139,9 @@ impl State {
             *left -= 1;
         }
         let carries_records = body.is_some() && !path.contains("/auth-");
+        if carries_records {
+            self.surprise();
+        }
         if carries_records && at < self.not_before {
             self.broken = Some(format!(
                 "a request at {at:?} although the server asked for none before {:?}",
@@ -132,6 +155,37 @@ impl State {
             return outcome;
         }
         Ok(self.model.handle(at, path, token, body))
+    }
+
+    /// What was planned for this moment happens to the server.
+    fn surprise(&mut self) {
+        self.requests += 1;
+        match &mut self.surprise_in {
+            None => return,
+            Some((0, _)) => {}
+            Some((left, _)) => {
+                *left -= 1;
+                return;
+            }
+        }
+        let is_between = self.requests > 1;
+        match self.surprise_in.take() {
+            Some((_, Surprise::TokensDie)) => {
+                self.model.generation += 1;
+                if is_between {
+                    self.sights
+                        .note("token died between two requests of an upload");
+                }
+            }
+            Some((_, Surprise::Ways { hook, batch })) => {
+                (self.model.setup.hook, self.model.setup.batch) = (hook, batch);
+                if is_between {
+                    self.sights
+                        .note("ways changed between two requests of an upload");
+                }
+            }
+            None => {}
+        }
     }
 
     /// Something else happens than an answer of the server.
@@ -148,9 +202,6 @@ impl State {
         let mut happens = |percent: u8| {
             let hit = dice < percent;
             dice = dice.saturating_sub(percent);
-            if !hit && dice == 0 {
-                dice = 1;
-            }
             hit
         };
         if happens(weather.lost) {
@@ -158,6 +209,9 @@ impl State {
         }
         if happens(weather.answer_lost) {
             self.model.handle(at, path, token, body);
+            if carries_records {
+                self.sights.note(answer_lost(way_of(path)));
+            }
             return Some(Err(self.give_up()));
         }
         if happens(weather.late) {
@@ -178,6 +232,7 @@ impl State {
         if carries_records && happens(weather.throttled) {
             let after = Duration::from_secs(self.rng.u64(1..8));
             self.not_before = at + after;
+            self.sights.note("asked to come back later");
             return Some(Ok(Reply {
                 status: 429,
                 retry_after: Some(after),
@@ -212,6 +267,16 @@ impl State {
             retry_after: None,
             body: "<html>a proxy</html>".to_owned(),
         }
+    }
+}
+
+fn way_of(path: &str) -> Route {
+    if path.starts_with("/api/batch") {
+        Route::Batch
+    } else if path.starts_with("/api/collections/") {
+        Route::Single
+    } else {
+        Route::Bulk
     }
 }
 

@@ -14,6 +14,8 @@ use crate::delivery::{BreakerPolicy, Policy};
 pub(super) struct Plan {
     pub(super) policy: Policy,
     pub(super) capacity: usize,
+    /// The spool is lost with the process.
+    pub(super) in_memory: bool,
     pub(super) spool_bytes: u64,
     pub(super) dead_letter_bytes: u64,
     pub(super) setup: Setup,
@@ -27,6 +29,8 @@ pub(super) struct Plan {
     pub(super) odd: u32,
     /// Longest time between two faults, in milliseconds.
     pub(super) fault_pause: u64,
+    /// Longest time that a fault lasts, in milliseconds.
+    pub(super) fault_lasts: u64,
     /// Faults of this run.
     pub(super) faults: Vec<Fault>,
 }
@@ -37,62 +41,112 @@ pub(super) enum Fault {
     ServerDies,
     ServerHangs,
     Weather,
+    AnswersLost,
     ServerDiskFull,
     ServerChanges,
+    ServerChangesAtWork,
     RuleRefuses,
     CollectionGone,
     RateLimit,
     TokensDie,
+    TokensDieAtWork,
     DiskFull,
     DiskFails,
     DiskRots,
     Killed,
     KilledAtWork,
+    KilledInWrite,
     PowerFails,
+    PowerFailsInWrite,
     Stopped,
     ClockJumps,
 }
 
-const FAULTS: [Fault; 17] = [
+const FAULTS: [Fault; 22] = [
     Fault::ServerDies,
     Fault::ServerHangs,
     Fault::Weather,
+    Fault::AnswersLost,
     Fault::ServerDiskFull,
     Fault::ServerChanges,
+    Fault::ServerChangesAtWork,
     Fault::RuleRefuses,
     Fault::CollectionGone,
     Fault::RateLimit,
     Fault::TokensDie,
+    Fault::TokensDieAtWork,
     Fault::DiskFull,
     Fault::DiskFails,
     Fault::DiskRots,
     Fault::Killed,
     Fault::KilledAtWork,
+    Fault::KilledInWrite,
     Fault::PowerFails,
+    Fault::PowerFailsInWrite,
     Fault::Stopped,
     Fault::ClockJumps,
 ];
 
+/// How large a world is. Most are small: many small ones meet more of what can
+/// go wrong than few large ones, in the same time.
+struct Scale {
+    horizon: u64,
+    bursts: u64,
+    burst: u64,
+    sizes: [usize; 3],
+}
+
+const SMALL: Scale = Scale {
+    horizon: 8_000,
+    bursts: 12,
+    burst: 12,
+    sizes: [10, 10, 300],
+};
+
+/// Enough to fill a spool.
+const HEAVY: Scale = Scale {
+    horizon: 15_000,
+    bursts: 20,
+    burst: 30,
+    sizes: [1_000, 2_000, 4_000],
+};
+
+const LARGE: Scale = Scale {
+    horizon: 60_000,
+    bursts: 100,
+    burst: 60,
+    sizes: [10, 200, 3_000],
+};
+
 impl Plan {
     pub(super) fn new(rng: &mut Rng) -> Self {
+        let scale = match rng.u8(..64) {
+            0 => LARGE,
+            1..=5 => HEAVY,
+            _ => SMALL,
+        };
         // A few kinds of fault in a run: all at once would hide each other.
         let mut faults = FAULTS.to_vec();
         rng.shuffle(&mut faults);
-        faults.truncate(rng.usize(0..7));
+        faults.truncate(*rng.choice(&[0, 1, 2, 2, 2, 3, 3, 4, 6]).unwrap_or(&2));
+        let horizon = rng.u64(1_000..scale.horizon);
+        let pause = (2 * horizon / rng.u64(3..=scale.bursts)).max(20);
         Self {
             policy: policy(rng),
             capacity: rng.usize(10..600),
+            in_memory: rng.u8(..8) == 0,
             spool_bytes: *rng
-                .choice(&[384 << 10, 512 << 10, 1 << 20])
+                .choice(&[384 << 10, 384 << 10, 512 << 10, 1 << 20])
                 .unwrap_or(&(1 << 20)),
-            dead_letter_bytes: 64 << 10,
+            dead_letter_bytes: *rng.choice(&[64 << 10, 64 << 10, 2 << 10, 0]).unwrap_or(&0),
             setup: setup(rng),
-            horizon: Duration::from_millis(rng.u64(2_000..60_000)),
-            pause: rng.u64(20..3_000),
-            burst: rng.u64(1..60),
-            size: *rng.choice(&[10, 200, 3_000]).unwrap_or(&10),
-            odd: *rng.choice(&[0, 0, 5, 50]).unwrap_or(&0),
-            fault_pause: rng.u64(200..10_000),
+            horizon: Duration::from_millis(horizon),
+            pause,
+            burst: rng.u64(1..=scale.burst),
+            size: *rng.choice(&scale.sizes).unwrap_or(&10),
+            odd: *rng.choice(&[0, 0, 5, 50, 300]).unwrap_or(&0),
+            fault_pause: rng.u64(horizon / 20..=horizon / 2),
+            fault_lasts: horizon / 2,
             faults,
         }
     }

@@ -649,6 +649,18 @@ fn record_that_alone_is_refused_without_a_reason_is_buried_and_holds_up_nobody()
 }
 
 #[test]
+fn record_longer_than_a_batch_finds_its_witness() {
+    let mut world = World::new(Policy {
+        batch_bytes: 2_000,
+        ..Policy::default()
+    });
+    world.arrive(5, 9_000);
+    serve_all_but(&mut world, &[0]);
+    assert_eq!(world.buried[0].0, 0);
+    assert_eq!(world.delivered.len(), 4);
+}
+
+#[test]
 fn destination_that_takes_nothing_convicts_no_record() {
     let mut world = World::new(Policy::default());
     world.arrive(50, 100);

@@ -3,8 +3,8 @@
 use redb::{ReadableTable, ReadableTableMetadata, Table, TableDefinition, WriteTransaction};
 use telemetry_core::{LEVELS, level_index};
 
+use super::value::{HEAD_LENGTH, encode};
 use super::{EVICTION_ORDER, Evicted, Fresh, Holdings, SpoolError};
-use crate::id::ID_LENGTH;
 use crate::planted;
 
 /// The records of one level.
@@ -75,6 +75,15 @@ impl<'t> Change<'t> {
         Ok(())
     }
 
+    /// No key is given twice, whatever a disk that lies has made of the number:
+    /// a new record would take the place of an old one.
+    pub(super) fn skip_keys_in_use(&mut self) -> Result<(), SpoolError> {
+        if let Some(last) = self.holdings()?.last_key {
+            self.sums.next_key = self.sums.next_key.max(last + 1);
+        }
+        Ok(())
+    }
+
     pub(super) fn store_sums(&mut self) -> Result<(), SpoolError> {
         let sums = self.sums;
         if !planted!(ForgetsNextKey) {
@@ -86,9 +95,7 @@ impl<'t> Change<'t> {
 
     fn insert(&mut self, record: &Fresh<'_>) -> Result<(), SpoolError> {
         let key = self.sums.next_key;
-        let mut value = Vec::with_capacity(ID_LENGTH + record.line.len());
-        value.extend_from_slice(record.id.as_str().as_bytes());
-        value.extend_from_slice(record.line.as_bytes());
+        let value = encode(key, record.id, record.line);
         self.records[level_index(record.level)]
             .insert(key, value.as_slice())
             .map_err(redb::Error::from)?;
@@ -104,7 +111,7 @@ impl<'t> Change<'t> {
         let Some(value) = taken else {
             return Ok(false);
         };
-        let bytes = value.value().len().saturating_sub(ID_LENGTH);
+        let bytes = value.value().len().saturating_sub(HEAD_LENGTH);
         self.sums.bytes = self.sums.bytes.saturating_sub(bytes as u64);
         if !planted!(ForgetsFreedRoom) {
             self.sums.cost = self.sums.cost.saturating_sub(cost(bytes));
@@ -223,7 +230,7 @@ fn eviction_order() -> [&'static [usize]; 4] {
 pub(super) fn cost(line: usize) -> u64 {
     const PAGE: u64 = 4096;
     const ENTRY: u64 = 32;
-    let bytes = line as u64 + ID_LENGTH as u64 + ENTRY;
+    let bytes = line as u64 + HEAD_LENGTH as u64 + ENTRY;
     if bytes * 3 < PAGE {
         bytes + bytes / 2
     } else {

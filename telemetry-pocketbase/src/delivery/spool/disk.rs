@@ -3,7 +3,7 @@
 //! # Layout
 //! One table for each level, from key to record, so that the oldest record of a
 //! level is found without a search and counting costs nothing. Keys count over
-//! all levels. A value is the id (15 bytes) and the line. The table `meta` holds
+//! all levels. A value is a checksum, the id and the line. The table `meta` holds
 //! the version of the layout, the sums of sizes and the state of the breaker.
 //!
 //! # The bound on the file
@@ -27,6 +27,7 @@ use super::bounded_file::{BoundedFile, Growth, full_size, open_file};
 use super::change::{Change, META_BREAKER_OPEN, META_VERSION, Sums};
 use super::reading::load;
 use super::{ByLevel, Evicted, Fresh, Holdings, Loaded, Spool, SpoolError, Stored};
+use crate::planted;
 
 /// Version of the layout.
 const VERSION: u64 = 1;
@@ -199,6 +200,7 @@ impl DiskSpool {
                     });
                 }
             }
+            change.skip_keys_in_use()?;
             Ok(change.meta(META_BREAKER_OPEN)?.unwrap_or(0) != 0)
         })?;
         Ok(())
@@ -265,7 +267,12 @@ impl Spool for DiskSpool {
         protected: Option<u64>,
     ) -> Result<Evicted, SpoolError> {
         let limit = self.fit.cost_limit();
-        self.change(Durability::Immediate, |change| {
+        let durability = if planted!(CommitsWithoutSync) {
+            Durability::None
+        } else {
+            Durability::Immediate
+        };
+        self.change(durability, |change| {
             change.append(records, limit, protected)
         })
     }
@@ -369,7 +376,13 @@ impl From<redb::Error> for SpoolError {
             redb::Error::TableTypeMismatch { .. } | redb::Error::TypeDefinitionChanged { .. } => {
                 Self::Corrupt(error.to_string())
             }
-            redb::Error::Io(source) if source.kind() == std::io::ErrorKind::InvalidData => {
+            // What stands in the file points to where there is no file.
+            redb::Error::Io(source)
+                if matches!(
+                    source.kind(),
+                    std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof
+                ) =>
+            {
                 Self::Corrupt(source.to_string())
             }
             other => Self::Disk(other.to_string()),

@@ -9,6 +9,7 @@ mod change;
 mod disk;
 mod memory;
 mod reading;
+mod value;
 
 use std::io;
 use std::path::PathBuf;

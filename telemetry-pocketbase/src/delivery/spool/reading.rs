@@ -4,8 +4,8 @@ use redb::{Database, OwnedRange, ReadableDatabase};
 use telemetry_core::LEVELS;
 
 use super::change::RECORDS;
+use super::value::decode as decode_value;
 use super::{SpoolError, Stored};
-use crate::id::{ID_LENGTH, RecordId};
 use crate::planted;
 
 /// What was found, and the places (level and key) of what makes no sense.
@@ -96,7 +96,7 @@ impl Stream {
 }
 
 fn decode(key: u64, level: usize, value: &[u8]) -> Option<Stored> {
-    let (id, line) = value.split_at_checked(ID_LENGTH)?;
+    let (id, line) = decode_value(key, value)?;
     let line = if planted!(CutsLongLines) {
         &line[..line.len().min(400)]
     } else {
@@ -105,7 +105,7 @@ fn decode(key: u64, level: usize, value: &[u8]) -> Option<Stored> {
     Some(Stored {
         key,
         level: LEVELS[level],
-        id: RecordId::parse(id)?,
-        line: String::from_utf8(line.to_vec()).ok()?,
+        id,
+        line: line.to_owned(),
     })
 }

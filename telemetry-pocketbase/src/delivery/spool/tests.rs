@@ -246,6 +246,37 @@ fn file_with_damaged_pages_never_gives_torn_records() {
 }
 
 #[test]
+fn file_that_was_cut_off_never_stays_in_the_way() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("spool.redb");
+    let mut spool = open(&path);
+    for number in 0..200 {
+        put(&mut spool, Level::INFO, number, &"x".repeat(1000));
+    }
+    drop(spool);
+    let whole = std::fs::read(&path).unwrap();
+    for eighths in 0..8 {
+        std::fs::write(&path, &whole[..whole.len() * eighths / 8]).unwrap();
+        let fit = Fit::within(MAX_BYTES);
+        let (mut spool, _) = DiskSpool::open(&path, fit).unwrap();
+        let record = Fresh {
+            level: Level::INFO,
+            id: id(1000),
+            line: "fresh",
+        };
+        let used = spool.load(100, usize::MAX).map(|_| ());
+        if let Err(SpoolError::Corrupt(reason)) =
+            used.and_then(|()| spool.append(&[record], None).map(|_| ()))
+        {
+            drop(spool);
+            (spool, _) = DiskSpool::begin_anew(&path, fit, &reason).unwrap();
+            spool.append(&[record], None).unwrap();
+        }
+        assert!(spool.holdings().total() > 0, "{eighths} eighths");
+    }
+}
+
+#[test]
 fn newer_version_is_refused_and_left_alone() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("spool.redb");
@@ -392,6 +423,32 @@ fn one_senseless_record_is_taken_out_and_the_others_stay() {
     let lines: Vec<_> = loaded.records.iter().map(|r| r.line.as_str()).collect();
     assert_eq!(lines, ["line 0", "line 1", "line 3", "line 4"]);
     assert_eq!(spool.holdings().total(), 4);
+}
+
+#[test]
+fn number_that_a_lying_disk_made_smaller_costs_no_record() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("spool.redb");
+    let mut spool = open(&path);
+    for number in 0..5 {
+        put(&mut spool, Level::INFO, number, &format!("line {number}"));
+    }
+    drop(spool);
+    let database = redb::Database::create(&path).unwrap();
+    let change = database.begin_write().unwrap();
+    let meta = redb::TableDefinition::<&str, u64>::new("meta");
+    change
+        .open_table(meta)
+        .unwrap()
+        .insert("next_key", 1)
+        .unwrap();
+    change.commit().unwrap();
+    drop(database);
+
+    let mut spool = open(&path);
+    put(&mut spool, Level::INFO, 5, "line 5");
+    let expected: Vec<_> = (0..6).map(|number| format!("line {number}")).collect();
+    assert_eq!(lines(&mut spool), expected);
 }
 
 /// Appends `count` records in transactions of the size that a spool wants.
