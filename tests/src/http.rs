@@ -70,14 +70,27 @@ pub fn request(
     headers: &[(&str, &str)],
     body: Option<String>,
 ) -> Result<Answer, ureq::Error> {
+    request_bytes(method, url, headers, body.map(String::into_bytes))
+}
+
+/// As [`request`], with a body that need not be text.
+///
+/// # Errors
+/// If there is no answer.
+pub fn request_bytes(
+    method: &str,
+    url: &str,
+    headers: &[(&str, &str)],
+    body: Option<Vec<u8>>,
+) -> Result<Answer, ureq::Error> {
     let mut request = Request::builder().method(method).uri(url);
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
     let response = match body {
-        Some(text) => {
+        Some(bytes) => {
             let request = request.header("content-type", "application/json");
-            agent().run(request.body(text)?)?
+            agent().run(request.body(bytes)?)?
         }
         None => agent().run(request.body(())?)?,
     };

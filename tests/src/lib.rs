@@ -48,7 +48,7 @@ mod tree; // directory trees, planted and compared
 mod wait; // conditions with deadlines
 
 pub use daemon::{Daemon, Invocation};
-pub use http::{Answer, get, request};
+pub use http::{Answer, get, request, request_bytes};
 pub use pocketbase::PocketBase;
 pub use ports::free_port;
 pub use process::{Finished, Process, run};

@@ -37,7 +37,11 @@ shutdown_timeout_secs = 4
 }
 
 /// A server with the files that `pocketbase files` writes, and the account.
-fn server_with_hook(place: &Path, more: &str, jobs: &str) -> Option<(PocketBase, String)> {
+pub(crate) fn server_with_hook(
+    place: &Path,
+    more: &str,
+    jobs: &str,
+) -> Option<(PocketBase, String)> {
     let server = PocketBase::prepare()?;
     let config = uploading(&server.url(), more, jobs);
     plant(place, &[("sync-daemon.toml", &config)]);

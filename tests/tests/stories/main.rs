@@ -3,6 +3,7 @@
 mod bad_input;
 mod bulk;
 mod capture;
+mod conformance;
 mod control;
 mod crash;
 mod daemon;
