@@ -11,7 +11,7 @@ use serde_json::Value;
 use xshell::{Cmd, Shell, cmd};
 
 use crate::step::{Step, quiet, say};
-use crate::{deny, features, tools};
+use crate::{deny, features, simulate, tools};
 
 /// The environment variable that tells the tests to take many rounds.
 const LONG_VARIABLE: &str = "SYNC_DAEMON_LONG";
@@ -56,7 +56,7 @@ pub(crate) fn run(shell: &Shell, options: &Options) -> ExitCode {
     }
     if options.long {
         say(&format!(
-            "long: the tests run with {LONG_VARIABLE}=1; those that loop take many more rounds. Nothing else is added yet."
+            "long: the tests run with {LONG_VARIABLE}=1; those that loop take many more rounds. The simulator runs 100,000 seeds, plants every bug, and lets an hour pass."
         ));
     }
 
@@ -133,6 +133,12 @@ fn steps(shell: &Shell, long: bool) -> Vec<Step<'_>> {
             covers: "the log queue in every order in which its threads could act",
             advice: "a deadlock here is a wake-up that is missing; `telemetry-core/src/queue/model.rs` says how to run one model",
             run: Box::new(|| queue_model(shell)),
+        },
+        Step {
+            name: "simulate",
+            covers: "the uploader in simulated worlds, and with its server away",
+            advice: "the line `again:` above runs the same world again and tells its story",
+            run: Box::new(move || simulate::check(shell, long)),
         },
     ]
 }

@@ -26,7 +26,8 @@ usage: cargo xtask COMMAND
 
   check [--long] [STEP]...   run all checks, or only the named steps
                              --long: the tests that loop take many more rounds
-  simulate [--seeds N]       the uploader in N simulated worlds; --seed S: that one again; --bugs: plants bugs and finds them
+  simulate [--seeds N]       the uploader in N simulated worlds; --seed S: that one again; --seconds T: as many as fit;
+                             --bugs: plants bugs and finds them; --away T: T simulated seconds without a server
   tools                      fetch PocketBase, Prometheus and what else the tests run, into target/tools
 ";
 
