@@ -75,7 +75,8 @@
 //!
 //! A record that the server refuses alone and without a reason is put to the
 //! test: a later one is sent before it. If that arrives and the first is refused
-//! again, twice, it goes to the dead letters instead of holding up all others.
+//! again, three times, it goes to the dead letters instead of holding up all
+//! others.
 //!
 //! In a collection that somebody else has made, values that are too long are cut
 //! to the limits that the server names, and end in `…[cut]`.

@@ -51,7 +51,7 @@ const MAX_IDLE_RESENDS: u32 = 2;
 const SUSPICIOUS_REFUSALS: u32 = 3;
 
 /// A suspect is buried after so many proofs.
-const PROOFS: u32 = 2;
+const PROOFS: u32 = 3;
 
 /// So much is read to find a witness: two of the longest records, or a suspect
 /// that is longer than a batch would never meet one.
@@ -261,8 +261,8 @@ struct Lost {
 /// A record that is refused alone, without a reason: either it is the record,
 /// or the destination takes none at present. So a later record is sent before
 /// it, as a witness: if that one arrives and the suspect is refused once more,
-/// and that twice, since the destination may have failed just between the two,
-/// it is buried. Without this, one such record would hold up all others. A
+/// and that three times, since the destination may have failed just
+/// between the two, it is buried. Without this, one such record would hold up all others. A
 /// witness that is refused as well proves nothing, and the next one is taken
 /// from twice as far behind: bad records may come in rows.
 #[derive(Debug)]

@@ -35,6 +35,8 @@ pub(super) struct Process {
     pub(super) waiting: VecDeque<Waiting>,
     /// Those who wait for a flush, and the places of what must be durable then.
     pub(super) flushes: Vec<(Receiver<()>, Vec<usize>)>,
+    /// Records that it has sent before older ones.
+    witnesses: u64,
     pub(super) breaker: BreakerState,
     /// It must be gone then, if it was told to stop.
     pub(super) ends_by: Option<Time>,
@@ -107,6 +109,7 @@ impl World {
             answer: None,
             waiting: VecDeque::new(),
             flushes: Vec::new(),
+            witnesses: 0,
             breaker,
             ends_by: None,
         });
@@ -120,11 +123,7 @@ impl World {
     pub(super) fn turn(&mut self) -> Result<(), String> {
         self.take_answer();
         while let Some(process) = &mut self.process {
-            let called = process.pilot.uploader.witnesses();
             let batch = process.pilot.turn(self.now - process.started_at);
-            let called = process.pilot.uploader.witnesses() - called;
-            self.witnesses += called as usize;
-            self.sights.count("witness called", called);
             if self.disk.has_died() {
                 self.die_in_write();
                 return Ok(());
@@ -189,6 +188,10 @@ impl World {
         {
             return Err("an upload while the breaker is open".to_owned());
         }
+        let witnesses = process.pilot.uploader.witnesses();
+        let called = witnesses - std::mem::replace(&mut process.witnesses, witnesses);
+        self.witnesses += called as usize;
+        self.sights.count("witness called", called);
         let answer = process.destination.upload(batch);
         let note = process.destination.take_note();
         let mut network = self.network.lock();

@@ -3,6 +3,7 @@
 use redb::{ReadableTable, ReadableTableMetadata, Table, TableDefinition, WriteTransaction};
 use telemetry_core::{LEVELS, level_index};
 
+use super::leaky::Leaky;
 use super::value::{HEAD_LENGTH, encode};
 use super::{EVICTION_ORDER, Evicted, Fresh, Holdings, SpoolError};
 use crate::planted;
@@ -38,8 +39,8 @@ pub(super) struct Sums {
 
 /// The tables of one transaction.
 pub(super) struct Change<'t> {
-    records: [Table<'t, u64, &'static [u8]>; LEVELS.len()],
-    meta: Table<'t, &'static str, u64>,
+    records: [Leaky<Table<'t, u64, &'static [u8]>>; LEVELS.len()],
+    meta: Leaky<Table<'t, &'static str, u64>>,
     pub(super) sums: Sums,
 }
 
@@ -48,11 +49,12 @@ impl<'t> Change<'t> {
         let table = |index: usize| {
             transaction
                 .open_table(RECORDS[index])
+                .map(Leaky::new)
                 .map_err(redb::Error::from)
         };
         let mut change = Self {
             records: [table(0)?, table(1)?, table(2)?, table(3)?, table(4)?],
-            meta: transaction.open_table(META).map_err(redb::Error::from)?,
+            meta: Leaky::new(transaction.open_table(META).map_err(redb::Error::from)?),
             sums: Sums::default(),
         };
         change.sums = Sums {

@@ -25,6 +25,7 @@ use telemetry_core::level_index;
 
 use super::bounded_file::{BoundedFile, Growth, full_size, open_file};
 use super::change::{Change, META_BREAKER_OPEN, META_VERSION, Sums};
+use super::leaky::Leaky;
 use super::reading::load;
 use super::{ByLevel, Evicted, Fresh, Holdings, Loaded, Spool, SpoolError, Stored};
 use crate::planted;
@@ -215,7 +216,8 @@ impl DiskSpool {
         let is_durable = matches!(durability, Durability::Immediate);
         let database = &self.database;
         let changed = guarded(|| {
-            let mut transaction = database.get()?.begin_write().map_err(redb::Error::from)?;
+            let transaction = database.get()?.begin_write().map_err(redb::Error::from)?;
+            let mut transaction = Leaky::new(transaction);
             transaction
                 .set_durability(durability)
                 .map_err(|error| SpoolError::Disk(error.to_string()))?;
@@ -225,6 +227,7 @@ impl DiskSpool {
                 change.store_sums()?;
                 (result, change.sums, change.holdings()?)
             };
+            let transaction = transaction.into_inner();
             transaction.commit().map_err(redb::Error::from)?;
             Ok((result, sums, holdings))
         });

@@ -7,6 +7,7 @@
 mod bounded_file;
 mod change;
 mod disk;
+mod leaky;
 mod memory;
 mod reading;
 mod value;

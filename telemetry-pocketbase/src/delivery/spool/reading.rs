@@ -46,6 +46,11 @@ pub(super) fn load(
             stream.advance()?;
             continue;
         };
+        if loaded.last().is_some_and(|last| last.key >= record.key) {
+            return Err(SpoolError::Corrupt(
+                "its records are out of order".to_owned(),
+            ));
+        }
         size += record.line.len();
         if !loaded.is_empty() && size > bytes {
             break;

@@ -246,6 +246,41 @@ fn file_with_damaged_pages_never_gives_torn_records() {
 }
 
 #[test]
+fn damaged_file_never_ends_the_process() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("spool.redb");
+    let fit = Fit::within(1 << 20);
+    let (mut spool, _) = DiskSpool::open(&path, fit).unwrap();
+    for number in 0..40 {
+        put(&mut spool, Level::INFO, number, "a line");
+        put(&mut spool, Level::ERROR, number, &"x".repeat(300));
+    }
+    drop(spool);
+    let whole = std::fs::read(&path).unwrap();
+    let mut random = fastrand::Rng::with_seed(5);
+    for _ in 0..300 {
+        let mut bytes = whole.clone();
+        for _ in 0..random.usize(1..40) {
+            let place = random.usize(..bytes.len().min(200_000));
+            bytes[place] ^= 1 << random.u8(..8);
+        }
+        std::fs::write(&path, bytes).unwrap();
+        let Ok((mut spool, _)) = DiskSpool::open(&path, fit) else {
+            continue;
+        };
+        let record = Fresh {
+            level: Level::INFO,
+            id: id(1000),
+            line: "fresh",
+        };
+        // An error is as good: what counts is that we are still there.
+        if spool.load(100, usize::MAX).is_ok() {
+            let _ = spool.append(&[record], None);
+        }
+    }
+}
+
+#[test]
 fn file_that_was_cut_off_never_stays_in_the_way() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("spool.redb");
