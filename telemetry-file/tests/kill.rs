@@ -23,7 +23,7 @@ const DEADLINE: Duration = Duration::from_secs(20);
 
 const KILLS: u64 = 36;
 /// With `SYNC_DAEMON_LONG=1`, as `cargo xtask check --long` sets it.
-const LONG_KILLS: u64 = 600;
+const LONG_KILLS: u64 = 300;
 const LONG_VARIABLE: &str = "SYNC_DAEMON_LONG";
 
 /// When a process is killed; in turn.

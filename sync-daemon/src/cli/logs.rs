@@ -432,7 +432,7 @@ fn parse_time(text: &str) -> Result<Timestamp, String> {
         return Ok(time);
     }
     let before_now = humantime::parse_duration(text)
-        .map_err(|_| "neither RFC 3339 (2026-11-23T12:00:00Z) nor a duration (10m, 2h, 3d)")?;
+        .map_err(|_| "neither RFC 3339 with its Z or offset (2026-11-23T12:00:00Z) nor a duration (10m, 2h, 3d)")?;
     let time = SystemTime::now().checked_sub(before_now);
     time.and_then(|time| Timestamp::try_from(time).ok())
         .ok_or_else(|| "further back than clocks go".to_owned())
