@@ -151,6 +151,9 @@ impl Names {
         if name.len() > MAX_NAME {
             return Verdict::Plain;
         }
+        if name.ends_with(b".core.windows.net") && name.starts_with(b"fs.azure.account.key.") {
+            return secret(Kind::ApiKey, Trust::Strong);
+        }
         let mut lower = [0; MAX_NAME];
         let words = Words::split(name, &mut lower);
         judge_words(words.meaningful())
@@ -335,7 +338,8 @@ const CARD_OF: [&[u8]; 6] = [
 ];
 
 #[rustfmt::skip] // A list of words, not one a line.
-const CODE_OF: [&[u8]; 17] = [
+const CODE_OF: [&[u8]; 18] = [
+    b"activation",
     b"2fa", b"fa", b"access", b"auth", b"authorization", b"backup", b"confirmation", b"login", b"mfa",
     b"otp", b"pass", b"pin", b"recovery", b"security", b"sms", b"totp", b"verification",
 ];
@@ -348,7 +352,7 @@ const PRIVATE_KEYS: [&[u8]; 8] = [
 ];
 
 #[rustfmt::skip] // A list of words, not one a line.
-const KEY_OF: [&[u8]; 66] = [
+const KEY_OF: [&[u8]; 67] = [
     b"instrumentation", b"activation",
     b"access", b"account", b"admin", b"aes", b"age", b"anon", b"api", b"app", b"application",
     b"auth", b"azure", b"client", b"consumer", b"cookie", b"crypto", b"datadog", b"dd", b"decrypt",
@@ -357,11 +361,14 @@ const KEY_OF: [&[u8]; 66] = [
     b"merchant", b"newrelic", b"openai", b"pgp", b"rails", b"recovery", b"root", b"rsa", b"secret",
     b"sendgrid", b"server", b"service", b"session", b"shared", b"sharedaccess", b"sign", b"signing",
     b"storage", b"stripe", b"subscription", b"unseal", b"vault", b"webhook", b"accountaccess",
-    b"bearer", b"product", b"wallet", b"totp", b"ingest", b"write",
+    b"bearer", b"product", b"wallet", b"totp", b"ingest", b"write", b"serial",
 ];
 
 #[rustfmt::skip] // A list of words, not one a line.
-const PASS_OF: [&[u8]; 75] = [
+const PASS_OF: [&[u8]; 105] = [
+    b"ansible", b"become", b"cifs", b"couchdb", b"dav", b"elastic", b"grafana", b"guest", b"imap4", b"influx",
+    b"ipmi", b"java", b"jks", b"kibana", b"mariadb", b"minio", b"mosquitto", b"mssql", b"nats", b"neo4j",
+    b"oracle", b"pgsql", b"pkcs12", b"pop3", b"ppp", b"rpc", b"samba", b"sql", b"vpn", b"webdav",
     b"account", b"admin", b"api", b"app", b"archive", b"auth", b"backup", b"basic", b"bind",
     b"borg", b"cert", b"client", b"current", b"database", b"db", b"docker", b"email", b"enc",
     b"encryption", b"ftp", b"git", b"gpg", b"host", b"http", b"https", b"imap", b"jenkins", b"jira",

@@ -42,6 +42,10 @@ pub(crate) enum Body {
     Url,
     /// Letters, digits, `_`, `-` and `.`.
     Dotted,
+    /// Letters, digits, `_`, `-`, `.` and `~`.
+    Tilde,
+    /// Letters, digits, `_`, `-` and `=`.
+    Padded,
     /// What `crypt` makes: base64, `.`, `$`, `,` and `=`.
     Crypt,
     /// Base64 of either alphabet.
@@ -64,6 +68,8 @@ impl Body {
             Self::Digits => byte.is_ascii_digit(),
             Self::Url => byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'),
             Self::Dotted => byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'),
+            Self::Tilde => Self::Dotted.has(byte) || byte == b'~',
+            Self::Padded => Self::Url.has(byte) || byte == b'=',
             Self::Crypt => byte.is_ascii_alphanumeric() || b"./+$,=-_".contains(&byte),
             Self::Path => Self::Wide.has(byte) || matches!(byte, b'@' | b'$'),
             Self::Wide => {
@@ -109,7 +115,10 @@ const fn after(left: Left, vendor: Vendor) -> Vendor {
     Vendor { left, ..vendor }
 }
 
-use Body::{Alnum, Base64, Crypt, Digits, Dotted, Hex, Path, Upper, UpperSnake, Url, Uuid, Wide};
+use Body::{
+    Alnum, Base64, Crypt, Digits, Dotted, Hex, Padded, Path, Tilde, Upper, UpperSnake, Url, Uuid,
+    Wide,
+};
 
 /// `SK` and a first digit: two letters alone are in too many words.
 const TWILIO: &[&str] = &[
@@ -128,11 +137,11 @@ pub(crate) const VENDORS: &[Vendor] = &[
     vendor("anthropic_key", "Anthropic", &["sk-ant-"], Url, 20),
     vendor("apify_token", "Apify", &["apify_api_"], Alnum, 30),
     vendor("artifactory_key", "JFrog", &["AKCp", "cmVmdGtuOj"], Alnum, 40),
-    vendor("atlassian_token", "Atlassian", &["ATATT3x", "ATCTT3x", "ATBB"], Wide, 24),
+    vendor("atlassian_token", "Atlassian", &["ATATT3x", "ATCTT3x", "ATBB"], Padded, 24),
     vendor("aws_access_key", "AWS", &["AKIA", "ASIA", "ABIA", "ACCA"], Upper, 16),
     vendor("aws_bedrock_key", "AWS Bedrock", &["ABSKQmVkcm9ja0FQSUtleS", "bedrock-api-key-"], Wide, 40),
     vendor("aws_session_token", "AWS", &["IQoJb3JpZ2luX2Vj", "FwoGZXIvYXdzE", "FQoGZXIvYXdzE"], Wide, 60),
-    after(Left::Part(Alnum, 3), vendor("azure_client_secret", "Azure", &["8Q~", "7Q~"], Wide, 28)),
+    after(Left::Part(Alnum, 3), vendor("azure_client_secret", "Azure", &["8Q~", "7Q~"], Tilde, 28)),
     after(Left::Part(Alnum, 40), vendor("azure_devops_token", "Azure DevOps", &["AZDO"], Alnum, 4)),
     after(Left::Part(Base64, 32), vendor("azure_key", "Azure", &["+ASt", "+ABa", "+AMC", "+ASb", "+AEh", "+ARm", "+ACR", "AIoT", "APIM", "ACDb", "AzFu", "AzSe", "AzCa"], Base64, 5)),
     vendor("buildkite_token", "Buildkite", &["bkua_"], Alnum, 32),
@@ -232,7 +241,8 @@ pub(crate) const VENDORS: &[Vendor] = &[
     vendor("settlemint_token", "SettleMint", &["sm_pat_", "sm_aat_", "sm_sat_"], Alnum, 16),
     vendor("shippo_token", "Shippo", &["shippo_live_", "shippo_test_"], Hex, 36),
     vendor("shopify_token", "Shopify", &["shpat_", "shpca_", "shppa_", "shpss_", "shptka_"], Hex, 30),
-    vendor("slack_token", "Slack", &["xoxb-", "xoxa-", "xoxp-", "xoxr-", "xoxs-", "xoxe-", "xoxo-", "xoxc-", "xoxd-", "xapp-", "xoxe.xoxb-", "xoxe.xoxp-", "xwfp-"], Wide, 16),
+    vendor("slack_token", "Slack", &["xoxb-", "xoxa-", "xoxp-", "xoxr-", "xoxs-", "xoxe-", "xoxo-", "xoxc-", "xapp-", "xoxe.xoxb-", "xoxe.xoxp-", "xwfp-"], Dotted, 16),
+    vendor("slack_cookie", "Slack", &["xoxd-"], Wide, 16),
     after(Left::Stays, vendor("slack_webhook", "Slack", &["hooks.slack.com/services/", "hooks.slack.com/workflows/", "hooks.slack.com/triggers/"], Wide, 20)),
     vendor("sonar_token", "SonarQube", &["squ_", "sqp_", "sqa_"], Hex, 36),
     vendor("sourcegraph_token", "Sourcegraph", &["sgp_", "slk_"], Url, 36),

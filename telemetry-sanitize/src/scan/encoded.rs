@@ -73,6 +73,12 @@ pub(super) fn look(scan: &mut Scan<'_, '_>) -> bool {
     while at < scan.text.len() {
         let start = scan.text.run(at, scan.text.len(), |byte| !is_base64(byte));
         let start = scan.text.run(start, scan.text.len(), |byte| byte == b'='); // Of a pair.
+        let start = match scan.text.before(start) {
+            b'%' if scan.text.has(start, "22") => start + 2, // A quote stands before.
+            b'\\' if matches!(scan.text.at(start), b'n' | b'r' | b't') => start + 1,
+            b':' => scan.text.run(start, start + 2, |byte| byte == b'/'), // Of a URL.
+            _ => start,
+        };
         let end = scan.text.run(start, scan.text.len(), |byte| {
             is_base64(byte) && byte != b'='
         });

@@ -66,7 +66,10 @@ pub(super) fn take_credentials(scan: &mut Scan<'_, '_>, value: Range<usize>, str
     if let Some(secret) = last_part(text, value.start..word_end, next..second_end) {
         return scan.redact(secret, Kind::Authorization);
     }
-    let is_open = second.ends_with(b"=") && text.at(second_end + 1).is_ascii_alphanumeric();
+    let is_open = second.ends_with(b"=") && {
+        let first = text.at(second_end + 1);
+        first.is_ascii_alphanumeric() || first == b'['
+    };
     let is_pair = is_pair || is_open && second.len() < 24; // `token="x"`.
     if next < second_end && !is_pair && (is_scheme || is_other_scheme) {
         return take_word(scan, first_rule(first), next..second_end, strong);
@@ -132,7 +135,7 @@ fn run_in_line(text: &Text<'_>, from: usize, limit: usize, belongs: impl Fn(u8) 
 }
 
 fn is_word_byte(byte: u8) -> bool {
-    !byte.is_ascii_whitespace() && byte != b'"' && byte != b'\''
+    !byte.is_ascii_whitespace() && !byte.is_ascii_control() && byte != b'"' && byte != b'\''
 }
 
 fn first_rule(scheme: &[u8]) -> Kind {
@@ -210,11 +213,15 @@ fn take_parameters(scan: &mut Scan<'_, '_>, all: Range<usize>) {
         let quote = text.run(name_end + 1, all.end, |byte| byte == b'\\');
         let is_quoted = text.at(quote) == b'"';
         let start = if is_quoted { quote + 1 } else { name_end + 1 };
-        let end = text.run(start, all.end, |byte| {
-            byte != b'"'
-                && byte != b'\\'
-                && (is_quoted || !matches!(byte, b',' | b' ' | b'&' | b']'))
-        });
+        let is_plain = |byte: u8| byte != b'"' && byte != b'\\';
+        let is_part = |byte: u8| is_plain(byte) && (is_quoted || !b", &]".contains(&byte));
+        let end = match text.at(start) {
+            b'[' if !is_quoted => {
+                let mark = text.run(start, all.end, |byte| byte != b']'); // Masked already.
+                text.run(mark + 1, all.end, is_part)
+            }
+            _ => text.run(start, all.end, is_part),
+        };
         let is_open = OPEN_PARAMETERS.iter().any(|name| {
             text.slice(at..name_end)
                 .eq_ignore_ascii_case(name.as_bytes())
@@ -286,6 +293,10 @@ pub(super) fn take_cookies(scan: &mut Scan<'_, '_>, is_set: bool, value: Range<u
         let content = if equals < pair_end { equals + 1 } else { at };
         let cookie = text.slice(content..pair_end);
         let is_preference = is_preference(text.slice(at..equals.min(pair_end)), cookie);
+        let is_attribute = ["secure", "httponly", "partitioned"]
+            .iter()
+            .any(|name| cookie.eq_ignore_ascii_case(name.as_bytes()));
+        let is_preference = is_preference || is_attribute && equals == pair_end;
         let secret = (equals < pair_end || looks_random(cookie)) && !is_preference;
         if secret && !is_harmless(cookie) {
             scan.redact(content..pair_end, Kind::Cookie);

@@ -87,7 +87,9 @@ fn around(scan: &Scan<'_, '_>, hit: Range<usize>) -> Name {
     let start = skip_escape(text, start, hit.start);
     let end = text.run(hit.start, text.len(), is_name_byte);
     let dashes = text.run(start, end, |byte| byte == b'-');
-    let slash = text.before(start) == b'/' && matches!(text.before(start - 1), b' ' | 0);
+    let is_named = matches!(text.at(end), b':' | b'='); // `/password:x`, but no path.
+    let slash =
+        is_named && text.before(start) == b'/' && matches!(text.before(start - 1), b' ' | 0);
     let last = text.run_back(end, dashes, |byte| matches!(byte, b'.' | b'-'));
     Name {
         range: dashes..last,
@@ -141,8 +143,8 @@ fn judge(scan: &Scan<'_, '_>, name: Name) -> Option<(Name, SecretName)> {
         Verdict::Plain => {}
     }
     let word = text.slice(name.range.clone());
-    if name.is_option && word.first() == Some(&b'D') && word.len() > 1 {
-        let range = name.range.start + 1..name.range.end; // Java's `-Dname=value`.
+    if name.is_option && matches!(word.first(), Some(b'D' | b'H')) && word.len() > 1 {
+        let range = name.range.start + 1..name.range.end; // Java's `-Dname=value`, `curl -Hname:value`.
         return judge(scan, Name { range, ..name });
     }
     joined(scan, &name)
@@ -163,6 +165,7 @@ fn joined(scan: &Scan<'_, '_>, name: &Name) -> Option<(Name, SecretName)> {
     let start = text.run_back(end, end.saturating_sub(24), |byte| {
         byte.is_ascii_alphanumeric() || byte == b'-'
     });
+    let start = skip_escape(text, start, end);
     let name = Name {
         range: start..name.range.end,
         is_option: name.is_option,
@@ -354,12 +357,9 @@ fn tag_end(text: &Text<'_>, name: &Name, at: usize) -> Option<usize> {
         return None;
     }
     let content = end + 1;
-    let cdata = "<![CDATA[";
-    Some(if text.has(content, cdata) {
-        content + cdata.len()
-    } else {
-        content
-    })
+    let wraps = ["<![CDATA[", "<value>", "<string>"];
+    let wrap = wraps.iter().find(|wrap| text.has(content, wrap));
+    Some(content + wrap.map_or(0, |wrap| wrap.len()))
 }
 
 fn colon_at(text: &Text<'_>, colon: usize) -> Option<(Delimiter, usize)> {
@@ -497,7 +497,7 @@ fn spoken(
     if text.has(at, "('") && word.eq_ignore_ascii_case(b"password") {
         return Some((Delimiter::Blank, at + 1)); // SQL's function.
     }
-    if let Some(value) = tuple_struct(text, name) {
+    if let Some(value) = tuple_struct(text, name).or_else(|| braced_struct(text, name, secret)) {
         return Some((Delimiter::Blank, value));
     }
     let value = text.skip_blanks(at, 8);
@@ -553,7 +553,7 @@ fn code_before(text: &Text<'_>, name: &Name, secret: SecretName) -> Option<usize
 /// A word in running text that somebody chose for a password.
 fn passwordish_at(text: &Text<'_>, at: usize, secret: SecretName) -> bool {
     let end = text.run(at, at + 130, |byte| {
-        !byte.is_ascii_whitespace() && !is_quote(byte) && byte != b'\\'
+        !byte.is_ascii_whitespace() && !byte.is_ascii_control() && !is_quote(byte) && byte != b'\\'
     });
     let word = text.slice(at.min(end)..end);
     let word = word.split(|&byte| byte == b',').next().unwrap_or_default();
@@ -574,7 +574,13 @@ fn tuple_struct(text: &Text<'_>, name: &Name) -> Option<usize> {
     let word = text.slice(name.range.clone());
     let is_type = word.first()?.is_ascii_uppercase() && word.iter().any(u8::is_ascii_lowercase);
     let open = name.range.end;
-    if !is_type || text.at(open) != b'(' || is_verb(word) {
+    let is_setter = text.before(name.range.start) == b'.'
+        || [b"set".as_slice(), b"with"]
+            .iter()
+            .any(|verb| word.starts_with(verb));
+    let is_string = is_quote(text.at(open + 1));
+    let is_call = is_type || is_setter && is_string;
+    if !is_call || text.at(open) != b'(' || is_verb(word) {
         return None;
     }
     let mut value = open + 1;
@@ -596,6 +602,34 @@ fn tuple_struct(text: &Text<'_>, name: &Name) -> Option<usize> {
     Some(value)
 }
 
+/// `Secret { name: "db", value: "x" }`: where the value starts. A token with a
+/// short value is one of a parser.
+fn braced_struct(text: &Text<'_>, name: &Name, secret: SecretName) -> Option<usize> {
+    let word = text.slice(name.range.clone());
+    let is_type = word.first()?.is_ascii_uppercase() && word.iter().any(u8::is_ascii_lowercase);
+    let open = name.range.end;
+    if !is_type || !text.has(open, " { ") {
+        return None;
+    }
+    let key = find_in(
+        text,
+        open..open + 160,
+        &[" value: \"", " secret: \"", " token: \"", " inner: \""],
+    )?;
+    let content = text.slice(value::quoted(text, key - 1, 0));
+    let is_long = content.len() >= 16 && looks_random(content);
+    (secret.trust == Trust::Strong || is_long).then_some(key - 1)
+}
+
+/// The end of the first of the words in the range, before a brace closes.
+fn find_in(text: &Text<'_>, range: Range<usize>, words: &[&str]) -> Option<usize> {
+    let limit = text.run(range.start, range.end, |byte| byte != b'}' && byte != b'\n');
+    (range.start..limit).find_map(|at| {
+        let word = words.iter().find(|word| text.has(at, word))?;
+        Some(at + word.len())
+    })
+}
+
 /// `GetSecret("db")` calls something by the name of the secret.
 fn is_verb(word: &[u8]) -> bool {
     const VERBS: [&[u8]; 10] = [
@@ -606,7 +640,7 @@ fn is_verb(word: &[u8]) -> bool {
 
 /// `setenv NAME value`, and the digit of a router's `password 7 value`.
 fn after_command(text: &Text<'_>, name: &Name, value: usize) -> Option<usize> {
-    if ["setenv ", "\nENV "]
+    if ["setenv ", "setx ", "\nENV "]
         .iter()
         .any(|word| text.ends_with(name.range.start, word))
     {
@@ -659,7 +693,10 @@ fn is_secret_at(text: &Text<'_>, name: &Name, secret: SecretName, value: usize) 
             secret.trust,
             Trust::Digits | Trust::Session | Trust::Scrambled
         )
-        && secret.rule != Kind::Signature
+        && (secret.rule != Kind::Signature || {
+            let content = text.slice(value::quoted(text, value, 0));
+            content.len() >= 32 && looks_random(content)
+        })
 }
 
 /// What stands in quotes at `at` has capitals and digits, as no name of a secret
@@ -675,7 +712,10 @@ fn is_varied(text: &Text<'_>, at: usize) -> bool {
 
 /// Past the words between a name and its value: `is`, `changed to`, `for bob:`.
 fn past_links(text: &Text<'_>, from: usize) -> usize {
-    const LINKS: [&str; 19] = [
+    const LINKS: [&str; 22] = [
+        "ist ",
+        "est ",
+        "es ",
         "with ",
         "given ",
         "entered ",
@@ -726,8 +766,8 @@ fn past_links(text: &Text<'_>, from: usize) -> usize {
 
 /// Behind up to three words and a colon or `=`: `token not found: x`.
 fn after_colon(text: &Text<'_>, from: usize) -> Option<usize> {
-    let end = text.run(from, from + 40, |byte| {
-        byte.is_ascii_alphanumeric() || byte == b' '
+    let end = text.run(from, from + 64, |byte| {
+        byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b'@' | b'.' | b'-' | b'_')
     });
     let words = text.slice(from..end).split(|&byte| byte == b' ').count();
     let is_mark = matches!(text.at(end), b':' | b'=') && is_blank(text.at(end + 1));
@@ -744,7 +784,10 @@ fn find_word(text: &Text<'_>, from: usize, word: &str) -> Option<usize> {
 fn random_word_at(text: &Text<'_>, at: usize, secret: SecretName) -> bool {
     let start = at + usize::from(is_quote(text.at(at)));
     let end = text.run(start, start + 256, |byte| {
-        !byte.is_ascii_whitespace() && !is_quote(byte) && !matches!(byte, b',' | b';' | b')')
+        !byte.is_ascii_whitespace()
+            && !byte.is_ascii_control()
+            && !is_quote(byte)
+            && !matches!(byte, b',' | b';' | b')')
     });
     let end = text.run_back(end, start, |byte| matches!(byte, b'.' | b':'));
     let word = text.slice(start..end);
@@ -757,7 +800,7 @@ fn random_word_at(text: &Text<'_>, at: usize, secret: SecretName) -> bool {
             .iter()
             .any(|name| text.ends_with(at.saturating_sub(1), name));
     let only_digits = digits == word.len() && (least..=8).contains(&digits) && is_code;
-    if is_named_thing(text, start..end, secret) {
+    if is_named_thing(text, start..end, secret) || shape::is_assignment(word) {
         return false;
     }
     let is_vault = word.starts_with(b"s.") && word.len() == 26; // As Vault wrote them.
@@ -809,7 +852,7 @@ fn after_login(text: &Text<'_>, at: usize) -> bool {
     let floor = word_end.saturating_sub(64);
     let word = text.run_back(word_end, floor, |byte| !byte.is_ascii_whitespace());
     let before = text.run_back(word, word.saturating_sub(4), |b| b.is_ascii_whitespace());
-    word < word_end && before < word && {
+    word_end < at && word < word_end && before < word && {
         text.ends_with(before, "login") || text.ends_with(before, "machine")
     }
 }

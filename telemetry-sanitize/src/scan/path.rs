@@ -115,7 +115,8 @@ fn windows_home(text: &Text<'_>, hit: &Range<usize>) -> Option<Range<usize>> {
         return Some(start..end);
     }
     let start = text.run_back(slash, slash.saturating_sub(128), |byte| {
-        byte.is_ascii_alphanumeric() || matches!(byte, b'\\' | b'.' | b'-' | b'_' | b'$' | b'@')
+        byte.is_ascii_alphanumeric()
+            || matches!(byte, b'\\' | b'.' | b'-' | b'_' | b'$' | b'@' | b'?')
     });
     let is_share = text.at(start) == b'\\' && text.at(start + 1) == b'\\';
     let is_rooted = start == slash && slash < hit.end;
@@ -130,7 +131,8 @@ fn path_start(text: &Text<'_>, at: usize) -> Option<usize> {
             || matches!(byte, b'/' | b'.' | b'_' | b'-' | b'~' | b'+' | 0x80..)
     });
     let lead = text.slice(start..at);
-    if text.ends_with(at, "file:%2f%2f") {
+    let schemes = ["file:%2f%2f", "file%3a%2f%2f"];
+    if schemes.iter().any(|scheme| text.ends_with(at, scheme)) {
         return Some(at);
     }
     if lead.is_empty() {
@@ -144,6 +146,12 @@ fn path_start(text: &Text<'_>, at: usize) -> Option<usize> {
     }
     if is_remote(text, start, lead) {
         return Some(at);
+    }
+    let named = text.run_back(start, start.saturating_sub(40), |byte| {
+        byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b'-' | b'_')
+    });
+    if !lead.contains(&b'/') && text.ends_with(named, "/volumes/") {
+        return Some(named - "/volumes/".len()); // `/Volumes/Macintosh HD/Users/bob`.
     }
     let is_flag = lead.len() == 2 && lead[0] == b'-' && lead[1].is_ascii_alphabetic();
     if is_flag {
@@ -213,8 +221,28 @@ fn is_home_parent(lead: &[u8]) -> bool {
         b"/cygdrive/",
         b"/mount/",
     ];
+    const LAST: [&[u8]; 14] = [
+        b"/..",
+        b"/nfs",
+        b"/rootfs",
+        b"/snap",
+        b"/backup",
+        b"/backups",
+        b"/chroot",
+        b"/sysroot",
+        b"/merged",
+        b"/_data",
+        b"/hostfs",
+        b"/nas",
+        b"/storage",
+        b"/exports",
+    ];
+    let is_rooted = lead.starts_with(b"/") && !lead.starts_with(b"//");
+    let is_last = is_rooted && LAST.iter().any(|last| lead.ends_with(last));
+    let is_volume = lead.starts_with(b"/var/lib/docker/volumes/") || lead.starts_with(b"//wsl");
     known.contains(&lead)
-        || lead.ends_with(b"/..")
+        || is_last
+        || is_volume
         || mounted.iter().any(|mount| lead.starts_with(mount))
 }
 

@@ -140,7 +140,9 @@ pub(super) fn is_assignment(word: &[u8]) -> bool {
     let equals = word.iter().position(|&byte| byte == b'=');
     equals.is_some_and(|equals| {
         let name = &word[..equals];
+        let value = &word[equals + 1..];
         name.len() > 1
+            && value.iter().any(|&byte| byte != b'=')
             && name
                 .iter()
                 .all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'-' | b'.'))

@@ -32,6 +32,20 @@ pub(crate) enum Place {
     PgPass,
     /// The next word, if somebody chose it for a password.
     Chosen,
+    /// Some digits, as of `your code is 482913`.
+    Code,
+    /// At least twelve words in small letters.
+    Phrase,
+    /// What a wireless network is joined with, in the text of a QR code.
+    Wifi,
+    /// What follows `Password:` in base64, as SMTP asks for it.
+    Asked,
+    /// The last of some strings: Redis' `"AUTH" "bob" "x"`.
+    LastString,
+    /// Redis' wire format.
+    Wire,
+    /// The string behind a user's, in the value of a type: `Basic("bob", Some("x"))`.
+    Pair,
     /// Behind a colon or `=`: `пароль: x`.
     Named,
     /// A part of a path that lets in who knows it: `/reset-password/x`.
@@ -109,7 +123,39 @@ pub(crate) const PLACES: &[(&str, Place)] = &[
     ("/with/key/", Place::Path),
     ("hooks.zapier.com/hooks/catch/", Place::Path),
     ("community string ", Place::Chosen),
+    ("community string: ", Place::Chosen),
     ("snmp community ", Place::Chosen),
+    ("snmp community: ", Place::Chosen),
+    ("tacacs-server key ", Place::Chosen),
+    ("radius-server key ", Place::Chosen),
+    ("isakmp key ", Place::Chosen),
+    ("<<< ", Place::Chosen),
+    ("your code is ", Place::Code),
+    ("use code ", Place::Code),
+    ("enter code ", Place::Code),
+    ("seed: ", Place::Phrase),
+    ("seed words: ", Place::Phrase),
+    ("wifi:s:", Place::Wifi),
+    ("wifi:t:", Place::Wifi),
+    ("334 ugfzc3dvcmq6", Place::Asked),
+    ("\"auth\" \"", Place::LastString),
+    ("auth\r\n$", Place::Wire),
+    ("auth\\r\\n$", Place::Wire),
+    ("\" * \"", Place::LastString),
+    ("basic(\"", Place::Pair),
+    ("basicauth(\"", Place::Pair),
+    ("basicauth('", Place::Pair),
+    ("basic_auth(\"", Place::Pair),
+    ("basic_auth('", Place::Pair),
+    ("expdp ", Place::Slash),
+    ("impdp ", Place::Slash),
+    ("sqlldr ", Place::Slash),
+    ("rman target ", Place::Slash),
+    ("basic auth ", Place::Account),
+    ("login attempt: ", Place::Account),
+    ("failed for ", Place::Account),
+    ("denied for ", Place::Account),
+    ("login for ", Place::Account),
     ("credentials ", Place::Account),
     ("credentials: ", Place::Account),
     ("creds: ", Place::Account),
@@ -127,13 +173,24 @@ pub(super) fn look(scan: &mut Scan<'_, '_>, place: Place, hit: Range<usize>) {
     let found = match place {
         Place::Next => word_at(text, hit.end),
         Place::Second => nth_word(text, hit.end, 1),
-        Place::Sasl => word_at(text, hit.end).filter(|word| is_sasl(text.slice(word.clone()))),
+        Place::Sasl => {
+            let start = text.skip_blanks(hit.end, 4);
+            let word = start..text.run(start, start + 512, is_base64);
+            Some(word).filter(|word| is_sasl(text.slice(word.clone())))
+        }
         Place::Pass => pass(text, &hit),
         Place::Login => login(text, &hit),
         Place::Piped => piped(text, &hit),
         Place::Address => address(text, hit.start),
         Place::Slash => slash(text, hit.end),
         Place::PgPass => pgpass(text, hit.end),
+        Place::Code => code(text, hit.end),
+        Place::Phrase => phrase(text, hit.end),
+        Place::Wifi => wifi(text, hit.end),
+        Place::Asked => asked(text, hit.end),
+        Place::LastString => last_string(text, hit.end - 1),
+        Place::Wire => wire(text, hit.end),
+        Place::Pair => pair(text, hit.end),
         Place::Chosen => {
             word_at(text, hit.end).filter(|word| shape::is_passwordish(text.slice(word.clone())))
         }
@@ -279,7 +336,11 @@ fn named(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
     let after = match text.at(mark) {
         b':' | b'=' => mark + 1,
         0xEF if text.has(mark, "：") || text.has(mark, "＝") => mark + "：".len(),
-        _ => return None,
+        _ => {
+            let word = word_at(text, mark)?;
+            let is_chosen = mark > close && shape::is_passwordish(text.slice(word.clone()));
+            return is_chosen.then_some(word);
+        }
     };
     let word = word_at(text, after)?;
     let is_string = is_quote(text.before(word.start));
@@ -301,22 +362,113 @@ fn path(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
     (part.len() >= 16 && digits > 1 && looks_random(part)).then_some(at..end)
 }
 
+fn code(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
+    let start = at + usize::from(is_quote(text.at(at)));
+    let end = text.run(start, start + 9, |byte| byte.is_ascii_digit());
+    ((4..=8).contains(&(end - start)) && !text.at(end).is_ascii_alphanumeric())
+        .then_some(start..end)
+}
+
+fn phrase(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
+    let start = at + usize::from(is_quote(text.at(at)));
+    let mut end = start;
+    for count in 0..24 {
+        let word = end + usize::from(count > 0 && text.at(end) == b' ');
+        let word_end = text.run(word, word + 9, |byte| byte.is_ascii_lowercase());
+        if word_end - word < 3 || count > 0 && word == end {
+            return (count >= 12).then_some(start..end);
+        }
+        end = word_end;
+    }
+    Some(start..end)
+}
+
+fn wifi(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
+    let limit = text.line_end(at).min(at + 128);
+    let mut part = at;
+    while part < limit {
+        part = text.run(part, limit, |byte| byte != b';') + 1;
+        if text.has(part, "P:") {
+            let end = text.run(part + 2, limit, |byte| byte != b';');
+            return Some(part + 2..end);
+        }
+    }
+    None
+}
+
+fn asked(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
+    let start = text.run(at, at + 16, |byte| {
+        byte.is_ascii_whitespace() || b"C:><\\rn".contains(&byte)
+    });
+    let end = text.run(start, start + 256, is_base64);
+    (start > at && end - start >= 6).then_some(start..end)
+}
+
+fn last_string(text: &Text<'_>, quote: usize) -> Option<Range<usize>> {
+    let first = value::quoted(text, quote, 0);
+    match text.has(first.end, "\" \"") {
+        true => Some(value::quoted(text, first.end + 2, 0)),
+        false => Some(first),
+    }
+}
+
+/// `AUTH⏎$6⏎secret⏎`, and with a user before it.
+fn wire(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
+    let is_break = |byte: u8| matches!(byte, b'\r' | b'\n' | b'\\' | b'$');
+    let mut found = None;
+    let mut length = at;
+    for _ in 0..2 {
+        let digits_end = text.run(length, length + 6, |byte| byte.is_ascii_digit());
+        let break_length = if text.at(digits_end) == b'\\' { 4 } else { 2 };
+        let start = digits_end + break_length;
+        let end = text.run(start, start + 256, |byte| !is_break(byte));
+        if digits_end == length || end <= start {
+            break;
+        }
+        found = Some(start..end);
+        length = text.run(end, end + 5, |byte| {
+            is_break(byte) || matches!(byte, b'r' | b'n')
+        });
+        if text.before(length) != b'$' {
+            break;
+        }
+    }
+    found
+}
+
+fn pair(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
+    let user = value::quoted(text, at - 1, 0);
+    let wraps = ["\", \"", "\", Some(\"", "', '"];
+    let wrap = wraps.iter().find(|wrap| text.has(user.end, wrap))?;
+    Some(value::quoted(text, user.end + wrap.len() - 1, 0))
+}
+
 /// The second part of `admin/x`, `bob:x` or `bob / x`, if nobody would write it in
 /// a sentence.
 fn account(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
+    let is_tuple = text.at(at) == b'(';
+    let at = at + usize::from(is_tuple);
     let user_end = text.run(at, at + 48, |byte| {
         byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'@')
     });
     let mark = match text.at(user_end) {
         b':' | b'/' if user_end > at => user_end + 1,
         b' ' if text.has(user_end, " / ") => user_end + 3,
+        b',' if is_tuple && text.at(user_end + 1) == b' ' => user_end + 2,
         _ => return None,
     };
     let end = text.run(mark, mark + 128, |byte| {
         !byte.is_ascii_whitespace() && !is_quote(byte) && byte != b','
     });
+    let at_sign = text.run_back(end, mark, |byte| byte != b'@');
+    let host = text.slice(at_sign..end);
+    let is_host = at_sign > mark + 1 && host.iter().all(|byte| !byte.is_ascii_uppercase());
+    let end = if is_host { at_sign - 1 } else { end };
     let end = value::trim_closers(text, mark, end);
-    shape::is_passwordish(text.slice(mark.min(end)..end)).then_some(mark..end)
+    let word = text.slice(mark.min(end)..end);
+    let is_plain = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let is_thing = text.ends_with(at, "for ") && word.iter().all(is_plain); // `for job:night2`.
+    (shape::is_passwordish(word) && !is_thing).then_some(mark..end)
 }
 
 fn slash(text: &Text<'_>, at: usize) -> Option<Range<usize>> {

@@ -19,19 +19,22 @@ pub(super) fn look(scan: &mut Scan<'_, '_>, index: u8, prefix: u8, hit: Range<us
         Left::Edge => hit.start,
         Left::Stays => hit.end,
         Left::Part(body, least) => {
-            let start = text.run_back(hit.start, hit.start.saturating_sub(96), |b| body.has(b));
-            let is_longer = body == Body::Base64 && body.has(text.before(start));
+            let start = text.run_back(hit.start, hit.start.saturating_sub(96), |byte| {
+                body.has(byte) && byte != b'='
+            });
+            let before = text.before(start);
+            let is_longer = body == Body::Base64 && body.has(before) && before != b'=';
             if hit.start - start < least || is_longer {
                 return;
             }
-            start
+            past_escape(text, start)
         }
     };
-    let end = text.run(hit.end, text.len(), |byte| vendor.body.has(byte));
-    let end = text.run_back(end, hit.end, |byte| {
+    let body_end = body_end(text, hit.end, vendor.body);
+    let end = text.run_back(body_end, hit.end, |byte| {
         matches!(byte, b'.' | b':' | b'%' | b'-')
     });
-    let body = text.slice(hit.end..end);
+    let body = text.slice(hit.end..body_end);
     let is_tail = matches!(vendor.left, Left::Part(Body::Base64, _));
     if is_tail && body.len() > LONGEST_TAIL {
         return;
@@ -48,6 +51,37 @@ pub(super) fn look(scan: &mut Scan<'_, '_>, index: u8, prefix: u8, hit: Range<us
         _ => end,
     };
     scan.take(start..end, What::Vendor(index));
+}
+
+/// Past what is left of an escape that the letters before a mark run into.
+fn past_escape(text: &Text<'_>, start: usize) -> usize {
+    match text.before(start) {
+        b'%' if text
+            .slice(start..start + 2)
+            .iter()
+            .all(u8::is_ascii_hexdigit) =>
+        {
+            start + 2
+        }
+        b'\\' if matches!(text.at(start), b'n' | b'r' | b't') => start + 1,
+        _ => start,
+    }
+}
+
+/// Where the characters of a token end. A percent sign belongs to it where a
+/// character of base64 is encoded: `%22` is a quote behind it.
+fn body_end(text: &Text<'_>, from: usize, body: Body) -> usize {
+    let mut end = from;
+    loop {
+        end = text.run(end, text.len(), |byte| body.has(byte) && byte != b'%');
+        let is_encoded = ["%2b", "%2f", "%3d", "%7e"]
+            .iter()
+            .any(|code| text.has(end, code));
+        if !body.has(b'%') || !is_encoded {
+            return end;
+        }
+        end += 3;
+    }
 }
 
 /// The end of the secret key that stands next to an access key: 40 characters

@@ -192,7 +192,7 @@ const URLS: &[&str] = &["://", "%3a%2f%2f", ":\\/\\/"];
 
 #[rustfmt::skip] // A list of words, not one a line.
 const HOMES: &[&str] = &[
-    "/home/", "\\/home\\/", "%2fhome%2f", "/users/", "\\/users\\/", "%2fusers%2f", "\\users\\",
+    "/home/", "/homes/", "\\/home\\/", "%2fhome%2f", "/users/", "\\/users\\/", "%2fusers%2f", "\\users\\",
     "\\home\\", "\\home$\\", "\\homes\\", "\\homes$\\", "\\users$\\", "%5cusers%5c", "/var/root",
     "\\profiles\\", "\\profiles$\\", "/run/media/", "/spool/cron/", "/var/mail/", "/spool/mail/", "documents and settings\\", "/root", "\\/root",
 ];

@@ -36,6 +36,9 @@ pub(super) fn take(
         }
         return;
     }
+    if scan.text.has(at, "-----BEGIN") {
+        return; // Has a rule of its own.
+    }
     if let Some(content) = curly_quoted(&scan.text, at) {
         return take_quoted(scan, name, secret, content);
     }
@@ -150,6 +153,7 @@ fn take_bracketed(scan: &mut Scan<'_, '_>, name: &Name, secret: SecretName, open
     }
     let mut at = open + 1;
     while at < end {
+        at = past_encoding(&scan.text, at).min(end);
         let word_end = scan.text.run(at, end, |byte| !matches!(byte, b' ' | b','));
         let word = scan.text.slice(at..word_end);
         let is_alone = at == open + 1 && word_end == end;
@@ -222,7 +226,8 @@ fn past_wrapper(text: &Text<'_>, at: usize) -> usize {
     }
     if text.has(at, "string(") {
         let length_end = text.run(end + 1, end + 8, |byte| byte.is_ascii_digit());
-        if text.has(length_end, ") \"") {
+        let quote = text.run(length_end + 2, length_end + 18, |byte| byte == b'\\');
+        if text.has(length_end, ") ") && text.at(quote) == b'"' {
             return length_end + 2; // PHP's `string(8) "x"`.
         }
     }
@@ -367,6 +372,10 @@ fn take_quoted(scan: &mut Scan<'_, '_>, name: &Name, secret: SecretName, content
         _ if secret.trust == Trust::Number && !is_long_number(value) => {}
         _ if secret.trust == Trust::Scrambled && !is_scrambled(value) => {}
         _ if secret.trust == Trust::Session && !is_session(secret, value) => {}
+        Kind::Signature => {
+            let start = past_encoding(&scan.text, content.start).min(content.end);
+            scan.redact(start..content.end, secret.rule);
+        }
         _ => scan.redact(content, secret.rule),
     }
 }
@@ -385,7 +394,11 @@ fn take_group(scan: &mut Scan<'_, '_>, name: &Name, secret: SecretName, at: usiz
             };
             let key = &scan.text.as_str()[key];
             if !is_plural && !is_wrapper_key(key.as_bytes()) || is_description(key) {
-                return;
+                let Some(next) = past_member(&scan.text, value) else {
+                    return;
+                };
+                at = next;
+                continue;
             }
             at = value;
         }
@@ -404,6 +417,19 @@ fn take_group(scan: &mut Scan<'_, '_>, name: &Name, secret: SecretName, at: usiz
     }
 }
 
+/// Past a member of a group that is a string, a number or a word, and its comma.
+fn past_member(text: &Text<'_>, value: usize) -> Option<usize> {
+    let quote = text.run(value, value + 16, |byte| byte == b'\\');
+    let end = if is_quote(text.at(quote)) {
+        quoted(text, quote, quote - value).end + (quote - value) + 1
+    } else {
+        text.run(value, value + 64, |byte| {
+            byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b':' | b'-')
+        })
+    };
+    (end > value && text.at(end) == b',').then_some(end + 1)
+}
+
 /// The key of an object's entry, and where its value starts.
 fn key_at(text: &Text<'_>, at: usize) -> Option<(Range<usize>, usize)> {
     let start = text.run(at, at + 16, |byte| byte == b'\\' || is_quote(byte));
@@ -416,7 +442,9 @@ fn key_at(text: &Text<'_>, at: usize) -> Option<(Range<usize>, usize)> {
 
 /// What a type that wraps one value calls it.
 fn is_wrapper_key(key: &[u8]) -> bool {
-    const KEYS: [&str; 12] = [
+    const KEYS: [&str; 14] = [
+        "access",
+        "refresh",
         "secret",
         "data",
         "string",
@@ -436,7 +464,10 @@ fn is_wrapper_key(key: &[u8]) -> bool {
 
 /// Past what says how the value is written: `sha256=`, `base64:`.
 fn past_encoding(text: &Text<'_>, at: usize) -> usize {
-    let prefix = ["sha256=", "sha1=", "base64:"]
+    let time_end = text.run(at + 2, at + 16, |byte| byte.is_ascii_digit());
+    let is_timed = text.has(at, "t=") && text.has(time_end, ",v1=");
+    let at = if is_timed { time_end + 1 } else { at };
+    let prefix = ["sha256=", "sha1=", "base64:", "v1=", "v0=", "pass:"]
         .iter()
         .find(|prefix| text.has(at, prefix));
     at + prefix.map_or(0, |prefix| prefix.len())
@@ -575,7 +606,8 @@ fn argument_end(text: &Text<'_>, name: &Name, at: usize) -> Option<usize> {
     }
     let limit = text.line_end(at).min(at + 256);
     let end = text.run(at, limit, |byte| byte != mark && byte != b'\\');
-    (text.at(end) == mark).then_some(end)
+    let is_more = text.slice(at..end).windows(2).any(|two| two == b" -");
+    (text.at(end) == mark && !is_more).then_some(end)
 }
 
 /// `<your token>`, `{{ token }}` and `${X:-y z}` hold blanks.
@@ -599,13 +631,19 @@ fn connection_end(text: &Text<'_>, name: &Name, delimiter: Delimiter, end: usize
     let floor = name.range.start.saturating_sub(8);
     let before = text.run_back(name.range.start, floor, is_blank);
     let inside = text.before(before) == b';';
+    let from = end;
     let end = text.run(end, end + 128, |byte| {
         !matches!(byte, b';' | b'"' | b'\n' | b'=')
     });
     match text.at(end) {
         b';' if inside || pair_at(text, text.skip_blanks(end + 1, 4)) => Some(end),
         b'"' if inside => Some(end),
-        0 if inside && is_connection(text, name) => Some(end),
+        0 if inside && is_connection(text, name) => {
+            let rest = text.slice(from..end);
+            rest.iter()
+                .all(|byte| byte.is_ascii_alphanumeric() || *byte == b' ')
+                .then_some(end)
+        }
         _ => None,
     }
 }
@@ -630,7 +668,7 @@ fn separator_end(text: &Text<'_>, at: usize, in_query: bool) -> usize {
 }
 
 fn may_separate(byte: u8) -> bool {
-    static SEPARATORS: Bytes = Bytes::of(b" \t\n\r\x0c\"'`&;,|%\\#?");
+    static SEPARATORS: Bytes = Bytes::of(b" \t\n\r\x0c\x1b\0\"'`&;,|%\\#?:<");
     SEPARATORS.has(byte)
 }
 
@@ -641,6 +679,13 @@ fn separates(text: &Text<'_>, at: usize, in_query: bool) -> bool {
         b'&' if text.has(at, "&amp;") => in_query || pair_at(text, at + 5),
         b'&' => in_query || last || pair_at(text, next),
         b'#' | b'?' => in_query,
+        b'<' => text.at(next) == b'/',
+        b':' => {
+            let name_end = text.run(next, next + 64, |byte| {
+                byte.is_ascii_uppercase() || byte == b'_'
+            });
+            name_end > next + 1 && text.at(name_end) == b'=' // A list of variables.
+        }
         b'%' if text.has(at, "%26") => encoded_pair_at(text, at + 3),
         b'%' if text.has(at, "%2526") => encoded_pair_at(text, at + 5),
         b'%' => ["%22", "%27", "%2C%22", "%2522"]
@@ -648,7 +693,7 @@ fn separates(text: &Text<'_>, at: usize, in_query: bool) -> bool {
             .any(|end| text.has(at, end)),
         b'\\' => ends_at_escape(text, at),
         b'\'' => last || !text.at(next).is_ascii_alphanumeric(),
-        b';' | b',' | b'|' => last || pair_at(text, next),
+        b';' | b',' | b'|' => last || text.has(next, "</") || pair_at(text, next),
         _ => true,
     }
 }
