@@ -218,7 +218,7 @@ fn take_parameters(scan: &mut Scan<'_, '_>, all: Range<usize>) {
         let end = match text.at(start) {
             b'[' if !is_quoted => {
                 let mark = text.run(start, all.end, |byte| byte != b']'); // Masked already.
-                text.run(mark + 1, all.end, is_part)
+                text.run((mark + 1).min(all.end), all.end, is_part)
             }
             _ => text.run(start, all.end, is_part),
         };
