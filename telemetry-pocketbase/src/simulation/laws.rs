@@ -97,7 +97,9 @@ impl World {
             return Err(format!("{in_work} records in work at once"));
         }
         let holdings = uploader.spool_holdings();
-        let held = holdings.bytes + holdings.total() * OVERHEAD;
+        // A disk that lies tells any number.
+        let held = holdings.total().saturating_mul(OVERHEAD);
+        let held = held.saturating_add(holdings.bytes);
         // What is in work may not be given up.
         let bound = self.plan.spool_bytes + self.plan.policy.batch_bytes as u64;
         if self.plan.in_memory && held > bound {

@@ -86,6 +86,9 @@ impl Watched {
         let found = inner.load(usize::MAX, usize::MAX)?;
         let mut guard = lock(&shared);
         let (shadow, truth) = &mut *guard;
+        shadow
+            .sights
+            .count("senseless record taken out", found.senseless.iter().sum());
         if fit.tightness > 0 {
             shadow.sights.note("spool opened tighter");
         } else if fit.at_full_size {
