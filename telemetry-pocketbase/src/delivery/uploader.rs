@@ -466,9 +466,7 @@ impl Uploader {
             Action::Remove(keys) => return self.remove(now, &keys, None),
             Action::Bury { key, reason } => return self.remove(now, &[key], Some(&reason)),
             Action::RememberBreaker(open) => {
-                if let Some(spool) = &mut self.spool
-                    && !planted!(ForgetsBreaker)
-                {
+                if let Some(spool) = &mut self.spool {
                     spool.remember_breaker(open)?;
                 }
             }
