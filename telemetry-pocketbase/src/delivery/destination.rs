@@ -33,6 +33,35 @@ pub struct Batch {
     pub resent: bool,
 }
 
+/// A batch that is given out, and when it is to be uploaded.
+#[derive(Debug, Clone)]
+pub(crate) struct Outgoing {
+    pub(crate) batch: Batch,
+    /// It stands in line: see [`Sequence`].
+    pub(crate) is_in_line: bool,
+}
+
+/// Whoever uploads asks this about each batch that is given out. It keeps the
+/// rule of the [`Machine`](super::Machine)'s line: a batch that stands in line
+/// is uploaded if the one before was settled to the last record, and forgotten
+/// otherwise.
+#[derive(Debug, Default)]
+pub(crate) struct Sequence {
+    is_broken: bool,
+}
+
+impl Sequence {
+    /// Whether to upload this one.
+    pub(crate) fn admits(&self, outgoing: &Outgoing) -> bool {
+        !(outgoing.is_in_line && self.is_broken)
+    }
+
+    /// What became of the batch of `count` records that was admitted last.
+    pub(crate) fn answered(&mut self, count: usize, answer: &Answer) {
+        self.is_broken = !answer.settles_all(count);
+    }
+}
+
 /// What became of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
@@ -49,6 +78,17 @@ impl Answer {
             settled: (0..count).map(|index| (index, Verdict::Stored)).collect(),
             rest: Rest::Resend,
         }
+    }
+
+    /// Whether it decides the fate of every record of a batch of `count`.
+    pub fn settles_all(&self, count: usize) -> bool {
+        let mut open = vec![true; count];
+        for (index, _) in &self.settled {
+            if let Some(open) = open.get_mut(*index) {
+                *open = false;
+            }
+        }
+        !open.contains(&true)
     }
 
     /// Nothing is decided yet.

@@ -10,10 +10,10 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, bounded, select};
+use crossbeam_channel::{Receiver, Sender, select, unbounded};
 use telemetry_core::{Health, LossReason, suppress_events_of_this_thread};
 
-use super::destination::{Answer, Batch, Destination, Doubt, Rest};
+use super::destination::{Answer, Destination, Doubt, Outgoing, Rest, Sequence};
 use super::intake::{Intake, Message};
 use super::ledger::Ledger;
 use super::machine::Time;
@@ -88,10 +88,10 @@ struct Driver {
 impl Driver {
     fn run(mut self) {
         loop {
-            if let Some(batch) = self.pilot.turn(self.now())
-                && !self.sender.send(batch)
-            {
-                self.pilot.answered(self.now(), lost_sender(), None);
+            while let Some(outgoing) = self.pilot.turn(self.now()) {
+                if !self.sender.send(outgoing) {
+                    self.pilot.answered(self.now(), lost_sender(), None);
+                }
             }
             if self.pilot.uploader.is_finished() {
                 break;
@@ -113,7 +113,10 @@ impl Driver {
         let due = self.pilot.wake_at(now).map_or(LONGEST_SLEEP, |due| {
             due.saturating_sub(now).min(LONGEST_SLEEP)
         });
-        let answers = self.sender.expected_answers();
+        let answers = match self.pilot.uploader.is_sending() {
+            true => self.sender.answers.clone(),
+            false => crossbeam_channel::never(),
+        };
         select! {
             recv(self.pilot.inbox()) -> message => {
                 if let Ok(message) = message {
@@ -121,7 +124,6 @@ impl Driver {
                 }
             }
             recv(answers) -> answered => {
-                self.sender.is_busy = false;
                 let Answered { answer, note } = answered.unwrap_or_else(|_| Answered {
                     answer: lost_sender(),
                     note: None,
@@ -141,48 +143,39 @@ struct Answered {
 
 /// The thread that waits for the network.
 struct Sending {
-    batches: Sender<Batch>,
+    batches: Sender<Outgoing>,
     answers: Receiver<Answered>,
     interrupt: Box<dyn FnOnce() + Send>,
-    is_busy: bool,
+    thread: JoinHandle<()>,
 }
 
 impl Sending {
     fn start(destination: impl Destination) -> Result<Self, PocketBaseError> {
-        let (batches, batches_out) = bounded(1);
-        let (answers_in, answers) = bounded(1);
+        // The machine bounds what is given out.
+        let (batches, batches_out) = unbounded();
+        let (answers_in, answers) = unbounded();
         let interrupt = destination.interrupter();
-        spawn(SENDER_THREAD, move || {
+        let thread = spawn(SENDER_THREAD, move || {
             upload_all(destination, &batches_out, &answers_in);
         })?;
         Ok(Self {
             batches,
             answers,
             interrupt,
-            is_busy: false,
+            thread,
         })
     }
 
-    /// Hands over a batch; the machine has one on its way at a time, so there
-    /// is room. False if the thread is gone.
-    fn send(&mut self, batch: Batch) -> bool {
-        self.is_busy = self.batches.try_send(batch).is_ok();
-        self.is_busy
-    }
-
-    fn expected_answers(&self) -> Receiver<Answered> {
-        if self.is_busy {
-            self.answers.clone()
-        } else {
-            crossbeam_channel::never()
-        }
+    /// Hands over a batch. False if the thread is gone.
+    fn send(&self, outgoing: Outgoing) -> bool {
+        self.batches.send(outgoing).is_ok()
     }
 
     /// Ends the thread. One that hangs in the system's name lookup is left to
     /// itself: it ends when the lookup does.
     fn stop(self) {
         drop(self.batches);
-        if self.is_busy {
+        if !self.thread.is_finished() {
             (self.interrupt)();
         }
         let deadline = Instant::now() + INTERRUPT_LIMIT;
@@ -190,12 +183,22 @@ impl Sending {
     }
 }
 
-fn upload_all(mut destination: impl Destination, batches: &Receiver<Batch>, to: &Sender<Answered>) {
+fn upload_all(
+    mut destination: impl Destination,
+    batches: &Receiver<Outgoing>,
+    to: &Sender<Answered>,
+) {
     // What the HTTP client logs must not enter the pipeline that it serves.
     suppress_events_of_this_thread();
-    for batch in batches {
+    let mut sequence = Sequence::default();
+    for outgoing in batches {
+        if !sequence.admits(&outgoing) {
+            continue;
+        }
+        let batch = outgoing.batch;
         let upload = AssertUnwindSafe(|| destination.upload(&batch));
         let answer = catch_unwind(upload).unwrap_or_else(|_| panicked());
+        sequence.answered(batch.records.len(), &answer);
         let note = destination.take_note();
         if to.send(Answered { answer, note }).is_err() {
             return;

@@ -20,6 +20,14 @@
 //! the breaker. Only one piece is on its way at a time, so the order of the
 //! records is kept.
 //!
+//! # Line
+//! A destination that has answered should not wait for us to load the next
+//! batch. So while a piece is on its way and there is more to send, the next
+//! pieces *stand in line*: they are given out already ([`Action::LineUp`]), under
+//! a rule that both sides keep without talking: **the first in line is sent when
+//! every record of the piece before it is settled, and the whole line is thrown
+//! away when that is not so.** What is thrown away is loaded again.
+//!
 //! # Lost answers
 //! When an answer is lost, the records of the piece may be stored. The same
 //! piece is sent again, and a destination may conclude from the first record
@@ -56,6 +64,9 @@ const PROOFS: u32 = 3;
 /// So much is read to find a witness: two of the longest records, or a suspect
 /// that is longer than a batch would never meet one.
 const WITNESS_BYTES: usize = 4 * 1024 * 1024;
+
+/// Most pieces that stand in line: enough to outlast a slow write of the spool.
+pub(crate) const MAX_LINE: usize = 3;
 
 /// A witness stands up to 2^10 places behind the suspect.
 const MAX_WITNESS_DOUBLINGS: u32 = 10;
@@ -117,9 +128,10 @@ pub enum Event {
         /// Whether the breaker was open when it was used last.
         was_open: bool,
     },
-    /// The answer to [`Action::Load`]: the oldest records.
+    /// The answer to [`Action::Load`].
     Loaded(Vec<Item>),
-    /// The answer to [`Action::Send`].
+    /// The answer to [`Action::Send`], or to the first [`Action::LineUp`] after
+    /// an answer that settled everything.
     Answered(Answer),
     /// Everything in the spool is due now.
     Flush,
@@ -135,6 +147,8 @@ pub enum Event {
 pub enum Action {
     /// Read the oldest records, at most so many and so much, but at least one.
     Load {
+        /// Only records behind this key.
+        after: Option<u64>,
         /// Most records.
         records: usize,
         /// Most bytes.
@@ -146,6 +160,12 @@ pub enum Action {
         keys: Vec<u64>,
         /// As in [`Batch::resent`](super::Batch::resent).
         resent: bool,
+    },
+    /// Upload these behind what was given out before, if all of that is settled
+    /// then; otherwise forget them. See the [module](Machine) on the line.
+    LineUp {
+        /// Their keys, ascending.
+        keys: Vec<u64>,
     },
     /// These are delivered: take them out of the spool.
     Remove(Vec<u64>),
@@ -210,6 +230,28 @@ enum Phase {
 /// Records that are sent together.
 type Piece = Vec<Item>;
 
+/// Pieces that stand in line.
+#[derive(Debug, Default)]
+struct Line {
+    pieces: VecDeque<Piece>,
+    /// More was asked for, and did not come yet.
+    is_loading: bool,
+}
+
+impl Line {
+    fn bytes(&self) -> usize {
+        self.pieces.iter().map(bytes_of).sum()
+    }
+
+    fn records(&self) -> usize {
+        self.pieces.iter().map(Vec::len).sum()
+    }
+}
+
+fn bytes_of(piece: &Piece) -> usize {
+    piece.iter().map(|item| item.bytes).sum()
+}
+
 /// The state machine; see the [crate's module](super).
 pub struct Machine {
     policy: Policy,
@@ -217,6 +259,7 @@ pub struct Machine {
     breaker: Breaker,
     phase: Phase,
     pieces: VecDeque<Piece>,
+    line: Line,
     holdings: Holdings,
     /// Records were taken out since the spool reported what it holds.
     holdings_are_stale: bool,
@@ -296,6 +339,7 @@ impl Machine {
             breaker: Breaker::new(policy.breaker, false),
             phase: Phase::Idle,
             pieces: VecDeque::new(),
+            line: Line::default(),
             holdings: Holdings::default(),
             holdings_are_stale: false,
             resends: 0,
@@ -327,7 +371,7 @@ impl Machine {
                 }
                 self.adopt(holdings);
             }
-            Event::Loaded(items) => self.loaded(items),
+            Event::Loaded(items) => self.loaded(items, &mut actions),
             Event::Answered(answer) => self.answered(now, answer, &mut actions),
             Event::Flush => self.due.up_to = self.holdings.last_key,
             Event::Drain { until } => {
@@ -377,13 +421,15 @@ impl Machine {
             Phase::Sending(piece) => piece.last(),
             _ => None,
         };
-        let waiting = self.pieces.back().and_then(|piece| piece.last());
+        let waiting = self.pieces.iter().chain(&self.line.pieces);
+        let waiting = waiting.filter_map(|piece| piece.last());
         sending.into_iter().chain(waiting).map(|i| i.key).max()
     }
 
     /// Starts from a spool whose records are all overdue and all in doubt.
     fn adopt(&mut self, holdings: Holdings) {
         self.pieces.clear();
+        self.line = Line::default();
         if !matches!(self.phase, Phase::Resting { .. } | Phase::Finished) {
             self.phase = Phase::Idle;
         }
@@ -421,7 +467,11 @@ impl Machine {
         self.hold(holdings);
     }
 
-    fn loaded(&mut self, mut items: Vec<Item>) {
+    fn loaded(&mut self, mut items: Vec<Item>, actions: &mut Vec<Action>) {
+        if self.line.is_loading {
+            self.line_up(items, actions);
+            return;
+        }
         if !matches!(self.phase, Phase::Loading) {
             return;
         }
@@ -467,7 +517,10 @@ impl Machine {
         if answer.settled.iter().any(is_news) {
             self.progress(sent, rest.is_empty(), actions);
         }
+        let line = std::mem::take(&mut self.line);
         if rest.is_empty() {
+            // The destination has the first in line already.
+            self.advance_line(line);
             return;
         }
         match answer.rest {
@@ -564,8 +617,7 @@ impl Machine {
         }
         if complete && sent >= self.limit {
             // Slowly, since a server whose limit was met refuses all above it.
-            let most = self.policy.batch_records.min(self.server_limit);
-            self.limit = (self.limit + self.limit.div_ceil(8)).min(most);
+            self.limit = (self.limit + self.limit.div_ceil(8)).min(self.most_records());
         }
     }
 
@@ -825,6 +877,7 @@ impl Machine {
     fn finish(&mut self, actions: &mut Vec<Action>) {
         self.phase = Phase::Finished;
         self.pieces.clear();
+        self.line = Line::default();
         actions.push(Action::Finish);
     }
 
@@ -855,6 +908,62 @@ impl Machine {
             self.phase = Phase::Loading;
             actions.push(self.load());
         }
+        if let Some(after) = self.line_wants_more() {
+            self.line.is_loading = true;
+            actions.push(Action::Load {
+                after: Some(after),
+                records: self.batch_records(),
+                bytes: self.policy.batch_bytes,
+            });
+        }
+    }
+
+    /// Behind which key the next piece in line begins, if there is to be one:
+    /// a full batch, or what is due anyway.
+    fn line_wants_more(&self) -> Option<u64> {
+        let Phase::Sending(piece) = &self.phase else {
+            return None;
+        };
+        // In trouble one step is taken at a time.
+        let is_simple = self.pieces.is_empty()
+            && self.limit >= self.most_records()
+            && self.suspect.is_none()
+            && !self.breaker.is_tripped()
+            && !self.holdings_are_stale
+            && !self.line.is_loading;
+        let has_room =
+            self.line.pieces.len() < MAX_LINE && self.line.bytes() < self.policy.batch_bytes;
+        if !is_simple || !has_room {
+            return None;
+        }
+        let last = self.line.pieces.back().unwrap_or(piece).last()?.key;
+        let taken = (piece.len() + self.line.records()) as u64;
+        let left = self.holdings.total().saturating_sub(taken);
+        let taken_bytes = bytes_of(piece) + self.line.bytes();
+        let left_bytes = self.holdings.bytes.saturating_sub(taken_bytes as u64);
+        let is_due = left >= self.batch_records() as u64
+            || left_bytes >= self.policy.batch_bytes as u64
+            || (left > 0 && self.due.up_to > Some(last));
+        is_due.then_some(last)
+    }
+
+    fn line_up(&mut self, mut items: Vec<Item>, actions: &mut Vec<Action>) {
+        self.line.is_loading = false;
+        items.truncate(self.batch_records());
+        if items.is_empty() {
+            self.holdings_are_stale = true;
+            return;
+        }
+        let keys = items.iter().map(|item| item.key).collect();
+        self.line.pieces.push_back(items);
+        actions.push(Action::LineUp { keys });
+    }
+
+    fn advance_line(&mut self, line: Line) {
+        self.line = line;
+        if let Some(piece) = self.line.pieces.pop_front() {
+            self.phase = Phase::Sending(piece);
+        }
     }
 
     fn load(&self) -> Action {
@@ -863,11 +972,13 @@ impl Machine {
         {
             // The suspect and its witness.
             return Action::Load {
+                after: None,
                 records: 1 + suspect.distance(),
                 bytes: self.policy.batch_bytes.max(WITNESS_BYTES),
             };
         }
         Action::Load {
+            after: None,
             records: self.batch_records(),
             bytes: self.policy.batch_bytes,
         }
@@ -897,11 +1008,12 @@ impl Machine {
     }
 
     fn batch_records(&self) -> usize {
-        self.policy
-            .batch_records
-            .min(self.limit)
-            .min(self.server_limit)
-            .max(1)
+        self.most_records().min(self.limit).max(1)
+    }
+
+    /// What a batch may hold when nothing is wrong.
+    fn most_records(&self) -> usize {
+        self.policy.batch_records.min(self.server_limit)
     }
 
     fn is_due(&mut self, now: Time) -> bool {
@@ -925,6 +1037,7 @@ impl fmt::Debug for Machine {
             .field("breaker", &self.breaker)
             .field("holdings", &self.holdings)
             .field("pieces", &self.pieces.len())
+            .field("line", &self.line.pieces.len())
             .field("due", &self.due)
             .field("lost", &self.lost)
             .field("trouble", &self.trouble)

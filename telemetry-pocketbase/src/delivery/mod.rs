@@ -33,9 +33,13 @@ pub use machine::{Action, Event, Item, Machine, Notice, Policy, Time};
 pub use record::{Fresh, Stored};
 pub use spool::{DiskSpool, Evicted, Fit, Holdings, Loaded, MemorySpool, Spool, SpoolError};
 
+#[cfg(feature = "simulation")]
+pub(crate) use destination::{Outgoing, Sequence};
 pub(crate) use driver::start;
 pub(crate) use intake::{Intake, Message, Turned};
 pub(crate) use ledger::Ledger;
+#[cfg(feature = "simulation")]
+pub(crate) use machine::MAX_LINE;
 #[cfg(feature = "simulation")]
 pub(crate) use pilot::Pilot;
 #[cfg(feature = "simulation")]

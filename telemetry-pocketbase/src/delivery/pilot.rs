@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender};
 
-use super::destination::{Answer, Batch};
+use super::destination::{Answer, Outgoing};
 use super::intake::{Intake, Message};
 use super::machine::Time;
 use super::uploader::Uploader;
@@ -32,8 +32,9 @@ impl Pilot {
         }
     }
 
-    /// Takes in what has arrived and does what is due.
-    pub(crate) fn turn(&mut self, now: Time) -> Option<Batch> {
+    /// Takes in what has arrived and does what is due; returns a batch to
+    /// upload. Call again until there is none.
+    pub(crate) fn turn(&mut self, now: Time) -> Option<Outgoing> {
         self.take_messages(now);
         if self.uploader.is_commit_due(now) {
             self.intake.send_gathered();

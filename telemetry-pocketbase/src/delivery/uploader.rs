@@ -13,7 +13,7 @@ use telemetry_core::{Health, LossReason, level_index};
 
 use super::breaker::BreakerState;
 use super::dead_letters::DeadLetters;
-use super::destination::{Answer, Batch};
+use super::destination::{Answer, Batch, Outgoing};
 use super::intake::{Chunk, Intake};
 use super::ledger::Ledger;
 use super::machine::{Action, Event, Item, Machine, Notice, Policy, Time};
@@ -100,9 +100,9 @@ pub(crate) struct Uploader {
     staged: Vec<Chunk>,
     commit_at: Option<Time>,
     sync_at: Option<Time>,
-    /// The batch that the machine works on.
+    /// The records that the machine works on, in the order of their keys.
     batch: Vec<Arc<Stored>>,
-    outgoing: Option<Batch>,
+    outgoing: VecDeque<Outgoing>,
     /// Answered when everything that had arrived is in the spool.
     flushes: Vec<Sender<()>>,
     /// Answered when the spool holds nothing up to the key any more.
@@ -135,7 +135,7 @@ impl Uploader {
             commit_at: None,
             sync_at: None,
             batch: Vec::new(),
-            outgoing: None,
+            outgoing: VecDeque::new(),
             flushes: Vec::new(),
             deliveries: Vec::new(),
             is_finished: false,
@@ -214,6 +214,21 @@ impl Uploader {
     pub(crate) fn receive(&mut self, now: Time, chunk: Chunk) {
         self.staged.push(chunk);
         self.expect_records(now);
+        // A whole transaction has nothing to wait for. After a failure it has:
+        // then the time stands further off.
+        let is_whole = self.staged_bytes() >= self.append_limit();
+        if is_whole && self.commit_at <= Some(now + commit_interval()) {
+            self.commit_at = Some(now);
+        }
+    }
+
+    fn staged_bytes(&self) -> usize {
+        self.staged.iter().map(Chunk::bytes).sum()
+    }
+
+    fn append_limit(&self) -> usize {
+        let spool = self.spool.as_ref();
+        spool.map_or(usize::MAX, |spool| spool.append_limit())
     }
 
     /// Answers `done` when everything received is durable: in a file, or
@@ -229,6 +244,11 @@ impl Uploader {
         }
     }
 
+    /// Whether a batch that was given out waits for its answer.
+    pub(crate) fn is_sending(&self) -> bool {
+        self.machine.is_sending()
+    }
+
     /// Takes in what became of the batch that [`turn`](Self::turn) gave out.
     pub(crate) fn answered(&mut self, now: Time, answer: Answer) {
         self.step(now, Event::Answered(answer));
@@ -240,8 +260,9 @@ impl Uploader {
         self.step(now, Event::Drain { until });
     }
 
-    /// Does what is due; returns a batch to upload.
-    pub(crate) fn turn(&mut self, now: Time) -> Option<Batch> {
+    /// Does what is due; returns a batch to upload. Call again until there is
+    /// none.
+    pub(crate) fn turn(&mut self, now: Time) -> Option<Outgoing> {
         if self.is_finished {
             return None;
         }
@@ -258,7 +279,7 @@ impl Uploader {
             self.step(now, Event::Tick);
         }
         self.show();
-        self.outgoing.take()
+        self.outgoing.pop_front()
     }
 
     /// When to call [`turn`](Self::turn) again at the latest.
@@ -369,10 +390,7 @@ impl Uploader {
 
     /// Chunks for one transaction: at least one, at most what the spool wants.
     fn next_part(&self, staged: &mut std::iter::Peekable<std::vec::IntoIter<Chunk>>) -> Vec<Chunk> {
-        let limit = self
-            .spool
-            .as_ref()
-            .map_or(usize::MAX, |spool| spool.append_limit());
+        let limit = self.append_limit();
         let mut part: Vec<Chunk> = staged.next().into_iter().collect();
         let mut bytes: usize = part.iter().map(Chunk::bytes).sum();
         while let Some(chunk) = staged.next_if(|chunk| bytes + chunk.bytes() <= limit) {
@@ -461,8 +479,13 @@ impl Uploader {
 
     fn carry_out(&mut self, now: Time, action: Action) -> Result<Vec<Event>, SpoolError> {
         match action {
-            Action::Load { records, bytes } => return self.load(records, bytes),
-            Action::Send { keys, resent } => self.send(&keys, resent),
+            Action::Load {
+                after,
+                records,
+                bytes,
+            } => return self.load(after, records, bytes),
+            Action::Send { keys, resent } => self.give_out(&keys, resent, false),
+            Action::LineUp { keys } => self.give_out(&keys, false, true),
             Action::Remove(keys) => return self.remove(now, &keys, None),
             Action::Bury { key, reason } => return self.remove(now, &[key], Some(&reason)),
             Action::RememberBreaker(open) => {
@@ -476,9 +499,14 @@ impl Uploader {
         Ok(Vec::new())
     }
 
-    fn load(&mut self, records: usize, bytes: usize) -> Result<Vec<Event>, SpoolError> {
+    fn load(
+        &mut self,
+        after: Option<u64>,
+        records: usize,
+        bytes: usize,
+    ) -> Result<Vec<Event>, SpoolError> {
         let loaded = match &mut self.spool {
-            Some(spool) => spool.load(records, bytes)?,
+            Some(spool) => spool.load(after, records, bytes)?,
             None => Loaded::default(),
         };
         let has_changed = self.report_senseless(&loaded.senseless);
@@ -488,7 +516,8 @@ impl Uploader {
             bytes: record.line.len(),
         };
         let items = loaded.iter().map(item).collect();
-        self.batch = loaded.into_iter().map(Arc::new).collect();
+        self.batch.retain(|record| Some(record.key) <= after);
+        self.batch.extend(loaded.into_iter().map(Arc::new));
         let mut events = vec![Event::Loaded(items)];
         events.extend(has_changed.then(|| Event::Spooled(self.holdings())));
         Ok(events)
@@ -513,13 +542,14 @@ impl Uploader {
         place.ok().map(|index| &self.batch[index])
     }
 
-    fn send(&mut self, keys: &[u64], resent: bool) {
+    fn give_out(&mut self, keys: &[u64], resent: bool, is_in_line: bool) {
         let records: Vec<Arc<Stored>> = keys
             .iter()
             .filter_map(|&key| self.find(key).cloned())
             .collect();
         debug_assert_eq!(records.len(), keys.len(), "only what was loaded is sent");
-        self.outgoing = Some(Batch { records, resent });
+        let batch = Batch { records, resent };
+        self.outgoing.push_back(Outgoing { batch, is_in_line });
     }
 
     /// Takes records out of the spool: delivered ones, or refused ones that go
@@ -564,6 +594,8 @@ impl Uploader {
                 self.ledger.settled(0, &by_level, &holdings);
             }
         }
+        let is_gone = |record: &Arc<Stored>| keys.binary_search(&record.key).is_ok();
+        self.batch.retain(|record| !is_gone(record));
         self.sync_at.get_or_insert(now + commit_interval());
         self.answer_deliveries();
         Ok(vec![Event::Spooled(holdings)])
@@ -581,7 +613,7 @@ impl Uploader {
         self.ledger.lose_queued(reason, !is_durable);
         self.show();
         self.spool = None;
-        self.outgoing = None;
+        self.outgoing.clear();
         self.is_finished = true;
     }
 

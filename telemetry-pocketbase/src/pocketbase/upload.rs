@@ -121,7 +121,8 @@ impl<T: Transport> PocketBase<T> {
 
     /// Sends all in one statement.
     fn send_bulk(&mut self, rows: &Rows, pass: &Pass) -> Sent {
-        let (path, count) = (bulk_path(&self.collection), rows.len());
+        let count = rows.len();
+        let path = format!("{}?count={count}", bulk_path(&self.collection));
         let token = Some(pass.token.expose());
         let reply = match self.client.post(&path, token, &rows.bulk_body()) {
             Ok(reply) => reply,

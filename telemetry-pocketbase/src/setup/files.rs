@@ -82,7 +82,7 @@ fn migration(collection: &str, auth_collection: &str) -> String {
     } else {
         let accounts = schema::accounts(auth_collection);
         (
-            format!("  app.save(new Collection({accounts:#}));\n"),
+            format!("  create({accounts:#});\n"),
             format!("  app.delete(app.findCollectionByNameOrId(\"{auth_collection}\"));\n"),
         )
     };
@@ -90,7 +90,15 @@ fn migration(collection: &str, auth_collection: &str) -> String {
     format!(
         r#"// Collections for the logs of sync-daemon, for PocketBase 0.23 and later.
 migrate((app) => {{
-{accounts}  app.save(new Collection({logs:#}));
+  // What `sync-daemon pocketbase setup` has made before stays as it is.
+  const create = (collection) => {{
+    try {{
+      app.findCollectionByNameOrId(collection.name);
+    }} catch (missing) {{
+      app.save(new Collection(collection));
+    }}
+  }};
+{accounts}  create({logs:#});
   const settings = app.settings();
   settings.batch.enabled = true;
   settings.batch.maxRequests = Math.max(settings.batch.maxRequests, {requests});

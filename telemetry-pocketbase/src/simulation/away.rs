@@ -17,8 +17,8 @@ use super::model::{Model, Setup};
 use super::network::Network;
 use super::process::config;
 use crate::delivery::{
-    DeadLetters, Destination, DiskSpool, Fit, Intake, Ledger, OpenSpool, Opening, Parts, Pilot,
-    Policy, Spool, Time, Uploader,
+    DeadLetters, Destination, DiskSpool, Fit, Intake, Ledger, MAX_LINE, OpenSpool, Opening, Parts,
+    Pilot, Policy, Sequence, Spool, Time, Uploader,
 };
 use crate::id::RecordId;
 use crate::pocketbase::PocketBase;
@@ -83,6 +83,7 @@ struct Away {
     ledger: Arc<Ledger>,
     intake: Arc<Intake>,
     destination: PocketBase<Network>,
+    sequence: Sequence,
     rng: Rng,
     session: Uuid,
     now: Time,
@@ -116,6 +117,7 @@ impl Away {
             pilot: Pilot::new(uploader, intake.clone(), inbox),
             ledger,
             intake,
+            sequence: Sequence::default(),
             destination: PocketBase::new(
                 &config(&letters),
                 network.clone(),
@@ -179,8 +181,13 @@ impl Away {
             network.now = self.now;
             network.taken = Duration::ZERO;
         }
-        while let Some(batch) = self.pilot.turn(self.now) {
-            let answer = self.destination.upload(&batch);
+        while let Some(outgoing) = self.pilot.turn(self.now) {
+            if !self.sequence.admits(&outgoing) {
+                continue;
+            }
+            let answer = self.destination.upload(&outgoing.batch);
+            self.sequence
+                .answered(outgoing.batch.records.len(), &answer);
             self.pilot.answered(self.now, answer, None);
         }
     }
@@ -203,7 +210,7 @@ impl Away {
         }
         self.endured.file_bytes = self.endured.file_bytes.max(file_bytes);
         let in_work = self.pilot.uploader.in_work();
-        if in_work > Policy::default().batch_records {
+        if in_work > Policy::default().batch_records * (1 + MAX_LINE) {
             return Err(format!("{in_work} records in work at once"));
         }
         Ok(())

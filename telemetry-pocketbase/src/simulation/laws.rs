@@ -11,7 +11,7 @@ use super::faults::DISK_RECOVERS_WITHIN;
 use super::truth::Entry;
 use super::watched::lock;
 use super::world::World;
-use crate::delivery::{BreakerState, Letter};
+use crate::delivery::{BreakerState, Letter, MAX_LINE};
 
 /// What has arrived must be in the spool after this long.
 const DURABLE_WITHIN: Duration = Duration::from_millis(201);
@@ -93,15 +93,17 @@ impl World {
             return Err(format!("{queued} records in a channel of {capacity}"));
         }
         let in_work = uploader.in_work();
-        if in_work > self.plan.policy.batch_records.max(WITNESSED) {
+        let in_line = self.plan.policy.batch_records * (1 + MAX_LINE);
+        if in_work > in_line.max(WITNESSED) {
             return Err(format!("{in_work} records in work at once"));
         }
         let holdings = uploader.spool_holdings();
         // A disk that lies tells any number.
         let held = holdings.total().saturating_mul(OVERHEAD);
         let held = held.saturating_add(holdings.bytes);
-        // What is in work may not be given up.
-        let bound = self.plan.spool_bytes + self.plan.policy.batch_bytes as u64;
+        // What is in work may not be given up: one batch on its way, and up to two
+        // in line, since the last one in line is added to less than a batch.
+        let bound = self.plan.spool_bytes + 3 * self.plan.policy.batch_bytes as u64;
         if self.plan.in_memory && held > bound {
             return Err(format!("{held} bytes in a spool in memory"));
         }

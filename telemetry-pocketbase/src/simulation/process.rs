@@ -18,7 +18,8 @@ use super::world::World;
 use crate::config::{PasswordSource, PocketBaseConfig, Secret};
 use crate::delivery::{
     Answer, Batch, BreakerState, DeadLetters, Destination, DiskSpool, Fit, Intake, Ledger,
-    MemorySpool, Message, OpenSpool, Opening, Parts, Pilot, Spool, SpoolError, Time, Uploader,
+    MemorySpool, Message, OpenSpool, Opening, Outgoing, Parts, Pilot, Sequence, Spool, SpoolError,
+    Time, Uploader,
 };
 use crate::pocketbase::PocketBase;
 
@@ -31,6 +32,11 @@ pub(super) struct Process {
     pub(super) started_at: Time,
     /// What an upload will have brought, then.
     pub(super) answer: Option<(Time, Answer, Option<String>)>,
+    /// Records in the batch that is on its way.
+    sending: usize,
+    /// Batches that stand in line behind it.
+    line: VecDeque<Outgoing>,
+    sequence: Sequence,
     /// Admitted, and not known to be in the spool.
     pub(super) waiting: VecDeque<Waiting>,
     /// Those who wait for a flush, and the places of what must be durable then.
@@ -107,6 +113,9 @@ impl World {
             ),
             started_at: self.now,
             answer: None,
+            sending: 0,
+            line: VecDeque::new(),
+            sequence: Sequence::default(),
             waiting: VecDeque::new(),
             flushes: Vec::new(),
             witnesses: 0,
@@ -121,17 +130,17 @@ impl World {
     /// # Errors
     /// The law that it broke.
     pub(super) fn turn(&mut self) -> Result<(), String> {
-        self.take_answer();
+        self.take_answer()?;
         while let Some(process) = &mut self.process {
-            let batch = process.pilot.turn(self.now - process.started_at);
+            let outgoing = process.pilot.turn(self.now - process.started_at);
             if self.disk.has_died() {
                 self.die_in_write();
                 return Ok(());
             }
-            let Some(batch) = batch else {
+            let Some(outgoing) = outgoing else {
                 return self.end_if_finished();
             };
-            self.upload(&batch)?;
+            self.receive(outgoing)?;
         }
         Ok(())
     }
@@ -161,28 +170,61 @@ impl World {
         self.restart_at = Some(self.now + self.millis(3_000));
     }
 
-    fn take_answer(&mut self) {
+    fn take_answer(&mut self) -> Result<(), String> {
         let Some(process) = &mut self.process else {
-            return;
+            return Ok(());
         };
         let now = self.now;
         let Some((_, answer, note)) = process.answer.take_if(|(at, ..)| *at <= now) else {
-            return;
+            return Ok(());
         };
         let told = answer.clone();
+        process.sequence.answered(process.sending, &answer);
         process
             .pilot
             .answered(now - process.started_at, answer, note);
         self.tell(|_| format!("{} settled, rest: {:?}", told.settled.len(), told.rest));
+        self.send_from_line()
+    }
+
+    /// What the sender's thread does when it is given a batch.
+    fn receive(&mut self, outgoing: Outgoing) -> Result<(), String> {
+        let Some(process) = &mut self.process else {
+            return Ok(());
+        };
+        let is_busy = process.answer.is_some();
+        if is_busy && !outgoing.is_in_line {
+            return Err("two uploads at once".to_owned());
+        }
+        process.line.push_back(outgoing);
+        if is_busy {
+            return Ok(());
+        }
+        self.send_from_line()
+    }
+
+    /// What the sender's thread does with the batches that it was given.
+    fn send_from_line(&mut self) -> Result<(), String> {
+        while let Some(process) = &mut self.process
+            && process.answer.is_none()
+            && let Some(outgoing) = process.line.pop_front()
+        {
+            if process.sequence.admits(&outgoing) {
+                if outgoing.is_in_line {
+                    self.sights.note("sent out of the line");
+                }
+                self.upload(&outgoing.batch)?;
+            } else {
+                self.sights.note("line thrown away");
+            }
+        }
+        Ok(())
     }
 
     fn upload(&mut self, batch: &Batch) -> Result<(), String> {
         let Some(process) = &mut self.process else {
             return Ok(());
         };
-        if process.answer.is_some() {
-            return Err("two uploads at once".to_owned());
-        }
         if let BreakerState::Open { until } = process.pilot.uploader.breaker()
             && self.now - process.started_at < until
         {
@@ -194,6 +236,7 @@ impl World {
         self.sights.count("witness called", called);
         let answer = process.destination.upload(batch);
         let note = process.destination.take_note();
+        process.sending = batch.records.len();
         let mut network = self.network.lock();
         let taken = std::mem::take(&mut network.taken);
         network.requests = 0;

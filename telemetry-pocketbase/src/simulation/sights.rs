@@ -65,6 +65,8 @@ pub const SOMETIMES: &[&str] = &[
     "transaction failed",
     "transaction failed and was there all the same",
     // The uploader.
+    "sent out of the line",
+    "line thrown away",
     "breaker closed by a probe",
     "breaker half-open",
     "breaker opened",

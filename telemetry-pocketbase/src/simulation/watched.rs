@@ -83,7 +83,7 @@ impl Watched {
         fit: Fit,
         is_new: bool,
     ) -> Result<Self, SpoolError> {
-        let found = inner.load(usize::MAX, usize::MAX)?;
+        let found = inner.load(None, usize::MAX, usize::MAX)?;
         let mut guard = lock(&shared);
         let (shadow, truth) = &mut *guard;
         shadow
@@ -112,16 +112,18 @@ impl Shadow {
 
     /// The oldest record that should be there.
     pub(super) fn oldest(&self) -> Option<RecordId> {
-        self.in_order().next()
+        self.in_order(None).next()
     }
 
     fn fail(&mut self, what: String) {
         self.broken.get_or_insert(what);
     }
 
-    /// All that should be there, oldest first.
-    fn in_order(&self) -> impl Iterator<Item = RecordId> {
-        let mut levels = self.live.each_ref().map(|level| level.iter().peekable());
+    /// All behind a key that should be there, oldest first.
+    fn in_order(&self, after: Option<u64>) -> impl Iterator<Item = RecordId> {
+        let first = after.map_or(0, |key| key + 1);
+        let levels = self.live.each_ref();
+        let mut levels = levels.map(|level| level.range(first..).peekable());
         std::iter::from_fn(move || {
             let next = levels
                 .iter_mut()
@@ -343,8 +345,13 @@ impl Spool for Watched {
         self.inner.append_limit()
     }
 
-    fn load(&mut self, records: usize, bytes: usize) -> Result<Loaded, SpoolError> {
-        let loaded = self.inner.load(records, bytes)?;
+    fn load(
+        &mut self,
+        after: Option<u64>,
+        records: usize,
+        bytes: usize,
+    ) -> Result<Loaded, SpoolError> {
+        let loaded = self.inner.load(after, records, bytes)?;
         let mut guard = lock(&self.shared);
         let (shadow, truth) = &mut *guard;
         shadow
@@ -354,7 +361,7 @@ impl Spool for Watched {
             shadow.check_content(record, truth);
         }
         let ids = loaded.records.iter().map(|record| record.id);
-        let is_oldest = ids.eq(shadow.in_order().take(loaded.records.len()));
+        let is_oldest = ids.eq(shadow.in_order(after).take(loaded.records.len()));
         if !is_oldest && !shadow.is_rotten {
             shadow.fail("the spool gave others than its oldest records".to_owned());
         }

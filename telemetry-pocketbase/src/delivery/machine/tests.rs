@@ -13,6 +13,8 @@ struct World {
     next_key: u64,
     /// The piece on its way.
     sent: Option<(Vec<u64>, bool)>,
+    /// Pieces that are sent behind it.
+    line: VecDeque<Vec<u64>>,
     delivered: Vec<u64>,
     buried: Vec<(u64, String)>,
     notices: Vec<Notice>,
@@ -32,6 +34,7 @@ impl World {
             spool: Vec::new(),
             next_key: 0,
             sent: None,
+            line: VecDeque::new(),
             delivered: Vec::new(),
             buried: Vec::new(),
             notices: Vec::new(),
@@ -60,19 +63,29 @@ impl World {
 
     fn carry_out(&mut self, action: Action) -> Option<Event> {
         match action {
-            Action::Load { records, bytes } => {
+            Action::Load {
+                after,
+                records,
+                bytes,
+            } => {
                 let mut size = 0;
                 let fits = |item: &&Item| {
                     size += item.bytes;
                     size <= bytes || size == item.bytes
                 };
-                let items = self.spool.iter().take(records).take_while(fits);
+                let items = self.spool.iter().filter(|item| Some(item.key) > after);
+                let items = items.take(records).take_while(fits);
                 return Some(Event::Loaded(items.copied().collect()));
             }
             Action::Send { keys, resent } => {
                 assert!(self.sent.is_none(), "one piece at a time");
                 assert!(keys.is_sorted(), "in order");
                 self.sent = Some((keys, resent));
+            }
+            Action::LineUp { keys } => {
+                let before = self.line.back().unwrap_or(&self.sent.as_ref().unwrap().0);
+                assert!(before.last() < keys.first(), "in order");
+                self.line.push_back(keys);
             }
             Action::Remove(keys) => {
                 self.spool.retain(|item| !keys.contains(&item.key));
@@ -125,7 +138,13 @@ impl World {
     }
 
     fn answer(&mut self, answer: Answer) {
-        self.sent.take().expect("something is on its way");
+        let (keys, _) = self.sent.take().expect("something is on its way");
+        // What stands in line needs no word from the machine.
+        if answer.settles_all(keys.len()) {
+            self.sent = self.line.pop_front().map(|keys| (keys, false));
+        } else {
+            self.line.clear();
+        }
         self.step(Event::Answered(answer));
     }
 
@@ -178,6 +197,54 @@ fn full_batch_is_sent_at_once_and_the_rest_waits_for_its_age() {
     assert_eq!(world.wake(), 30 * SECOND);
     assert_eq!(world.deliver(), 50);
     assert!(world.delivered.is_sorted());
+}
+
+#[test]
+fn batches_stand_in_line_and_follow_without_a_word() {
+    let mut world = World::new(Policy::default());
+    world.arrive(1_000, 100);
+    assert_eq!(world.line.len(), MAX_LINE);
+    for place in 0..10 {
+        assert_eq!(world.sent_keys()[0], place * 100);
+        world.deliver();
+    }
+    assert_eq!(world.sent, None);
+    assert_eq!(world.delivered, (0..1_000).collect::<Vec<_>>());
+}
+
+#[test]
+fn line_is_thrown_away_when_a_record_of_the_batch_before_is_open() {
+    let mut world = World::new(Policy::default());
+    world.arrive(1_000, 100);
+    world.answer(Answer::undecided(fault(Doubt::AllOrNothing)));
+    assert_eq!((&world.sent, world.line.len()), (&None, 0));
+    world.wake();
+    assert_eq!(world.sent, Some(((0..100).collect(), true)));
+    world.answer(settled(0, Verdict::AlreadyStored));
+    assert_eq!(world.sent_keys(), (1..100).collect::<Vec<_>>());
+    while world.sent.is_some() {
+        world.deliver();
+    }
+    assert_eq!(world.delivered, (0..1_000).collect::<Vec<_>>());
+}
+
+#[test]
+fn line_is_bounded_in_bytes_and_protected_from_eviction() {
+    let mut world = World::new(Policy::default());
+    world.arrive(100, 900_000);
+    assert_eq!(world.sent_keys(), [0]);
+    assert_eq!(world.line, [vec![1], vec![2]]);
+    assert_eq!(world.machine.in_work_up_to(), Some(2));
+}
+
+#[test]
+fn probe_of_a_tripped_breaker_has_no_line_behind_it() {
+    let mut world = World::new(Policy::default());
+    world.found(1_000, true);
+    assert_eq!(world.sent_keys().len(), 100);
+    assert!(world.line.is_empty());
+    world.deliver();
+    assert!(!world.line.is_empty());
 }
 
 #[test]

@@ -15,6 +15,7 @@
 //! full size by hand. If it has that already the estimate was wrong, and the spool
 //! is opened tighter.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -87,7 +88,10 @@ pub struct DiskSpool {
     sums: Sums,
     holdings: Holdings,
     breaker_was_open: bool,
-    has_removals: bool,
+    /// Keys and levels of records that were taken out, but not of the file yet:
+    /// the next transaction does that along with its own work, since one for
+    /// each upload would cost more than the upload.
+    gone: BTreeMap<u64, usize>,
 }
 
 impl DiskSpool {
@@ -148,7 +152,7 @@ impl DiskSpool {
             sums: Sums::default(),
             holdings: Holdings::default(),
             breaker_was_open: false,
-            has_removals: false,
+            gone: BTreeMap::new(),
         };
         spool.read_meta()?;
         Ok(spool)
@@ -169,7 +173,8 @@ impl DiskSpool {
     /// # Errors
     /// [`SpoolError::Disk`] and [`SpoolError::Corrupt`].
     pub(crate) fn page(&self, first: u64, bytes: usize) -> Result<(Vec<Stored>, u64), SpoolError> {
-        let found = guarded(|| load(self.database.get()?, first, usize::MAX, bytes))?;
+        let all = |_| true;
+        let found = guarded(|| load(self.database.get()?, first, all, usize::MAX, bytes))?;
         Ok((found.records, found.senseless.len() as u64))
     }
 
@@ -190,7 +195,7 @@ impl DiskSpool {
     }
 
     fn read_meta(&mut self) -> Result<(), SpoolError> {
-        self.breaker_was_open = self.change(Durability::Immediate, |change| {
+        self.breaker_was_open = self.change(|change| {
             match change.meta(META_VERSION)? {
                 None => change.set_meta(META_VERSION, VERSION)?,
                 Some(VERSION) => {}
@@ -207,14 +212,17 @@ impl DiskSpool {
         Ok(())
     }
 
-    /// Runs one transaction; its sums count once it is committed.
+    /// Runs one durable transaction; its sums count once it is committed.
     fn change<T>(
         &mut self,
-        durability: Durability,
         work: impl FnOnce(&mut Change<'_>) -> Result<T, SpoolError>,
     ) -> Result<T, SpoolError> {
-        let is_durable = matches!(durability, Durability::Immediate);
-        let database = &self.database;
+        let durability = if planted!(CommitsWithoutSync) {
+            Durability::None
+        } else {
+            Durability::Immediate
+        };
+        let (database, gone) = (&self.database, &self.gone);
         let changed = guarded(|| {
             let transaction = database.get()?.begin_write().map_err(redb::Error::from)?;
             let mut transaction = Leaky::new(transaction);
@@ -223,6 +231,9 @@ impl DiskSpool {
                 .map_err(|error| SpoolError::Disk(error.to_string()))?;
             let (result, sums, holdings) = {
                 let mut change = Change::begin(&transaction)?;
+                for (&key, &level) in gone {
+                    change.take(level, key)?;
+                }
                 let result = work(&mut change)?;
                 change.store_sums()?;
                 (result, change.sums, change.holdings()?)
@@ -235,7 +246,7 @@ impl DiskSpool {
             Ok((result, sums, holdings)) => {
                 self.sums = sums;
                 self.holdings = holdings;
-                self.has_removals &= !is_durable;
+                self.gone.clear();
                 Ok(result)
             }
             Err(error) => Err(no_room(&self.growth, self.fit, error)),
@@ -243,7 +254,7 @@ impl DiskSpool {
     }
 
     fn take_out(&mut self, places: &[(usize, u64)]) -> Result<ByLevel, SpoolError> {
-        self.change(Durability::Immediate, |change| {
+        self.change(|change| {
             let mut taken = ByLevel::default();
             for &(level, key) in places {
                 taken[level] += u64::from(change.take(level, key)?);
@@ -270,22 +281,22 @@ impl Spool for DiskSpool {
         protected: Option<u64>,
     ) -> Result<Evicted, SpoolError> {
         let limit = self.fit.cost_limit();
-        let durability = if planted!(CommitsWithoutSync) {
-            Durability::None
-        } else {
-            Durability::Immediate
-        };
-        self.change(durability, |change| {
-            change.append(records, limit, protected)
-        })
+        self.change(|change| change.append(records, limit, protected))
     }
 
     fn append_limit(&self) -> usize {
         self.fit.transaction_bytes() as usize
     }
 
-    fn load(&mut self, records: usize, bytes: usize) -> Result<Loaded, SpoolError> {
-        let found = guarded(|| load(self.database.get()?, 0, records, bytes))?;
+    fn load(
+        &mut self,
+        after: Option<u64>,
+        records: usize,
+        bytes: usize,
+    ) -> Result<Loaded, SpoolError> {
+        let first = after.map_or(0, |key| key + 1);
+        let is_there = |key| !self.gone.contains_key(&key);
+        let found = guarded(|| load(self.database.get()?, first, is_there, records, bytes))?;
         let mut senseless = ByLevel::default();
         if !found.senseless.is_empty() {
             senseless = self.take_out(&found.senseless)?;
@@ -297,20 +308,30 @@ impl Spool for DiskSpool {
     }
 
     fn remove(&mut self, records: &[&Stored]) -> Result<u64, SpoolError> {
-        let removed = self.change(Durability::None, |change| {
-            let mut removed = 0;
-            for record in records {
-                removed += u64::from(change.take(level_index(record.level), record.key)?);
+        let mut removed = 0;
+        let holdings = &mut self.holdings;
+        for record in records {
+            let level = level_index(record.level);
+            if self.gone.insert(record.key, level).is_none() {
+                removed += 1;
+                holdings.records[level] = holdings.records[level].saturating_sub(1);
+                holdings.bytes = holdings.bytes.saturating_sub(record.line.len() as u64);
             }
-            Ok(removed)
-        })?;
-        self.has_removals = true;
+        }
+        while let Some(first) = holdings.first_key
+            && self.gone.contains_key(&first)
+        {
+            holdings.first_key = Some(first + 1);
+        }
+        if holdings.is_empty() {
+            self.holdings = Holdings::default();
+        }
         Ok(removed)
     }
 
     fn sync(&mut self) -> Result<(), SpoolError> {
-        if self.has_removals {
-            self.change(Durability::Immediate, |_| Ok(()))?;
+        if !self.gone.is_empty() {
+            self.change(|_| Ok(()))?;
         }
         Ok(())
     }
@@ -335,9 +356,7 @@ impl Spool for DiskSpool {
         if planted!(ForgetsBreaker) {
             return Ok(());
         }
-        self.change(Durability::Immediate, |change| {
-            change.set_meta(META_BREAKER_OPEN, u64::from(open))
-        })?;
+        self.change(|change| change.set_meta(META_BREAKER_OPEN, u64::from(open)))?;
         self.breaker_was_open = open;
         Ok(())
     }

@@ -95,11 +95,17 @@ impl Spool for MemorySpool {
         usize::MAX
     }
 
-    fn load(&mut self, records: usize, bytes: usize) -> Result<Loaded, SpoolError> {
+    fn load(
+        &mut self,
+        after: Option<u64>,
+        records: usize,
+        bytes: usize,
+    ) -> Result<Loaded, SpoolError> {
+        let first = after.map_or(0, |key| key + 1);
         let mut oldest = self
             .levels
             .each_ref()
-            .map(|level| level.values().peekable());
+            .map(|level| level.range(first..).map(|(_, record)| record).peekable());
         let mut loaded: Vec<Stored> = Vec::new();
         let mut size = 0;
         while loaded.len() < records {

@@ -39,12 +39,18 @@ pub trait Spool: Send {
     /// Most bytes of lines that one [`append`](Self::append) should bring.
     fn append_limit(&self) -> usize;
 
-    /// The oldest records: at most `records`, and no more than `bytes`, but at
-    /// least one if there is any. Records that make no sense are taken out.
+    /// The oldest records behind the key `after`, or of all: at most `records`,
+    /// and no more than `bytes`, but at least one if there is any. Records that
+    /// make no sense are taken out.
     ///
     /// # Errors
     /// The spool must be opened anew.
-    fn load(&mut self, records: usize, bytes: usize) -> Result<Loaded, SpoolError>;
+    fn load(
+        &mut self,
+        after: Option<u64>,
+        records: usize,
+        bytes: usize,
+    ) -> Result<Loaded, SpoolError>;
 
     /// Takes records out; durable after the next [`append`](Self::append) or
     /// [`sync`](Self::sync). Returns how many of them were there.
@@ -105,9 +111,9 @@ pub struct Holdings {
     pub records: [u64; LEVELS.len()],
     /// Bytes of all their lines.
     pub bytes: u64,
-    /// The oldest record.
+    /// The oldest record, or a key before it, behind the last that was removed.
     pub first_key: Option<u64>,
-    /// The newest record.
+    /// The newest record, or a removed one behind it.
     pub last_key: Option<u64>,
 }
 

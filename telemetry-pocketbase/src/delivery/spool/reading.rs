@@ -15,10 +15,11 @@ pub(super) struct Found {
 }
 
 /// Reads the oldest records of all levels from a key on, in the order of their
-/// keys.
+/// keys, of those that are `there`.
 pub(super) fn load(
     database: &Database,
     first: u64,
+    is_there: impl Fn(u64) -> bool,
     records: usize,
     bytes: usize,
 ) -> Result<Found, SpoolError> {
@@ -41,6 +42,10 @@ pub(super) fn load(
         let Some(entry) = stream.next.take() else {
             break;
         };
+        if !is_there(entry.key) {
+            stream.advance()?;
+            continue;
+        }
         let Some(record) = entry.record else {
             senseless.push((stream.level, entry.key));
             stream.advance()?;

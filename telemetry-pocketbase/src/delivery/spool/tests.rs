@@ -66,8 +66,13 @@ impl Spool for Patient {
     fn append_limit(&self) -> usize {
         self.inner.as_ref().unwrap().append_limit()
     }
-    fn load(&mut self, records: usize, bytes: usize) -> Result<Loaded, SpoolError> {
-        self.inner().load(records, bytes)
+    fn load(
+        &mut self,
+        after: Option<u64>,
+        records: usize,
+        bytes: usize,
+    ) -> Result<Loaded, SpoolError> {
+        self.inner().load(after, records, bytes)
     }
     fn remove(&mut self, records: &[&Stored]) -> Result<u64, SpoolError> {
         self.inner().remove(records)
@@ -112,7 +117,7 @@ fn put(spool: &mut dyn Spool, level: Level, number: u64, line: &str) -> Evicted 
 }
 
 fn load(spool: &mut dyn Spool, records: usize, bytes: usize) -> Vec<Stored> {
-    let loaded = spool.load(records, bytes).unwrap();
+    let loaded = spool.load(None, records, bytes).unwrap();
     assert_eq!(loaded.senseless, [0; 5]);
     loaded.records
 }
@@ -169,6 +174,31 @@ fn removed_records_are_gone_and_counted_once() {
         assert_eq!(holdings.records[1], 2);
         assert_eq!(holdings.first_key, Some(records[1].key + 1));
     });
+}
+
+#[test]
+fn removal_reaches_the_file_with_the_next_transaction_and_not_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("spool.redb");
+    let mut spool = open(&path);
+    for number in 0..4 {
+        put(&mut spool, Level::INFO, number, &format!("line {number}"));
+    }
+    let remove_first = |spool: &mut DiskSpool| {
+        let first = load(spool, 1, usize::MAX);
+        spool.remove(&first.iter().collect::<Vec<_>>()).unwrap();
+    };
+    remove_first(spool.inner());
+    assert_eq!(lines(&mut spool)[0], "line 1");
+    drop(spool);
+    let mut spool = open(&path);
+    assert_eq!(lines(&mut spool)[0], "line 0", "as after a crash");
+    remove_first(spool.inner());
+    put(&mut spool, Level::INFO, 4, "line 4");
+    drop(spool);
+    let mut spool = open(&path);
+    assert_eq!(lines(&mut spool).len(), 4);
+    assert_eq!(lines(&mut spool)[0], "line 1");
 }
 
 #[test]
@@ -239,7 +269,7 @@ fn file_with_damaged_pages_never_gives_torn_records() {
     }
     std::fs::write(&path, bytes).unwrap();
     let opened = DiskSpool::open(&path, Fit::within(MAX_BYTES));
-    let loaded = opened.and_then(|(mut spool, _)| spool.load(1000, usize::MAX));
+    let loaded = opened.and_then(|(mut spool, _)| spool.load(None, 1000, usize::MAX));
     if let Ok(loaded) = loaded {
         assert!(loaded.records.iter().all(|record| record.line == line));
     }
@@ -274,7 +304,7 @@ fn damaged_file_never_ends_the_process() {
             line: "fresh",
         };
         // An error is as good: what counts is that we are still there.
-        if spool.load(100, usize::MAX).is_ok() {
+        if spool.load(None, 100, usize::MAX).is_ok() {
             let _ = spool.append(&[record], None);
         }
     }
@@ -299,7 +329,7 @@ fn file_that_was_cut_off_never_stays_in_the_way() {
             id: id(1000),
             line: "fresh",
         };
-        let used = spool.load(100, usize::MAX).map(|_| ());
+        let used = spool.load(None, 100, usize::MAX).map(|_| ());
         if let Err(SpoolError::Corrupt(reason)) =
             used.and_then(|()| spool.append(&[record], None).map(|_| ()))
         {
@@ -453,7 +483,7 @@ fn one_senseless_record_is_taken_out_and_the_others_stay() {
     drop(database);
 
     let mut spool = open(&path);
-    let loaded = spool.load(100, usize::MAX).unwrap();
+    let loaded = spool.load(None, 100, usize::MAX).unwrap();
     assert_eq!(loaded.senseless, [0, 0, 1, 0, 0]);
     let lines: Vec<_> = loaded.records.iter().map(|r| r.line.as_str()).collect();
     assert_eq!(lines, ["line 0", "line 1", "line 3", "line 4"]);

@@ -42,10 +42,15 @@ impl Spool for FlakySpool {
     fn append_limit(&self) -> usize {
         1000
     }
-    fn load(&mut self, records: usize, bytes: usize) -> Result<Loaded, SpoolError> {
+    fn load(
+        &mut self,
+        after: Option<u64>,
+        records: usize,
+        bytes: usize,
+    ) -> Result<Loaded, SpoolError> {
         let mut disk = self.disk.lock().unwrap();
         disk.fail()?;
-        disk.content.load(records, bytes)
+        disk.content.load(after, records, bytes)
     }
     fn remove(&mut self, records: &[&Stored]) -> Result<u64, SpoolError> {
         let mut disk = self.disk.lock().unwrap();
@@ -142,7 +147,8 @@ impl World {
     fn go_on(&mut self) {
         let wake = self.uploader.wake_at().unwrap_or(self.now);
         self.now = self.now.max(wake);
-        while let Some(batch) = self.uploader.turn(self.now) {
+        while let Some(outgoing) = self.uploader.turn(self.now) {
+            let batch = outgoing.batch;
             self.delivered.extend(batch.records.iter().map(|r| r.id));
             let answer = Answer::delivered(batch.records.len());
             self.uploader.answered(self.now, answer);
@@ -175,6 +181,15 @@ fn what_arrives_is_committed_within_the_interval() {
     assert_eq!(world.uploader.wake_at(), Some(world.now + COMMIT_INTERVAL));
     world.go_on();
     assert_eq!(world.disk.lock().unwrap().content.holdings().total(), 10);
+}
+
+#[test]
+fn what_fills_a_transaction_is_committed_at_once() {
+    let mut world = World::new();
+    world.write(200);
+    assert_eq!(world.uploader.wake_at(), Some(world.now));
+    world.go_on();
+    assert_eq!(world.delivered, world.expected());
 }
 
 #[test]
@@ -228,7 +243,7 @@ fn records_whose_removal_failed_are_sent_again_and_counted_once() {
     let mut world = World::new();
     world.write(100);
     world.uploader.commit(world.now);
-    let batch = world.uploader.turn(world.now).unwrap();
+    let batch = world.uploader.turn(world.now).unwrap().batch;
     world.fail_next(broken());
     world
         .uploader
@@ -246,7 +261,7 @@ fn answer_that_comes_while_the_spool_is_away_is_not_mixed_up() {
     let mut world = World::new();
     world.write(100);
     world.uploader.commit(world.now);
-    let batch = world.uploader.turn(world.now).unwrap();
+    let batch = world.uploader.turn(world.now).unwrap().batch;
     world.write(10);
     world.fail_next(broken());
     world.uploader.commit(world.now);
