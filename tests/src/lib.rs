@@ -31,12 +31,14 @@
 //! - `http`: [`get`], [`request`], [`Answer`]
 //! - `daemon`: [`Invocation`], [`Daemon`]
 //! - `pocketbase`: [`PocketBase`]
+//! - `fault_proxy`: [`FaultProxy`], [`Fault`], [`Exchange`]
 //! - `prometheus`: [`Prometheus`]
 //! - `ports`: [`free_port`]
 //! - `tree`: [`plant`], [`set_modified`], [`assert_same_tree`], [`differences`]
 //! - `tmpfs`: [`Tmpfs`]
 
 mod daemon; // the program under test
+mod fault_proxy; // what networks do to requests
 mod http; // one request, one answer
 mod pocketbase; // a real server with a superuser
 mod ports; // loopback ports that nobody else takes
@@ -48,6 +50,7 @@ mod tree; // directory trees, planted and compared
 mod wait; // conditions with deadlines
 
 pub use daemon::{Daemon, Invocation};
+pub use fault_proxy::{Exchange, Fault, FaultProxy};
 pub use http::{Answer, get, request, request_bytes};
 pub use pocketbase::PocketBase;
 pub use ports::free_port;

@@ -23,6 +23,7 @@ const PAGE: usize = 1000;
 pub struct PocketBase {
     program: PathBuf,
     directory: TempDir,
+    data: PathBuf,
     port: u16,
     password: String,
     process: Mutex<Option<Process>>,
@@ -51,9 +52,38 @@ impl PocketBase {
     /// If the superuser cannot be created.
     #[track_caller]
     pub fn prepare() -> Option<Self> {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let data = directory.path().join("pb_data");
+        Self::prepare_with(tool("pocketbase")?, directory, data)
+    }
+
+    /// As [`PocketBase::prepare`], but the last version before 0.23: superusers are admins there, and migrations of another kind.
+    ///
+    /// # Panics
+    /// As [`PocketBase::prepare`].
+    #[track_caller]
+    pub fn prepare_legacy() -> Option<Self> {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let data = directory.path().join("pb_data");
+        Self::prepare_with(tool("pocketbase-0.22")?, directory, data)
+    }
+
+    /// As [`PocketBase::prepare`], with its data on a disk that the story has chosen.
+    ///
+    /// # Panics
+    /// As [`PocketBase::prepare`].
+    #[track_caller]
+    pub fn prepare_on(disk: &Path) -> Option<Self> {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        Self::prepare_with(tool("pocketbase")?, directory, disk.join("pb_data"))
+    }
+
+    #[track_caller]
+    fn prepare_with(program: PathBuf, directory: TempDir, data: PathBuf) -> Option<Self> {
         let server = Self {
-            program: tool("pocketbase")?,
-            directory: tempfile::tempdir().expect("a temporary directory"),
+            program,
+            directory,
+            data,
             port: free_port(),
             password: format!("{:016x}", fastrand::u64(..)),
             process: Mutex::new(None),
@@ -62,10 +92,23 @@ impl PocketBase {
         for directory in [server.hooks_dir(), server.migrations_dir()] {
             std::fs::create_dir(directory).expect("a directory in our own");
         }
-        let mut upsert = server.command("superuser");
-        upsert.args(["upsert", SUPERUSER, &server.password]);
-        run(upsert, "").expect_success();
+        if server.is_legacy() {
+            let mut migrate = server.command("migrate");
+            migrate.arg("up");
+            run(migrate, "").expect_success();
+        }
+        let (noun, verb) = match server.is_legacy() {
+            true => ("admin", "create"),
+            false => ("superuser", "upsert"),
+        };
+        let mut create = server.command(noun);
+        create.args([verb, SUPERUSER, &server.password]);
+        run(create, "").expect_success();
         Some(server)
+    }
+
+    fn is_legacy(&self) -> bool {
+        self.program.ends_with("pocketbase-0.22")
     }
 
     /// Starts the server, which must not be running, and waits until it is healthy.
@@ -139,6 +182,11 @@ impl PocketBase {
         self.path("pb_migrations")
     }
 
+    /// The file of the database.
+    pub fn database(&self) -> PathBuf {
+        self.data.join("data.db")
+    }
+
     /// What the server has written since its last start, stdout and stderr; empty if it is not running.
     pub fn output(&self) -> String {
         let process = self.process();
@@ -183,9 +231,14 @@ impl PocketBase {
     pub fn records(&self, collection: &str, filter: &str) -> Vec<Value> {
         let filter = percent_encoded(filter);
         let mut records = Vec::new();
+        // The old version cannot sort by the order of arrival.
+        let order = match self.is_legacy() {
+            true => "created,id",
+            false => "%40rowid",
+        };
         for page in 1.. {
             let answer = self.get(&format!(
-                "/api/collections/{collection}/records?skipTotal=1&sort=%40rowid&perPage={PAGE}&page={page}&filter={filter}"
+                "/api/collections/{collection}/records?skipTotal=1&sort={order}&perPage={PAGE}&page={page}&filter={filter}"
             ));
             let mut list = answer.expect_status(200).json();
             let Value::Array(items) = list["items"].take() else {
@@ -237,7 +290,10 @@ impl PocketBase {
 
     #[track_caller]
     fn log_in(&self) -> String {
-        let url = self.address("/api/collections/_superusers/auth-with-password");
+        let url = match self.is_legacy() {
+            true => self.address("/api/admins/auth-with-password"),
+            false => self.address("/api/collections/_superusers/auth-with-password"),
+        };
         let credentials = json!({ "identity": SUPERUSER, "password": self.password });
         let answer = match request("POST", &url, &[], Some(credentials.to_string())) {
             Ok(answer) => answer.expect_status(200).json(),
@@ -253,7 +309,7 @@ impl PocketBase {
         let mut command = Command::new(&self.program);
         command.arg(subcommand).arg("--automigrate=false");
         for (option, path) in [
-            ("--dir", self.path("pb_data")),
+            ("--dir", self.data.clone()),
             ("--hooksDir", self.hooks_dir()),
             ("--migrationsDir", self.migrations_dir()),
         ] {

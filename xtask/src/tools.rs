@@ -95,7 +95,10 @@ pub(crate) fn path(shell: &Shell, name: &str) -> Result<Option<PathBuf>> {
 /// If a program cannot be had and `CI` is set. Without `CI` that is only said.
 pub(crate) fn fetch(shell: &Shell) -> Result<String> {
     let place = Place::find(shell)?;
-    let stamp = format!("{RECIPE}\n{}", shell.read_file(pocketbase::REQUIREMENTS)?);
+    let mut stamp = format!("{RECIPE}\n");
+    for release in &pocketbase::RELEASES {
+        stamp.push_str(&shell.read_file(release.requirements)?);
+    }
     let stamp_file = place.root.join("stamp");
     let stamped = std::fs::read_to_string(&stamp_file).is_ok_and(|found| found == stamp);
     if stamped && all_names().all(|name| place.program(name).exists()) {
@@ -122,7 +125,8 @@ pub(crate) fn fetch(shell: &Shell) -> Result<String> {
 }
 
 fn all_names() -> impl Iterator<Item = &'static str> {
-    std::iter::once(pocketbase::NAME).chain(DEBIAN.iter().map(|(name, _)| *name))
+    let servers = pocketbase::RELEASES.iter().map(|release| release.name);
+    servers.chain(DEBIAN.iter().map(|(name, _)| *name))
 }
 
 /// Returns what could not be had, one line each with the reason.
@@ -133,7 +137,9 @@ fn fetch_all(shell: &Shell, place: &Place) -> Vec<String> {
             missing.push(format!("{name}: {error:#}"));
         }
     };
-    note(pocketbase::NAME, pocketbase::fetch(shell, place));
+    for release in &pocketbase::RELEASES {
+        note(release.name, pocketbase::fetch(shell, place, release));
+    }
     for (name, package) in DEBIAN {
         note(name, debian::provide(shell, place, name, package));
     }

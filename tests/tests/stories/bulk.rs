@@ -133,6 +133,41 @@ fn files_of_the_daemon_make_a_server_take_uploads_in_bulk_exactly_once() {
 }
 
 #[test]
+fn migration_leaves_alone_what_setup_has_made() {
+    let Some(server) = PocketBase::start() else {
+        return;
+    };
+    let place = tempfile::tempdir().unwrap();
+    let place = place.path();
+    plant(
+        place,
+        &[("sync-daemon.toml", &uploading(&server.url(), "", ""))],
+    );
+    let setup = Invocation::new(place)
+        .args(["pocketbase", "setup", "--admin", server.superuser()])
+        .env("SYNC_DAEMON_ADMIN_PASSWORD", server.password());
+    setup.run().expect_success();
+    let token = token(&server, place);
+    let files = Invocation::new(place).args(["pocketbase", "files"]);
+    files.run().expect_success();
+    for directory in ["pb_hooks", "pb_migrations"] {
+        for file in std::fs::read_dir(place.join(directory)).unwrap() {
+            let file = file.unwrap();
+            let to = server.hooks_dir().with_file_name(directory);
+            std::fs::copy(file.path(), to.join(file.file_name())).unwrap();
+        }
+    }
+    server.restart();
+    let rows = json!([record("aaaaaaaaaaaaaaa", "one")]).to_string();
+    let headers = [
+        ("authorization", token.as_str()),
+        ("content-type", "application/json"),
+    ];
+    let answer = request("POST", &(server.url() + BULK), &headers, Some(rows)).unwrap();
+    assert_eq!(answer.expect_status(200).json()["stored"], 1);
+}
+
+#[test]
 fn bulk_route_tells_what_became_of_each_record() {
     let place = tempfile::tempdir().unwrap();
     let Some((server, _)) = server_with_hook(place.path(), "", "") else {

@@ -1,5 +1,6 @@
 //! End-to-end stories: real programs, real servers, a user's point of view. One module a theme, one binary for all.
 
+mod answers;
 mod bad_input;
 mod bulk;
 mod capture;
@@ -9,8 +10,11 @@ mod crash;
 mod daemon;
 mod deploy;
 mod endpoint;
+mod faults;
 mod hostile;
+mod killing;
 mod leftovers;
+mod legacy;
 mod log_faults;
 mod log_files;
 mod logs;
@@ -22,6 +26,8 @@ mod real_parts;
 mod redaction;
 mod schedule;
 mod series;
+mod shipping;
+mod transport;
 mod uploading;
 mod watching;
 mod wild;

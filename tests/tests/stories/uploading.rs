@@ -61,7 +61,7 @@ fn uploadable(daemon: &Daemon) -> Vec<Value> {
 }
 
 /// A record's place in the world: its session and number.
-fn place_of(record: &Value) -> (String, u64) {
+pub(crate) fn place_of(record: &Value) -> (String, u64) {
     let session = record["session_id"].as_str().unwrap();
     (session.to_owned(), record["seq"].as_u64().unwrap())
 }
@@ -148,48 +148,6 @@ fn a_killed_server_delays_records_and_loses_none() {
     });
     assert!(stop(&daemon).success(), "{}", daemon.stderr());
     assert_all_stored_once(&daemon, &server);
-}
-
-#[test]
-fn kill_9_of_daemon_and_server_in_turn_loses_only_what_was_not_spooled() {
-    let Some(server) = PocketBase::start() else {
-        return;
-    };
-    let place = tempfile::tempdir().unwrap();
-    plant(&place.path().join("source"), &[("a", "text")]);
-    let config = uploading(&server.url(), &job("documents", place.path(), OFTEN));
-    set_up(place.path(), &server, &config).expect_success();
-    let mut daemon = Daemon::start(place.path(), &config);
-    // The last record of each process that was killed has its spool's transaction behind it
-    // only if it is older than the interval of the transactions.
-    let mut unspooled = BTreeSet::new();
-    for round in 0..rounds(4, 100) {
-        let logged = daemon.log().len();
-        daemon.wait_until(SOON, "more records", || daemon.log().len() > logged + 4);
-        if round % 2 == 1 {
-            server.restart();
-            continue;
-        }
-        let settled: BTreeSet<_> = uploadable(&daemon).iter().map(place_of).collect();
-        // Longer than the interval of the transactions, as the records themselves show.
-        let seen = daemon.log().len();
-        daemon.wait_until(SOON, "time to pass", || daemon.log().len() > seen + 6);
-        daemon.kill();
-        let all: BTreeSet<_> = uploadable(&daemon).iter().map(place_of).collect();
-        unspooled.extend(all.difference(&settled).cloned());
-        daemon = Daemon::start(place.path(), &config);
-    }
-    let now: BTreeSet<_> = uploadable(&daemon).iter().map(place_of).collect();
-    let wanted: BTreeSet<_> = now.difference(&unspooled).cloned().collect();
-    let missing = || {
-        let stored = server.records(COLLECTION, "");
-        let places: BTreeSet<_> = stored.iter().map(place_of).collect();
-        assert_eq!(places.len(), stored.len(), "something is stored twice");
-        wanted.difference(&places).count()
-    };
-    daemon.wait_until(SOON, "everything that was spooled on the server", || {
-        missing() == 0
-    });
 }
 
 #[test]

