@@ -12,6 +12,7 @@ mod measure; // one timed run
 mod mirror; // mirroring directories
 mod overhead; // what telemetry costs the daemon
 mod sanitize; // redaction
+mod upload; // records on their way to a server
 mod workload; // what is mirrored
 
 use anyhow::{Result, bail};
@@ -29,6 +30,8 @@ pub(crate) const USAGE: &str = "\
                              the daemon with telemetry on and off, by CPU time and by instructions
   bench sanitize [--rounds N]
                              redaction of a record, beside a list of regular expressions
+  bench upload [--rounds N] [--backlog N]
+                             uploads to a real PocketBase beside bare clients; a backlog of N records (0: none)
 ";
 
 /// Runs the benchmark that is named first.
@@ -43,6 +46,7 @@ pub(crate) fn run(shell: &Shell, args: &[String]) -> Result<()> {
         Some((name, options)) if name == "mirror" => mirror::run(shell, options),
         Some((name, options)) if name == "overhead" => overhead::run(shell, options),
         Some((name, options)) if name == "sanitize" => sanitize::run(shell, options),
+        Some((name, options)) if name == "upload" => upload::run(shell, options),
         _ => bail!("which benchmark?\n{USAGE}"),
     }
 }
