@@ -1,11 +1,12 @@
 //! The series of described families.
 //!
-//! The exporter could hold them as well. It renders by copying every key, label
-//! by label, into hash tables, some 12,000 instructions a line; keeps each sample
-//! of a histogram until somebody folds it; and loses one that comes while it
-//! folds. Where name, kind, labels and buckets are known beforehand, all of that
-//! is avoidable: the text of a series is made once, a sample is counted in its
-//! bucket at once, and what is in order stays in order.
+//! Not those of `metrics-exporter-prometheus`, because a histogram of it loses
+//! samples: it keeps each one until somebody folds them, and forgets those that
+//! come while it folds (0.1 to 4 % of four busy threads' samples, see
+//! `BENCHMARKS.md`). A scrape from it takes 1.1 ms too, since it copies every key,
+//! label by label, into hash tables. Where name, kind, labels and buckets are known
+//! beforehand, both are avoidable: a sample is counted in its bucket at once, and
+//! the text of a series is made once and stays in order.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
