@@ -29,7 +29,8 @@ impl<'s> Lines<'s> {
     pub fn next<'t>(&mut self, line: &'t str) -> Cow<'t, str> {
         if self.inside_key && self.sanitizer.is_enabled() {
             self.inside_key = continues_key(line);
-            if self.inside_key || line.contains("-----END ") {
+            let is_end = line.trim_start().starts_with("-----END ");
+            if (self.inside_key || line.contains("-----END ")) && !is_end {
                 return Cow::Owned(self.sanitizer.replace_whole(Kind::PemKey, line));
             }
         }
@@ -69,12 +70,12 @@ mod tests {
         let end = format!("-----END {}KEY-----", "PRIVATE ");
         for (line, expected) in [
             ("before", "before"),
-            (begin.as_str(), "[REDACTED:pem_key]"),
+            (begin.as_str(), begin.as_str()),
             ("MIIEowIBAAKCAQEAv", "[REDACTED:pem_key]"),
             ("a1b2==", "[REDACTED:pem_key]"),
-            (end.as_str(), "[REDACTED:pem_key]"),
+            (end.as_str(), end.as_str()),
             ("after", "after"),
-            (begin.as_str(), "[REDACTED:pem_key]"),
+            (begin.as_str(), begin.as_str()),
             ("cut off there", "cut off there"),
             ("MIIEowIBAAKCAQEAv", "MIIEowIBAAKCAQEAv"),
         ] {

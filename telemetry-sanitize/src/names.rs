@@ -188,6 +188,9 @@ fn judge_words(words: &[&[u8]]) -> Verdict {
     let Some((&head, before)) = words.split_last() else {
         return Verdict::Plain;
     };
+    if head == b"secrets" && before.contains(&b"pull".as_slice()) {
+        return Verdict::Plain; // Their names.
+    }
     if words.contains(&b"public".as_slice()) || words.contains(&b"publishable".as_slice()) {
         return Verdict::Plain;
     }
@@ -241,6 +244,7 @@ fn judge_head(head: &[u8], before: &[&[u8]]) -> Option<Verdict> {
         b"pass" if PASS_OF.contains(&last_before) => secret(Kind::Password, Trust::Strong),
         b"key" if before.is_empty() => secret(Kind::ApiKey, Trust::Scrambled),
         b"key" | b"keys" => judge_key(before)?,
+        b"material" if last_before == b"key" => secret(Kind::PrivateKey, Trust::Strong),
         b"response" | b"assertion" if last_before == b"saml" => secret(Kind::Token, Trust::Shaped),
         b"psk" | b"presharedkey" => secret(Kind::PrivateKey, Trust::Strong),
         b"privatekey" | b"privkey" => secret(Kind::PrivateKey, Trust::Strong),
@@ -273,7 +277,12 @@ fn judge_key(before: &[&[u8]]) -> Option<Verdict> {
     if PRIVATE_KEYS.contains(last) {
         return Some(secret(Kind::PrivateKey, Trust::Strong));
     }
-    let of_service = before.iter().any(|word| KEY_OF.contains(word));
+    if before.contains(&b"secret".as_slice()) {
+        return Some(secret(Kind::ApiKey, Trust::Strong));
+    }
+    let is_service =
+        |word: &&[u8]| KEY_OF.contains(word) || GROWN.iter().any(|end| word.ends_with(end));
+    let of_service = before.iter().any(is_service);
     of_service.then(|| secret(Kind::ApiKey, Trust::Shaped))
 }
 
@@ -338,8 +347,8 @@ const CARD_OF: [&[u8]; 6] = [
 ];
 
 #[rustfmt::skip] // A list of words, not one a line.
-const CODE_OF: [&[u8]; 18] = [
-    b"activation",
+const CODE_OF: [&[u8]; 19] = [
+    b"activation", b"factor",
     b"2fa", b"fa", b"access", b"auth", b"authorization", b"backup", b"confirmation", b"login", b"mfa",
     b"otp", b"pass", b"pin", b"recovery", b"security", b"sms", b"totp", b"verification",
 ];
@@ -364,8 +373,19 @@ const KEY_OF: [&[u8]; 67] = [
     b"bearer", b"product", b"wallet", b"totp", b"ingest", b"write", b"serial",
 ];
 
+/// How words end that more words have grown together with: `AWSSECRETACCESSKEY`.
+const GROWN: [&[u8]; 6] = [
+    b"api",
+    b"secret",
+    b"secretaccess",
+    b"encryption",
+    b"signing",
+    b"license",
+];
+
 #[rustfmt::skip] // A list of words, not one a line.
-const PASS_OF: [&[u8]; 105] = [
+const PASS_OF: [&[u8]; 107] = [
+    b"set", b"with",
     b"ansible", b"become", b"cifs", b"couchdb", b"dav", b"elastic", b"grafana", b"guest", b"imap4", b"influx",
     b"ipmi", b"java", b"jks", b"kibana", b"mariadb", b"minio", b"mosquitto", b"mssql", b"nats", b"neo4j",
     b"oracle", b"pgsql", b"pkcs12", b"pop3", b"ppp", b"rpc", b"samba", b"sql", b"vpn", b"webdav",

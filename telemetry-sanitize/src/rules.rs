@@ -334,11 +334,11 @@ pub(crate) const RULES: [Rule; 23] = [
     },
     Rule {
         name: "pem_key",
-        finds: "private keys as PEM blocks: whole, cut off, escaped or on one line",
+        finds: "private keys as PEM blocks: whole, cut off, escaped or on one line; the lines BEGIN and END stay",
         vanish: &[
-            "«-----BEGIN {pem}PRIVATE KEY-----\n{alnum:64}\n{alnum:20}==\n-----END {pem}PRIVATE KEY-----»\nrest",
-            r"key «-----BEGIN {pem}PRIVATE KEY-----\n{alnum:64}\n-----END {pem}PRIVATE KEY-----»\n rest",
-            "«-----BEGIN {pem}PRIVATE KEY----- {alnum:64} {alnum:64}» and more",
+            "-----BEGIN {pem}PRIVATE KEY-----\n«{alnum:64}\n{alnum:20}==»\n-----END {pem}PRIVATE KEY-----\nrest",
+            r"key -----BEGIN {pem}PRIVATE KEY-----\n«{alnum:64}»\n-----END {pem}PRIVATE KEY-----\n rest",
+            "-----BEGIN {pem}PRIVATE KEY----- «{alnum:64} {alnum:64}» and more",
         ],
         survive: &["-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----"],
     },

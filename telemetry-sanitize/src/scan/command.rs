@@ -62,6 +62,8 @@ use Place::{First, Here, Joined, Nth, Pair, Share, Short, Slash, Word};
 #[rustfmt::skip] // A table: one line a program.
 pub(crate) const PROGRAMS: &[Program] = &[
     program("7z ", &[], &[Joined("-p")]),
+    program("7za ", &[], &[Joined("-p")]),
+    program("7zr ", &[], &[Joined("-p")]),
     program("7z\"", &[], &[Joined("-p")]),
     program("7z'", &[], &[Joined("-p")]),
     program("aws configure set", &[], &[Word("aws_secret_access_key"), Word("aws_session_token")]),

@@ -77,7 +77,8 @@ pub(super) fn take_credentials(scan: &mut Scan<'_, '_>, value: Range<usize>, str
     if is_harmless(second) && next < second_end {
         return; // Masked already, behind a scheme.
     }
-    let has_pairs = strong && is_word(first) && starts_pair(text, next, value.end);
+    let has_pairs =
+        strong && is_word(first) && !is_status(first) && starts_pair(text, next, value.end);
     if has_pairs || is_parameter_scheme(first) && text.slice(next..value.end).contains(&b'=') {
         return take_parameters(scan, next..value.end);
     }

@@ -153,6 +153,9 @@ impl<'t, 'f> Scan<'t, 'f> {
 
     /// Finds everything the built-in rules find, besides what hides in base64.
     pub(crate) fn run(&mut self, sight: &mut Sight) {
+        if self.triggers.homes {
+            path::look_start(self);
+        }
         if sight.is_of_next {
             self.look_at_hits(&sight.hits);
         } else {

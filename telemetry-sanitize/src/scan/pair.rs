@@ -179,7 +179,9 @@ fn joined(scan: &Scan<'_, '_>, name: &Name) -> Option<(Name, SecretName)> {
 /// The word before says that the key is for everybody, or names something.
 fn is_open_key(text: &Text<'_>, name: &Name) -> bool {
     #[rustfmt::skip] // A list of words, not one a line.
-    const WORDS: [&str; 20] = [
+    const WORDS: [&str; 37] = [
+        "blob", "content", "dedup", "digest", "entry", "etcd", "group", "hash", "kv", "layer", "lookup", "message",
+        "node", "s3", "storage", "topic", "verifying",
         "bucket", "cache", "config", "foreign", "host", "idempotency", "index", "lock", "map", "object",
         "partition", "peer", "primary", "pub", "public", "redis", "registry", "row", "server", "sort",
     ];
@@ -239,6 +241,8 @@ fn past_closers(text: &Text<'_>, from: usize) -> (usize, bool) {
             quoted = true;
         } else if text.at(at) == b']' {
             at += 1;
+        } else if let Some(end) = style_end(text, at) {
+            at = end;
         } else if text.has(at, "**") {
             at += 2; // Markdown.
         } else if let Some(end) = index_end(text, at) {
@@ -261,6 +265,26 @@ fn index_end(text: &Text<'_>, at: usize) -> Option<usize> {
     let end = text.run(open + 1, open + 20, is_inside);
     let is_whole = end > open + 1 && text.at(end) == close;
     (is_whole && matches!(text.at(end + 1), b':' | b'=')).then_some(end + 1)
+}
+
+/// Past escapes of a terminal that start at `at`, raw or as `\\u001b[0m` and
+/// `\\x1b[0m`.
+fn style_end(text: &Text<'_>, at: usize) -> Option<usize> {
+    const STARTS: [&str; 4] = ["\x1b[", "\\u001b[", "\\x1b[", "\\033["];
+    let mut end = at;
+    while matches!(text.at(end), 0x1b | b'\\')
+        && let Some(start) = STARTS.iter().find(|start| text.has(end, start))
+    {
+        let code = end + start.len();
+        let mark = text.run(code, code + 16, |byte| {
+            byte.is_ascii_digit() || byte == b';'
+        });
+        if text.at(mark) != b'm' {
+            break;
+        }
+        end = mark + 1;
+    }
+    (end > at).then_some(end)
 }
 
 /// The length of a quote that is written as an entity or an escape.
@@ -286,6 +310,11 @@ fn delimiter_at(
     quoted: bool,
     secret: SecretName,
 ) -> Option<(Delimiter, usize)> {
+    if text.at(at) == b'<'
+        && let Some(content) = next_element(text, name, at)
+    {
+        return Some((Delimiter::Tag, content));
+    }
     if let Some(content) = tag_end(text, name, at) {
         return Some((Delimiter::Tag, content));
     }
@@ -313,7 +342,9 @@ fn delimiter_at(
         _ => return None,
     };
     let end = if text.at(mark) == b'%' {
-        text.run(end, end + 1, |byte| byte == b'+') // A blank in a query.
+        let blanks = ["%20", "%2520", "+"]; // In a query.
+        let blank = blanks.iter().find(|blank| text.has(end, blank));
+        end + blank.map_or(0, |blank| blank.len())
     } else {
         end
     };
@@ -322,6 +353,7 @@ fn delimiter_at(
     } else {
         text.skip_blanks(end, 8)
     };
+    let value = style_end(text, value).unwrap_or(value);
     if delimiter == Delimiter::Equals && value > end && mark == at && pair_at(text, value) {
         return None; // `logname= uid=0`: the value is empty.
     }
@@ -359,11 +391,40 @@ fn tag_end(text: &Text<'_>, name: &Name, at: usize) -> Option<usize> {
     let content = end + 1;
     let wraps = ["<![CDATA[", "<value>", "<string>"];
     let wrap = wraps.iter().find(|wrap| text.has(content, wrap));
-    Some(content + wrap.map_or(0, |wrap| wrap.len()))
+    let content = content + wrap.map_or(0, |wrap| wrap.len());
+    let is_group = text.at(content) == b'<' && text.at(content + 1).is_ascii_alphabetic() && {
+        let tag = text.run(content + 1, content + 65, |byte| {
+            is_name_byte(byte) || byte == b':'
+        });
+        matches!(text.at(tag), b'>' | b' ' | b'/') && find_word(text, tag, "</").is_some()
+    };
+    (!is_group).then_some(content) // `<auth><user>`: each element by itself.
+}
+
+/// `<key>password</key><string>x</string>` and `<name>password</name><value>x`: the
+/// content of the next element.
+fn next_element(text: &Text<'_>, name: &Name, at: usize) -> Option<usize> {
+    let start = text.run_back(
+        name.range.start,
+        name.range.start.saturating_sub(80),
+        |byte| byte != b'>' && byte != b'\n',
+    );
+    let is_key = text.ends_with(start, "<key>") || text.ends_with(start, "<name>");
+    let close = ["</key>", "</name>"]
+        .iter()
+        .find(|close| text.has(at, close))?;
+    let next = text.run(at + close.len(), at + close.len() + 32, |byte| {
+        byte.is_ascii_whitespace()
+    });
+    let open = ["<string>", "<value>"]
+        .iter()
+        .find(|open| text.has(next, open))?;
+    is_key.then(|| next + open.len())
 }
 
 fn colon_at(text: &Text<'_>, colon: usize) -> Option<(Delimiter, usize)> {
     let after = colon + 1;
+    let after = style_end(text, after).unwrap_or(after);
     match text.at(after) {
         b':' => None,
         b'=' => Some((Delimiter::Equals, text.skip_blanks(after + 1, 8))),
@@ -437,6 +498,12 @@ fn closes_after(text: &Text<'_>, quote: usize) -> bool {
 
 /// `"name":"password","value":"x"` and its like: the value has a key of its own.
 fn value_key(text: &Text<'_>, name: &Name, at: usize, quoted: bool) -> Option<(Delimiter, usize)> {
+    if text.at(at) == b'\n'
+        && text.has(at + 1, "  ")
+        && let Some(found) = rejected_input(text, at + 3)
+    {
+        return Some(found);
+    }
     let key = text.run(at, at + 24, |byte| {
         byte.is_ascii_whitespace() || byte == b',' || byte == b'\\' || is_quote(byte)
     });
@@ -453,6 +520,15 @@ fn value_key(text: &Text<'_>, name: &Name, at: usize, quoted: bool) -> Option<(D
         b'=' if quoted || key_quoted => Some((Delimiter::Equals, end + 1)),
         _ => None,
     }
+}
+
+/// What a validator says about the field on the line before:
+/// `  Input should be valid [type=x, input_value='x', …`.
+fn rejected_input(text: &Text<'_>, line: usize) -> Option<(Delimiter, usize)> {
+    let limit = text.run(line, line + 160, |byte| byte != b'\n');
+    let mark = "input_value=";
+    let value = (line..limit).find(|&at| text.has(at, mark))? + mark.len();
+    is_quote(text.at(value)).then_some((Delimiter::Equals, value))
 }
 
 /// `"value":"x","name":"password"`: where the value starts.
@@ -497,7 +573,9 @@ fn spoken(
     if text.has(at, "('") && word.eq_ignore_ascii_case(b"password") {
         return Some((Delimiter::Blank, at + 1)); // SQL's function.
     }
-    if let Some(value) = tuple_struct(text, name).or_else(|| braced_struct(text, name, secret)) {
+    if let Some(value) =
+        tuple_struct(text, name, secret).or_else(|| braced_struct(text, name, secret))
+    {
         return Some((Delimiter::Blank, value));
     }
     let value = text.skip_blanks(at, 8);
@@ -528,10 +606,41 @@ fn spoken(
         };
         return Some((Delimiter::Blank, value));
     }
+    let first = value;
     let value = past_links(text, value);
     let is_scheme = word.eq_ignore_ascii_case(b"bearer"); // Has a rule of its own.
-    let is_value = random_word_at(text, value, secret) || passwordish_at(text, value, secret);
+    let is_value = random_word_at(text, value, secret)
+        || passwordish_at(text, value, secret)
+        || value > first && plain_word_at(text, value, secret);
     (!is_scheme && is_value).then_some((Delimiter::Blank, value))
+}
+
+/// The last word of `the password is sunshine`, which tells nothing about the
+/// password as `the password is required` does.
+fn plain_word_at(text: &Text<'_>, at: usize, secret: SecretName) -> bool {
+    let links = [
+        " is ",
+        " was ",
+        " set to ",
+        " changed to ",
+        " reset to ",
+        " is now ",
+    ];
+    let is_linked = links.iter().any(|link| text.ends_with(at, link));
+    let end = text.run(at, at + 64, |byte| {
+        byte.is_ascii_alphabetic() || matches!(byte, b'-' | b'_')
+    });
+    let word = text.slice(at..end);
+    let close = text.run(end, end + 2, |byte| matches!(byte, b'.' | b'!'));
+    let is_last = close >= text.len() || text.at(close) == b'\n';
+    let hyphens = word.iter().filter(|&&byte| byte == b'-').count();
+    let is_joined = hyphens > 1 && word.len() > 12 || word.len() > 11 && text.ends_with(at, " to ");
+    secret.rule == Kind::Password
+        && secret.trust == Trust::Strong
+        && is_linked
+        && is_last
+        && word.len() >= 6
+        && (is_joined && !is_status(word) || !shape::is_predicate(word))
 }
 
 /// `482913 is your verification code`: the code stands before.
@@ -569,23 +678,37 @@ fn passwordish_at(text: &Text<'_>, at: usize, secret: SecretName) -> bool {
     trusted && (shape::is_passwordish(word) || is_base32 || is_linked && is_digits)
 }
 
-/// `Password("x")` and `Credentials("bob", "x")`: where the last string starts.
-fn tuple_struct(text: &Text<'_>, name: &Name) -> Option<usize> {
-    let word = text.slice(name.range.clone());
-    let is_type = word.first()?.is_ascii_uppercase() && word.iter().any(u8::is_ascii_lowercase);
+/// `Password("x")`, `Credentials("bob", "x")` and `config.setPassword("x")`: where
+/// the last string starts.
+fn tuple_struct(text: &Text<'_>, name: &Name, secret: SecretName) -> Option<usize> {
     let open = name.range.end;
-    let is_setter = text.before(name.range.start) == b'.'
+    if text.at(open) != b'(' {
+        return None;
+    }
+    let whole = text.slice(name.range.clone());
+    let dot = whole.iter().rposition(|&byte| byte == b'.');
+    let word = &whole[dot.map_or(0, |dot| dot + 1)..];
+    let is_type = word.first()?.is_ascii_uppercase() && word.iter().any(u8::is_ascii_lowercase);
+    let mut value = open + 1;
+    let quote = text.run(value, value + 16, |byte| byte == b'\\');
+    let is_string = is_quote(text.at(quote));
+    let is_method = dot.is_some() || matches!(text.before(name.range.start), b'.' | b':');
+    let is_setter = is_method
         || [b"set".as_slice(), b"with"]
             .iter()
             .any(|verb| word.starts_with(verb));
-    let is_string = is_quote(text.at(open + 1));
     let is_call = is_type || is_setter && is_string;
-    if !is_call || text.at(open) != b'(' || is_verb(word) {
+    if !is_call || is_verb(word) {
         return None;
     }
-    let mut value = open + 1;
-    let quote = text.run(value, value + 16, |byte| byte == b'\\');
-    if text.at(quote) != b'"' {
+    if !is_type && secret.trust != Trust::Strong {
+        let content = text.slice(value::quoted(text, quote, quote - value));
+        let is_token = shape::is_token_like(content) || looks_random(content);
+        if !is_token {
+            return None;
+        }
+    }
+    if !is_string {
         let end = text.run(value, value + 512, |byte| {
             byte.is_ascii_alphanumeric() || b"-_.+/=".contains(&byte)
         });
@@ -594,7 +717,7 @@ fn tuple_struct(text: &Text<'_>, name: &Name) -> Option<usize> {
     }
     let first = value::quoted(text, quote, quote - value);
     let next = first.end + (quote - value) + 1;
-    if text.has(next, ", ") && matches!(text.at(next + 2), b'"' | b'\\') {
+    if text.has(next, ", ") && (is_quote(text.at(next + 2)) || text.at(next + 2) == b'\\') {
         value = next + 2;
     } else if text.at(next) != b')' {
         return None;
@@ -632,10 +755,19 @@ fn find_in(text: &Text<'_>, range: Range<usize>, words: &[&str]) -> Option<usize
 
 /// `GetSecret("db")` calls something by the name of the secret.
 fn is_verb(word: &[u8]) -> bool {
-    const VERBS: [&[u8]; 10] = [
-        b"Get", b"Read", b"Load", b"Find", b"Fetch", b"Delete", b"Create", b"Has", b"Is", b"Lookup",
+    #[rustfmt::skip] // A list of words, not one a line.
+    const VERBS: [&[u8]; 22] = [
+        b"get", b"read", b"load", b"find", b"fetch", b"delete", b"create", b"has", b"is", b"lookup",
+        b"list", b"need", b"parse", b"peek", b"prompt", b"remove", b"expect", b"require", b"rotate", b"next", b"mock",
+        b"describe",
     ];
-    VERBS.iter().any(|verb| word.starts_with(verb))
+    VERBS.iter().any(|verb| {
+        let start = word.get(..verb.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(verb))
+            && word
+                .get(verb.len())
+                .is_none_or(|next| !next.is_ascii_lowercase())
+    })
 }
 
 /// `setenv NAME value`, and the digit of a router's `password 7 value`.
@@ -742,8 +874,10 @@ fn past_links(text: &Text<'_>, from: usize) -> usize {
         if matches!(text.at(end), b':' | b'=') && is_blank(text.at(end + 1)) {
             return text.skip_blanks(end + 1, 8);
         }
-        if let Some(verb) = find_word(text, at + 4, " is ") {
-            return verb + 4;
+        let verbs = [" is ", " was ", " reset to ", " set to ", " changed to "];
+        let found = |verb: &&str| Some(find_word(text, at + 4, verb)? + verb.len());
+        if let Some(value) = verbs.iter().filter_map(found).min() {
+            return value;
         }
     }
     if matches!(text.at(at), b'(' | b'[') {
@@ -810,6 +944,7 @@ fn random_word_at(text: &Text<'_>, at: usize, secret: SecretName) -> bool {
     let changes = word
         .windows(2)
         .filter(|two| two[0].is_ascii_uppercase() && two[1].is_ascii_lowercase());
+    let mixed = mixed || word.len() >= 12 && digits > 0 && upper > 2 && lower > 2;
     let mixed = mixed || (word.len() >= 20 && upper > 4 && changes.count() * 6 >= word.len());
     let quoted = start > at && digits > 0 && lower + upper > 2 && word.len() >= 6;
     let is_told = text.ends_with(at, "is: ") || text.ends_with(at, "is ");

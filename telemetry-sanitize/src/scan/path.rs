@@ -8,7 +8,11 @@ use crate::text::{Text, is_quote};
 /// Looks at a place such as `/home/` or `\Users\`.
 pub(super) fn look(scan: &mut Scan<'_, '_>, hit: Range<usize>) {
     let text = &scan.text;
-    let found = if text.ends_with(hit.end, "/root") {
+    let found = if text.at(hit.end - 1) == b'~' {
+        tilde_home(text, hit.end - 1)
+    } else if text.slice(hit.clone()) == b"/media/" {
+        media_owner(text, &hit)
+    } else if text.ends_with(hit.end, "/root") {
         root_home(text, &hit)
     } else if text.has(hit.start, "%5cusers%5c") {
         encoded_windows_home(text, &hit)
@@ -48,6 +52,54 @@ fn spool_owner(text: &Text<'_>, hit: &Range<usize>) -> Option<Option<Range<usize
     let end = name_end(text, start, false, b'/')?;
     let is_user = text.slice(start..end) != b"root";
     Some((is_whole && is_file && is_user).then_some(start..end))
+}
+
+/// `~bob/x` at the start of a word.
+pub(super) fn look_start(scan: &mut Scan<'_, '_>) {
+    if scan.text.at(0) == b'~'
+        && let Some(found) = tilde_home(&scan.text, 0)
+    {
+        scan.take(found, What::Home);
+    }
+}
+
+/// The home directory of the user whose name stands behind the `~`.
+fn tilde_home(text: &Text<'_>, tilde: usize) -> Option<Range<usize>> {
+    let start = tilde + 1;
+    let end = text.run(start, start + 64, |byte| is_user_byte(byte) && byte != b'~');
+    let name = text.slice(start..end);
+    let is_name = name
+        .first()
+        .is_some_and(|&byte| byte.is_ascii_alphabetic() || byte >= 0x80);
+    let is_code = text.before(tilde) == b'=' && matches!(name, b"m" | b"s" | b"tr" | b"y" | b"qr");
+    (is_name && text.at(end) == b'/' && !is_code).then_some(tilde..end)
+}
+
+/// The user in `/media/NAME/disk`; other names say what is mounted there.
+fn media_owner(text: &Text<'_>, hit: &Range<usize>) -> Option<Range<usize>> {
+    #[rustfmt::skip] // A list of words, not one a line.
+    const THINGS: [&str; 44] = [
+        "audio", "backup", "backups", "books", "card", "cd", "cdrom", "data", "disk", "disks", "documents",
+        "downloads", "drive", "dvd", "external", "files", "floppy", "hdd", "images", "img", "internal", "iso", "library",
+        "media", "movies", "music", "nas", "net", "nfs", "photos", "pictures", "plex", "sdcard", "share",
+        "ssd", "static", "storage", "tv", "uploads", "usb", "usbdisk", "usbstick", "video", "videos",
+    ];
+    path_start(text, hit.start)?;
+    let end = text.run(hit.end, hit.end + 64, is_user_byte);
+    let name = text.slice(hit.end..end);
+    let stem_end = text.run_back(end, hit.end, |byte| {
+        byte.is_ascii_digit() || byte == b'-' || byte == b'_'
+    });
+    let stem = text.slice(hit.end..stem_end);
+    let is_thing = THINGS
+        .iter()
+        .any(|thing| stem.eq_ignore_ascii_case(thing.as_bytes()));
+    let is_name = name.len() > 1
+        && !name[0].is_ascii_digit()
+        && name[0] != b'.'
+        && !is_thing
+        && !stem.is_empty();
+    (is_name && text.at(hit.end - 7) == b'/' && text.at(end) == b'/').then_some(hit.end..end)
 }
 
 /// `/root`, alone or as the start of a path.
@@ -128,7 +180,10 @@ fn windows_home(text: &Text<'_>, hit: &Range<usize>) -> Option<Range<usize>> {
 fn path_start(text: &Text<'_>, at: usize) -> Option<usize> {
     let start = text.run_back(at, at.saturating_sub(128), |byte| {
         byte.is_ascii_alphanumeric()
-            || matches!(byte, b'/' | b'.' | b'_' | b'-' | b'~' | b'+' | 0x80..)
+            || matches!(
+                byte,
+                b'/' | b'.' | b'_' | b'-' | b'~' | b'+' | b'$' | 0x80..
+            )
     });
     let lead = text.slice(start..at);
     let schemes = ["file:%2f%2f", "file%3a%2f%2f"];
@@ -143,6 +198,9 @@ fn path_start(text: &Text<'_>, at: usize) -> Option<usize> {
     }
     if lead.starts_with(b"//") && text.before(start) == b':' {
         return has_file_scheme(text, start).then_some(at);
+    }
+    if lead == b"/" && text.before(start) != b':' {
+        return Some(start); // `//home//bob`.
     }
     if is_remote(text, start, lead) {
         return Some(at);
@@ -162,8 +220,18 @@ fn path_start(text: &Text<'_>, at: usize) -> Option<usize> {
 
 /// The schemes whose paths are those of a file system.
 fn has_file_scheme(text: &Text<'_>, colon: usize) -> bool {
-    const SCHEMES: [&str; 10] = [
-        "file:", "sftp:", "scp:", "ssh:", "smb:", "rsync:", "nfs:", "afp:", "cifs:", "vscode:",
+    const SCHEMES: [&str; 11] = [
+        "vscode-remote:",
+        "file:",
+        "sftp:",
+        "scp:",
+        "ssh:",
+        "smb:",
+        "rsync:",
+        "nfs:",
+        "afp:",
+        "cifs:",
+        "vscode:",
     ];
     SCHEMES.iter().any(|scheme| text.ends_with(colon, scheme))
 }

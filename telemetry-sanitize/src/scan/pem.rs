@@ -6,7 +6,8 @@ use super::Scan;
 use crate::rules::Kind;
 use crate::text::{Text, is_base64};
 
-/// Looks at a block that starts at `hit`. Without an END line (it was cut off)
+/// Looks at a block that starts at `hit`: what is between its BEGIN and END lines
+/// goes, the lines say that a key was there. Without an END line (it was cut off)
 /// it goes as far as what follows looks like base64.
 pub(super) fn look(scan: &mut Scan<'_, '_>, hit: Range<usize>) {
     let label_end = scan.text.run(hit.end, hit.end + 64, |byte| {
@@ -17,11 +18,20 @@ pub(super) fn look(scan: &mut Scan<'_, '_>, hit: Range<usize>) {
         return;
     }
     let body = scan.text.run(label_end, label_end + 8, |byte| byte == b'-');
-    let end = match key_end(&scan.text, body) {
-        Some(end) => end,
-        None => body_end(&scan.text, body),
+    let (body_end, end) = match end_line(&scan.text, body) {
+        Some(line) => (line.start, line.end),
+        None => {
+            let end = body_end(&scan.text, body);
+            (end, end)
+        }
     };
-    scan.redact(hit.start..end, Kind::PemKey);
+    let start = past_breaks(&scan.text, body).min(body_end);
+    if scan.text.has(start, "[REDACTED:") {
+        return;
+    }
+    let body = start..before_breaks(&scan.text, start, body_end);
+    scan.redact(body, Kind::PemKey);
+    scan.taken = scan.taken.max(end);
 }
 
 /// Looks at an END line whose block began in another text: the lines of base64
@@ -42,8 +52,8 @@ pub(super) fn look_end(scan: &mut Scan<'_, '_>, hit: Range<usize>) {
         }
         start = word;
     }
-    let end = text.run(label_end, label_end + 5, |byte| byte == b'-');
     if start < hit.start {
+        let end = before_breaks(text, start, hit.start);
         scan.redact(start..end, Kind::PemKey);
     }
 }
@@ -71,8 +81,8 @@ fn contains(label: &[u8], word: &[u8]) -> bool {
     label.windows(word.len()).any(|window| window == word)
 }
 
-/// The end of the END line, if that is the next line of dashes.
-fn key_end(text: &Text<'_>, from: usize) -> Option<usize> {
+/// The END line, if that is the next line of dashes.
+fn end_line(text: &Text<'_>, from: usize) -> Option<Range<usize>> {
     let rest = text.as_str().get(from..)?;
     let dashes = from + rest.find("-----")?;
     let label = text.run(dashes, dashes + 5, |byte| byte == b'-');
@@ -83,7 +93,33 @@ fn key_end(text: &Text<'_>, from: usize) -> Option<usize> {
         return None;
     }
     let label_end = text.run(label, label + 72, |byte| byte != b'-');
-    Some(text.run(label_end, label_end + 5, |byte| byte == b'-'))
+    Some(dashes..text.run(label_end, label_end + 5, |byte| byte == b'-'))
+}
+
+/// Where what stands before `end` ends, without line breaks, plain or escaped.
+fn before_breaks(text: &Text<'_>, start: usize, end: usize) -> usize {
+    let mut end = end;
+    loop {
+        let plain = text.run_back(end, start, |byte| byte.is_ascii_whitespace());
+        let is_letter = matches!(text.before(plain), b'n' | b'r');
+        let escape = match is_letter {
+            true => text.run_back(plain - 1, start, |byte| byte == b'\\'),
+            false => plain,
+        };
+        if is_letter && escape < plain - 1 {
+            end = escape;
+            continue;
+        }
+        if plain >= start + 3
+            && ["%0a", "%0d", "%20"]
+                .iter()
+                .any(|code| text.ends_with(plain, code))
+        {
+            end = plain - 3;
+            continue;
+        }
+        return plain;
+    }
 }
 
 /// The end of a body that was cut off: words of base64 with line breaks, plain

@@ -34,6 +34,7 @@ pub(super) fn is_passwordish(word: &[u8]) -> bool {
         || is_numbered(core)
         || is_amount(core)
         || core.starts_with(b"0x")
+        || core.starts_with(b"argon2")
         || core.starts_with(b"--")
         || core.iter().any(|byte| b"()[]{}<>\"'`".contains(byte)))
 }
@@ -133,6 +134,39 @@ pub(super) fn is_sentence(value: &[u8]) -> bool {
         .iter()
         .all(|byte| byte.is_ascii_alphanumeric() || b" ,.'!?-:()%".contains(byte));
     plain && words().count() >= 3 && words().filter(|word| is_status(word)).count() >= 2
+}
+
+/// 32 bytes in hexadecimal, with or without `0x`.
+pub(super) fn is_hex_key(value: &[u8]) -> bool {
+    let digits = value.strip_prefix(b"0x").unwrap_or(value);
+    digits.len() == 64 && digits.iter().all(u8::is_ascii_hexdigit)
+}
+
+/// A word that may stand behind `the password is`: `required`, `case-sensitive`.
+pub(super) fn is_predicate(word: &[u8]) -> bool {
+    #[rustfmt::skip] // A list of words, not one a line.
+    const ENDS: [&str; 30] = [
+        "able", "al", "ally", "ant", "ary", "ast", "ate", "ed", "een", "en", "ent", "er", "est", "ful",
+        "ible", "ic", "ing", "ious", "ive", "izard", "less", "ly", "ment", "ory", "ous", "own", "text", "ure",
+        "word", "words",
+    ];
+    #[rustfmt::skip] // A list of words, not one a line.
+    const WORDS: [&str; 46] = [
+        "across", "admin", "afterwards", "alright", "around", "asterisks", "before", "behind", "below", "between",
+        "blank", "complex", "correct", "database", "default", "enough", "exactly", "expire", "expires", "garbage",
+        "guest", "hashes", "identical", "incomplete", "inside", "keyring", "mandatory", "nothing",
+        "nowhere", "online", "outside", "private", "public", "random", "readable", "safe", "simple",
+        "something", "stdin", "string", "strings", "strong", "sudden", "unique", "username", "useless",
+    ];
+    let ends_with = |end: &&str| {
+        let at = word.len().checked_sub(end.len());
+        at.is_some_and(|at| word[at..].eq_ignore_ascii_case(end.as_bytes()))
+    };
+    is_status(word)
+        || ENDS.iter().any(ends_with)
+        || WORDS
+            .iter()
+            .any(|known| word.eq_ignore_ascii_case(known.as_bytes()))
 }
 
 /// `uid=0`, `timeout=30s`.

@@ -151,6 +151,40 @@ pub(crate) const PLACES: &[(&str, Place)] = &[
     ("impdp ", Place::Slash),
     ("sqlldr ", Place::Slash),
     ("rman target ", Place::Slash),
+    ("client_random ", Place::Second),
+    ("traffic_secret_0 ", Place::Second),
+    ("exporter_secret ", Place::Second),
+    ("hello 2 auth ", Place::Second),
+    ("hello 3 auth ", Place::Second),
+    ("login ", Place::Account),
+    ("login: ", Place::Account),
+    ("login as ", Place::Account),
+    ("login using ", Place::Account),
+    ("logging in as ", Place::Account),
+    ("logging in with ", Place::Account),
+    ("logged in using ", Place::Account),
+    ("authenticate as ", Place::Account),
+    ("authenticate with ", Place::Account),
+    ("authenticated with ", Place::Account),
+    ("authenticating ", Place::Account),
+    ("authenticating as ", Place::Account),
+    ("authenticating with ", Place::Account),
+    ("auth: ", Place::Account),
+    ("auth as ", Place::Account),
+    ("auth failed for ", Place::Account),
+    ("connect as ", Place::Account),
+    ("connecting as ", Place::Account),
+    ("user/pass ", Place::Account),
+    ("user/pass: ", Place::Account),
+    ("user:pass ", Place::Account),
+    ("user/password ", Place::Account),
+    ("user/password: ", Place::Account),
+    ("username/password ", Place::Account),
+    ("username/password: ", Place::Account),
+    ("trying ", Place::Account),
+    ("tried ", Place::Account),
+    ("bind as ", Place::Account),
+    ("account ", Place::Account),
     ("basic auth ", Place::Account),
     ("login attempt: ", Place::Account),
     ("failed for ", Place::Account),
@@ -178,7 +212,7 @@ pub(super) fn look(scan: &mut Scan<'_, '_>, place: Place, hit: Range<usize>) {
             let word = start..text.run(start, start + 512, is_base64);
             Some(word).filter(|word| is_sasl(text.slice(word.clone())))
         }
-        Place::Pass => pass(text, &hit),
+        Place::Pass => pass(text, &hit).or_else(|| account(text, hit.end)),
         Place::Login => login(text, &hit),
         Place::Piped => piped(text, &hit),
         Place::Address => address(text, hit.start),
@@ -353,6 +387,11 @@ fn named(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
 
 /// A long random part of a path.
 fn path(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
+    let digits_end = text.run(at, at + 16, |byte| byte.is_ascii_digit());
+    let at = match text.at(digits_end) {
+        b'/' if digits_end > at => digits_end + 1, // An account before the secret.
+        _ => at,
+    };
     let end = text.run(at, at + 512, |byte| {
         byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~' | b'=' | b'%')
     });
@@ -451,6 +490,9 @@ fn account(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
     let user_end = text.run(at, at + 48, |byte| {
         byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'@')
     });
+    if !text.at(at).is_ascii_alphabetic() {
+        return None; // An address.
+    }
     let mark = match text.at(user_end) {
         b':' | b'/' if user_end > at => user_end + 1,
         b' ' if text.has(user_end, " / ") => user_end + 3,

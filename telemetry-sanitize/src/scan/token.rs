@@ -17,7 +17,10 @@ pub(super) fn look(scan: &mut Scan<'_, '_>, index: u8, prefix: u8, hit: Range<us
     let start = match vendor.left {
         Left::Edge if !text.starts_word(hit.start) => return,
         Left::Edge => hit.start,
-        Left::Stays => hit.end,
+        Left::Stays => match vendor.rule {
+            "discord_webhook" => past_number(text, hit.end), // Which one; the token follows.
+            _ => hit.end,
+        },
         Left::Part(body, least) => {
             let start = text.run_back(hit.start, hit.start.saturating_sub(96), |byte| {
                 body.has(byte) && byte != b'='
@@ -51,6 +54,15 @@ pub(super) fn look(scan: &mut Scan<'_, '_>, index: u8, prefix: u8, hit: Range<us
         _ => end,
     };
     scan.take(start..end, What::Vendor(index));
+}
+
+fn past_number(text: &Text<'_>, at: usize) -> usize {
+    let end = text.run(at, at + 24, |byte| byte.is_ascii_digit());
+    if end > at && text.at(end) == b'/' {
+        end + 1
+    } else {
+        at
+    }
 }
 
 /// Past what is left of an escape that the letters before a mark run into.

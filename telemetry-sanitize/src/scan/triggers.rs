@@ -59,6 +59,8 @@ pub(crate) struct Triggers {
     join_replacements: bool,
     triggers: Vec<Trigger>,
     roots: Vec<(String, What)>,
+    /// Home directories are looked for.
+    pub(super) homes: bool,
 }
 
 impl Triggers {
@@ -106,9 +108,13 @@ impl Triggers {
         }
         Self {
             sieve: Sieve::new(&literals),
-            join_replacements: literals.iter().any(|literal| joins_replacements(literal)),
+            join_replacements: literals.iter().any(|literal| {
+                // A `~` of ours has no name behind it.
+                !HOMES.contains(&literal.as_str()) && joins_replacements(literal)
+            }),
             triggers,
             roots,
+            homes,
         }
     }
 
@@ -195,6 +201,7 @@ const HOMES: &[&str] = &[
     "/home/", "/homes/", "\\/home\\/", "%2fhome%2f", "/users/", "\\/users\\/", "%2fusers%2f", "\\users\\",
     "\\home\\", "\\home$\\", "\\homes\\", "\\homes$\\", "\\users$\\", "%5cusers%5c", "/var/root",
     "\\profiles\\", "\\profiles$\\", "/run/media/", "/spool/cron/", "/var/mail/", "/spool/mail/", "documents and settings\\", "/root", "\\/root",
+    "/media/", " ~", "\"~", "'~", "`~", "=~", ":~", "(~", "[~", ",~", "\n~",
 ];
 
 #[cfg(test)]

@@ -10,8 +10,8 @@ use std::ops::Range;
 
 use super::pair::{self, Delimiter, Name, pair_at};
 use super::shape::{
-    is_assignment, is_count, is_long_number, is_passwordish, is_scrambled, is_sentence, is_session,
-    is_short_number, is_token_like,
+    is_assignment, is_count, is_hex_key, is_long_number, is_passwordish, is_scrambled, is_sentence,
+    is_session, is_short_number, is_token_like,
 };
 use super::{Scan, header};
 use crate::mask::{is_harmless, is_status};
@@ -28,6 +28,7 @@ pub(super) fn take(
     delimiter: Delimiter,
     at: usize,
 ) {
+    let at = next_line_string(&scan.text, name, at).unwrap_or(at);
     if let Some(line) = block_line(&scan.text, delimiter, at) {
         let range = line..scan.text.line_end(line);
         let is_key = scan.text.has(line, "-----BEGIN"); // Has a rule of its own.
@@ -92,6 +93,19 @@ pub(super) fn is_secret_text(secret: SecretName, value: &[u8]) -> bool {
         Trust::Scrambled => !is_scrambled(value),
     };
     !told && !is_harmless(value) && !is_sentence(value)
+}
+
+/// The string on the line after `"password":`.
+fn next_line_string(text: &Text<'_>, name: &Name, at: usize) -> Option<usize> {
+    if !matches!(text.at(at), b'\n' | b'\r') || !is_quote(text.before(name.range.start)) {
+        return None;
+    }
+    let start = text.run(at, at + 64, |byte| byte.is_ascii_whitespace());
+    if !is_quote(text.at(start)) {
+        return None;
+    }
+    let end = quoted(text, start, 0).end + 1;
+    (text.at(text.skip_blanks(end, 2)) != b':').then_some(start)
 }
 
 /// The line that follows `password: |` in YAML, or a line of one word in the
@@ -338,7 +352,7 @@ fn encoded_quoted(text: &Text<'_>, open: usize, length: usize) -> Range<usize> {
     let start = open + length;
     let limit = text.line_end(start);
     let mut end = start;
-    while end < limit && !text.has(end, mark) {
+    while end < limit && (!text.has(end, mark) || text.ends_with(end, "%5c")) {
         end = text.run(end + 1, limit, |byte| byte != mark.as_bytes()[0]);
     }
     start..end
@@ -485,7 +499,10 @@ fn take_bare(
         return;
     }
     if secret.rule == Kind::Authorization && delimiter != Delimiter::Blank {
-        let end = header_end(text, name, at);
+        let end = match in_query(text, name) {
+            true => separator_end(text, at, true),
+            false => header_end(text, name, at),
+        };
         return header::take_credentials(scan, at..end, secret.trust == Trust::Strong);
     }
     if secret.rule == Kind::Cookie {
@@ -494,8 +511,6 @@ fn take_bare(
     }
     let at = past_encoding(text, at);
     let end = bare_end(text, name, delimiter, at);
-    let is_cdata = delimiter == Delimiter::Tag && text.ends_with(end, "]]>");
-    let end = if is_cdata { end - 3 } else { end };
     let word = text.slice(at..end);
     if is_bare_secret(text, name, secret, delimiter, at..end) {
         let end = tail_end(text, name, secret, delimiter, end);
@@ -558,7 +573,18 @@ fn header_end(text: &Text<'_>, name: &Name, at: usize) -> usize {
 /// Where a value without quotes ends.
 fn bare_end(text: &Text<'_>, name: &Name, delimiter: Delimiter, at: usize) -> usize {
     if delimiter == Delimiter::Tag {
-        return text.run(at, text.line_end(at), |byte| byte != b'<');
+        let limit = text.line_end(at);
+        let mut end = at;
+        if text.ends_with(at, "<![CDATA[") {
+            while end < limit && !text.has(end, "]]>") {
+                end = text.run(end + 1, limit, |byte| byte != b']');
+            }
+            return end;
+        }
+        return text.run(at, limit, |byte| byte != b'<');
+    }
+    if is_form_value(text, name, at) {
+        return text.line_end(at);
     }
     if let Some(end) = placeholder_end(text, at).or_else(|| crypt_end(text, at)) {
         return end;
@@ -571,6 +597,12 @@ fn bare_end(text: &Text<'_>, name: &Name, delimiter: Delimiter, at: usize) -> us
     let end = connection_end(text, name, delimiter, end).unwrap_or(end);
     let end = text.run_back(end, at, |byte| byte == b'\\' && is_quote(text.at(end)));
     trim_closers(text, at, end)
+}
+
+/// The value of a form's part, which goes to the end of its line.
+fn is_form_value(text: &Text<'_>, name: &Name, at: usize) -> bool {
+    let is_part = text.ends_with(at, "\r\n\r\n") || text.ends_with(at, "\n\n");
+    is_part && is_quote(text.at(name.range.end)) && text.ends_with(name.range.start, "name=\"")
 }
 
 /// The name stands in the query (or the path's parameters) of a URL.
@@ -596,6 +628,11 @@ fn argument_end(text: &Text<'_>, name: &Name, at: usize) -> Option<usize> {
         b == b'-'
     });
     let mark = text.before(dashes);
+    if is_quote(mark)
+        && let Some(end) = item_end(text, dashes - 1, at)
+    {
+        return Some(end);
+    }
     if name.is_option && dashes == 0 {
         let is_next = |two: &[u8]| two == b" -";
         let is_alone = text.len() < 512 && !text.slice(at..text.len()).windows(2).any(is_next);
@@ -610,6 +647,24 @@ fn argument_end(text: &Text<'_>, name: &Name, at: usize) -> Option<usize> {
     (text.at(end) == mark && !is_more).then_some(end)
 }
 
+/// The end of the string that opens at `quote`, if it is an item of a list: of
+/// arguments, or of variables (`["A=b", "PASSWORD=two words"]`).
+fn item_end(text: &Text<'_>, quote: usize, at: usize) -> Option<usize> {
+    let first = text.run_back(quote, quote.saturating_sub(16), |byte| byte == b'\\');
+    let open = text.run_back(first, first.saturating_sub(2), |byte| {
+        byte.is_ascii_whitespace()
+    });
+    if !matches!(text.before(open), b'[' | b',') {
+        return None;
+    }
+    let depth = quote - first;
+    let end = quoted(text, quote, depth).end;
+    let is_item = matches!(text.at(end + depth + 1), b',' | b']');
+    let is_pair = |word: usize| text.at(word) == b' ' && pair_at(text, word + 1);
+    let is_short = end >= at && end - at <= 256;
+    (is_item && is_short && !(at..end).any(is_pair)).then_some(end)
+}
+
 /// `<your token>`, `{{ token }}` and `${X:-y z}` hold blanks.
 fn placeholder_end(text: &Text<'_>, at: usize) -> Option<usize> {
     let close = match text.at(at) {
@@ -620,12 +675,14 @@ fn placeholder_end(text: &Text<'_>, at: usize) -> Option<usize> {
     };
     let end = text.run(at, at + 64, |byte| byte != close && byte != b'\n');
     let end = text.run(end, end + 2, |byte| byte == close);
-    is_harmless(text.slice(at..end)).then_some(end)
+    let is_whole = !text.at(end).is_ascii_alphanumeric(); // `<word>80` is none.
+    (is_whole && is_harmless(text.slice(at..end))).then_some(end)
 }
 
 /// In `Server=db;Password=two words;Encrypt=true` blanks are part of the value.
 fn connection_end(text: &Text<'_>, name: &Name, delimiter: Delimiter, end: usize) -> Option<usize> {
-    if delimiter != Delimiter::Equals || text.at(end) != b' ' || text.before(end) == b':' {
+    let is_blank_next = text.at(end) == b' ' || text.has(end, ", ");
+    if delimiter != Delimiter::Equals || !is_blank_next || text.before(end) == b':' {
         return None;
     }
     let floor = name.range.start.saturating_sub(8);
@@ -685,6 +742,13 @@ fn separates(text: &Text<'_>, at: usize, in_query: bool) -> bool {
                 byte.is_ascii_uppercase() || byte == b'_'
             });
             name_end > next + 1 && text.at(name_end) == b'=' // A list of variables.
+        }
+        b'%' if in_query && (text.has(at, "%22") || text.has(at, "%27")) => {
+            // What is encoded once in a query is part of the value, but for what closes around it.
+            let next = at + 3;
+            let closes = ["%7D", "%2C", "%5D", "%29"];
+            let is_end = !is_name_byte(text.at(next)) && text.at(next) != b'%';
+            is_end || closes.iter().any(|close| text.has(next, close))
         }
         b'%' if text.has(at, "%26") => encoded_pair_at(text, at + 3),
         b'%' if text.has(at, "%2526") => encoded_pair_at(text, at + 5),
@@ -758,7 +822,7 @@ fn is_bare_secret(
         Trust::Digits => return is_short_number(value),
         Trust::Number => return is_long_number(value),
         Trust::Session => return is_session(secret, value),
-        Trust::Scrambled => return is_scrambled(value),
+        Trust::Scrambled => return is_scrambled(value) || is_hex_key(value),
         _ => {}
     }
     if secret.rule == Kind::Pin && is_short_number(value) && value.len() >= 4 {
@@ -769,6 +833,9 @@ fn is_bare_secret(
         return false;
     }
     let is_told = running_text && !name.is_option && is_told(text, at.clone());
+    if secret.rule == Kind::Secret && is_phrase(text, name) && is_long_phrase(text, at.clone()) {
+        return true; // Some of its words tell things in other places.
+    }
     if is_status(value) && !name.is_option || is_told {
         return false;
     }
@@ -867,7 +934,20 @@ fn is_usage(text: &Text<'_>, name: &Name, value: &[u8]) -> bool {
             });
             text.ends_with(start.saturating_sub(1), before)
         });
-    (is_upper && same) || (is_told && is_status(value))
+    (is_upper && same) || is_typed_usage(text, name, value) || (is_told && is_status(value))
+}
+
+/// `--password string   Password for the registry`: the type, and a column that
+/// explains.
+fn is_typed_usage(text: &Text<'_>, name: &Name, value: &[u8]) -> bool {
+    let start = text.skip_blanks(name.range.end, 2);
+    let end = start + value.len();
+    let is_column = text.has(end, "  ");
+    is_column
+        && matches!(
+            value,
+            b"string" | b"text" | b"value" | b"str" | b"file" | b"bytes"
+        )
 }
 
 /// `unexpected token: "}"`, `invalid token 'x'`: a parser speaks.
@@ -938,6 +1018,13 @@ fn tail_end(
         last = text.run(word, limit, |byte| !is_blank(byte) && byte != b'"');
     }
     last
+}
+
+/// Twelve words in small letters at least, as in a recovery phrase.
+fn is_long_phrase(text: &Text<'_>, first: Range<usize>) -> bool {
+    let end = words_end(text, first.end);
+    let words = text.slice(first.start..end).split(|&byte| byte == b' ');
+    words.count() >= 12
 }
 
 /// The name is that of a recovery phrase.
