@@ -165,7 +165,7 @@ impl Metric {
             ),
             Self::PocketbaseRequests => counter(
                 "pocketbase_requests_total",
-                "Requests to PocketBase by method and HTTP status; `error` is no answer.",
+                "Requests to PocketBase by method and HTTP status; `error` is no answer, `4xx` an unusual code.",
                 &["method", "status"],
             ),
             Self::PocketbaseRequestDuration => histogram(

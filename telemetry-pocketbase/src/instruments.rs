@@ -15,11 +15,11 @@ use crate::delivery::Gauges;
 const NO_ANSWER: &str = "error";
 
 /// Statuses of POST that are there at 0 from the start.
-const USUAL_STATUSES: [Option<u16>; 4] = [Some(200), Some(400), Some(429), None];
+const USUAL_STATUSES: [&str; 4] = ["200", "400", "429", NO_ANSWER];
 
 /// Counts requests.
 pub(crate) struct Instruments {
-    requests: Mutex<HashMap<(&'static str, Option<u16>), Requests>>,
+    requests: Mutex<HashMap<(&'static str, &'static str), Requests>>,
     connection_errors: Counter,
     upload_errors: Counter,
 }
@@ -47,11 +47,12 @@ impl Instruments {
     /// A request came to an end; `status` is that of the answer, if there was
     /// one.
     pub(crate) fn request(&self, method: &'static str, status: Option<u16>, took: Duration) {
+        let label = status_label(status);
         let requests = {
             let mut known = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
             known
-                .entry((method, status))
-                .or_insert_with(|| Requests::new(method, status))
+                .entry((method, label))
+                .or_insert_with(|| Requests::new(method, label))
                 .clone()
         };
         requests.total.increment(1);
@@ -68,12 +69,55 @@ impl Instruments {
 }
 
 impl Requests {
-    fn new(method: &'static str, status: Option<u16>) -> Self {
-        let status = status.map_or(NO_ANSWER.to_owned(), |status| status.to_string());
+    fn new(method: &'static str, status: &'static str) -> Self {
         Self {
-            total: counter!("pocketbase_requests_total", "method" => method, "status" => status.clone()),
+            total: counter!("pocketbase_requests_total", "method" => method, "status" => status),
             seconds: histogram!("pocketbase_request_duration_seconds", "method" => method, "status" => status),
         }
+    }
+}
+
+/// The status label of a request.
+///
+/// The codes that PocketBase and the proxies before it answer with are told as they are, any other
+/// as its class: each label is a series for ever, and a server may make up what it likes.
+fn status_label(status: Option<u16>) -> &'static str {
+    let Some(status) = status else {
+        return NO_ANSWER;
+    };
+    match status {
+        200 => "200",
+        201 => "201",
+        204 => "204",
+        301 => "301",
+        302 => "302",
+        307 => "307",
+        308 => "308",
+        400 => "400",
+        401 => "401",
+        403 => "403",
+        404 => "404",
+        405 => "405",
+        408 => "408",
+        409 => "409",
+        411 => "411",
+        413 => "413",
+        415 => "415",
+        421 => "421",
+        422 => "422",
+        429 => "429",
+        500 => "500",
+        501 => "501",
+        502 => "502",
+        503 => "503",
+        504 => "504",
+        507 => "507",
+        100..200 => "1xx",
+        200..300 => "2xx",
+        300..400 => "3xx",
+        400..500 => "4xx",
+        500..600 => "5xx",
+        _ => "other",
     }
 }
 
@@ -84,5 +128,39 @@ pub(crate) fn gauges() -> Gauges {
         spool_bytes: gauge!("log_spool_bytes"),
         breaker: gauge!("pocketbase_circuit_breaker_state"),
         dead_letters: gauge!("log_dead_letters"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn a_server_that_makes_up_statuses_makes_few_series() {
+        let labels: BTreeSet<_> = (0..=u16::MAX)
+            .map(|status| status_label(Some(status)))
+            .collect();
+        assert!(labels.len() <= 40, "{} labels: {labels:?}", labels.len());
+
+        let instruments = Instruments::new();
+        for status in 0..=u16::MAX {
+            instruments.request("POST", Some(status), Duration::ZERO);
+        }
+        let known = instruments.requests.lock().expect("no panic");
+        // The one that is not among them is of a request without an answer.
+        assert_eq!(known.len(), labels.len() + 1);
+    }
+
+    #[test]
+    fn usual_statuses_are_told_as_they_are_and_others_by_class() {
+        for usual in [200, 204, 400, 401, 403, 404, 413, 429, 500, 502, 503, 504] {
+            assert_eq!(status_label(Some(usual)), usual.to_string());
+        }
+        assert_eq!(status_label(Some(418)), "4xx");
+        assert_eq!(status_label(Some(530)), "5xx");
+        assert_eq!(status_label(Some(999)), "other");
+        assert_eq!(status_label(None), "error");
     }
 }
