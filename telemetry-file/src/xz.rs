@@ -3,9 +3,10 @@
 //! An archive is one xz stream of independent blocks. Each block holds whole
 //! lines, about [`BLOCK_BYTES`] of them, and the index at the end of the stream
 //! says where the blocks are: a reader can begin at any of them, look at its
-//! first timestamp, and leave out the rest. Nothing beyond the block is in the
-//! dictionary, so a dictionary of the same size is enough for any level, which
-//! keeps the memory of both sides small.
+//! first timestamp, and leave out the rest. The dictionary is a quarter of that
+//! at any level: what repeats in a log does so soon, so a larger one makes
+//! archives 0.3 % smaller, but an encoder of 9 MB where 3 MB do, of which the
+//! allocator keeps most for the life of the process.
 //!
 //! # What the size of a block tells
 //! The format has no room for the times that a block covers, and its first
@@ -30,6 +31,9 @@ pub(crate) const BLOCK_BYTES: usize = 1 << 20;
 /// in disorder do not undo the compression; far enough from [`BLOCK_BYTES`],
 /// so that a line of any record fits in between.
 const MIXED_BLOCK_BYTES: usize = 128 << 10;
+
+/// How far back the encoder looks for what repeats.
+const DICTIONARY_BYTES: u32 = 256 << 10;
 
 /// How much older a line may be than one before it and still be in order:
 /// threads that log at the same moment are not queued by their clocks.
@@ -175,7 +179,7 @@ struct Packer<W> {
 impl<W: Write> Packer<W> {
     fn new(target: W, level: u32) -> io::Result<Self> {
         let mut options = LzmaOptions::new_preset(level)?;
-        options.dict_size(BLOCK_BYTES as u32);
+        options.dict_size(DICTIONARY_BYTES);
         let stream = Stream::new_stream_encoder(Filters::new().lzma2(&options), Check::Crc64)?;
         Ok(Self {
             stream,
