@@ -140,20 +140,26 @@ impl<'r, 'b> Copier<'r, 'b> {
         })
     }
 
-    /// Gives a file or link of the destination the source's owner, mode and time, and leaves its
-    /// content.
+    /// Gives a file or link of the destination the source's owner, mode and time, as far as they are
+    /// not right already, and leaves its content.
     pub(super) fn set_attributes(&self, pinned: &Pinned, source: &Metadata) -> Result<(), Failure> {
         let preserved = &self.run.preserved;
+        let before = pinned.metadata();
         // Owner first: changing it clears setuid and setgid. Time last, as it says: all is done.
-        pinned
-            .set_owner(preserved.owner(source), preserved.group(source))
-            .map_err(|errno| Failure::writing("change the owner", errno))?;
-        if preserved.permissions && source.kind == Kind::File {
+        let same_owner = preserved.same_owner(source, before);
+        if !same_owner {
+            pinned
+                .set_owner(preserved.owner(source), preserved.group(source))
+                .map_err(|errno| Failure::writing("change the owner", errno))?;
+        }
+        // Not the same mode again: the kernel would take setgid away from whom is not in the group.
+        let same_mode = same_owner && before.mode == source.mode;
+        if preserved.permissions && source.kind == Kind::File && !same_mode {
             pinned
                 .set_mode(source.mode)
                 .map_err(|errno| Failure::writing("change the mode", errno))?;
         }
-        if preserved.timestamps {
+        if !preserved.same_time(source, before) {
             pinned
                 .set_time(source.mtime)
                 .map_err(|errno| Failure::writing("change the time", errno))?;

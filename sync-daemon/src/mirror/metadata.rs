@@ -10,6 +10,8 @@ use super::options::Options;
 /// `st_nsec` that tells the kernel to leave a time as it is.
 const LEAVE_TIME: i64 = rustix::fs::UTIME_OMIT;
 
+const SETGID: u32 = 0o2000;
+
 /// What kind of thing a name stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -190,14 +192,69 @@ impl Preserved {
         same_user && same_group
     }
 
-    /// Whether mode, owner and group are as they should be.
+    /// Whether mode, owner and group are as they should be, or cannot be made so.
     pub(super) fn same_permissions(&self, source: &Metadata, destination: &Metadata) -> bool {
-        let same_mode = !self.permissions || source.mode == destination.mode;
-        same_mode && self.same_owner(source, destination)
+        self.same_mode(source, destination) && self.same_owner(source, destination)
+    }
+
+    fn same_mode(&self, source: &Metadata, destination: &Metadata) -> bool {
+        if !self.permissions || source.mode == destination.mode {
+            return true;
+        }
+        // The kernel does not let an ordinary user give setgid to what is of a foreign group, and
+        // does not say so: trying would repeat itself with every run.
+        let is_foreign = |gid: u32| !self.is_root && !self.groups.contains(&gid);
+        is_foreign(source.gid)
+            && is_foreign(destination.gid)
+            && source.mode == destination.mode | SETGID
     }
 
     /// Whether the time is as it should be.
     pub(super) fn same_time(&self, source: &Metadata, destination: &Metadata) -> bool {
         !self.timestamps || source.mtime == destination.mtime
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(mode: u32, gid: u32) -> Metadata {
+        Metadata {
+            kind: Kind::File,
+            mode,
+            uid: 1000,
+            gid,
+            size: 0,
+            mtime: Mtime { secs: 0, nanos: 0 },
+            has_other_links: false,
+            is_sparse: false,
+            identity: Identity::default(),
+        }
+    }
+
+    #[test]
+    fn setgid_that_cannot_be_given_is_not_missed() {
+        let user = Preserved {
+            permissions: true,
+            timestamps: true,
+            is_root: false,
+            user: 1000,
+            group: 1000,
+            groups: vec![1000, 20],
+        };
+        let (foreign, own) = (5, 20);
+        assert!(user.same_permissions(&file(0o2755, foreign), &file(0o755, foreign)));
+        // It can be taken away, and anything else of the mode can be changed.
+        assert!(!user.same_permissions(&file(0o755, foreign), &file(0o2755, foreign)));
+        assert!(!user.same_permissions(&file(0o2755, foreign), &file(0o700, foreign)));
+        assert!(!user.same_permissions(&file(0o2755, own), &file(0o755, own)));
+        // The copy is of a group of ours.
+        assert!(!user.same_permissions(&file(0o2755, foreign), &file(0o755, own)));
+        let root = Preserved {
+            is_root: true,
+            ..user
+        };
+        assert!(!root.same_permissions(&file(0o2755, foreign), &file(0o755, foreign)));
     }
 }

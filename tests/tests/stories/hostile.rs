@@ -126,6 +126,37 @@ fn a_closed_directory_that_stays_is_as_closed_as_before() {
     assert!(!closed.join("extra").exists());
 }
 
+/// The kernel takes setgid away when somebody outside the group sets a mode, even the same one.
+#[test]
+fn setgid_of_a_foreign_group_stays_where_only_the_time_differs() {
+    if !is_root() {
+        // Nobody else can make such a tree.
+        return;
+    }
+    let place = tempfile::tempdir().unwrap();
+    fs::set_permissions(place.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    for name in ["source", "copy"] {
+        fs::create_dir_all(place.path().join(name).join("directory")).unwrap();
+        fs::write(place.path().join(name).join("file"), "text").unwrap();
+    }
+    give_away(place.path());
+    for (name, is_source) in [("source", true), ("copy", false)] {
+        for entry in ["directory", "file"] {
+            let path = place.path().join(name).join(entry);
+            std::os::unix::fs::chown(&path, Some(ORDINARY_USER), Some(0)).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o2755)).unwrap();
+            let seconds = if is_source { 1000 } else { 2000 };
+            let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
+            fs::File::open(&path).unwrap().set_modified(time).unwrap();
+        }
+    }
+    let mut command = sync(place.path(), "copy");
+    command.arg("--checksum");
+    as_ordinary_user(command).expect_success();
+    let found = differences(&place.path().join("source"), &place.path().join("copy"));
+    assert_eq!(found, Vec::<String>::new());
+}
+
 #[test]
 fn an_ordinary_user_is_told_what_cannot_be_read_and_nothing_below_it_is_deleted() {
     let place = tempfile::tempdir().unwrap();

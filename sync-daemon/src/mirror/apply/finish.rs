@@ -3,6 +3,7 @@
 use rustix::fs::{Gid, Uid};
 
 use super::{DirState, Lead};
+use crate::mirror::dirs;
 use crate::mirror::failure::Failure;
 use crate::mirror::metadata::mode_of;
 use crate::mirror::options::Durability;
@@ -43,20 +44,26 @@ impl Lead<'_> {
             .destination
             .open(number)
             .map_err(|errno| Failure::writing("open the directory in the destination", errno))?;
-        let mut mode = state.relaxed_from;
+        let now = dirs::stat_open(&*handle)
+            .map_err(|errno| Failure::writing("look at the directory", errno))?;
+        let own_change = directory.change != Change::None;
+        let mut mode = state.relaxed_from.unwrap_or(now.mode);
+        let mut same_owner = true;
         if directory.is_mirrored() && run.preserved.permissions {
-            let owner = run.preserved.owner(&directory.source).map(Uid::from_raw);
-            let group = run.preserved.group(&directory.source).map(Gid::from_raw);
-            let has_own_change = directory.change != Change::None;
-            if has_own_change && (owner.is_some() || group.is_some()) {
+            same_owner = !own_change || run.preserved.same_owner(&directory.source, &now);
+            if !same_owner {
+                let owner = run.preserved.owner(&directory.source).map(Uid::from_raw);
+                let group = run.preserved.group(&directory.source).map(Gid::from_raw);
                 rustix::fs::fchown(&*handle, owner, group)
                     .map_err(|errno| Failure::writing("change the owner", errno))?;
             }
-            if has_own_change || mode.is_some() {
-                mode = Some(directory.source.mode);
+            if own_change || state.relaxed_from.is_some() {
+                mode = directory.source.mode;
             }
         }
-        if let Some(mode) = mode {
+        // Changing the owner may clear bits of the mode. If it is right it is not set again: the
+        // kernel would take setgid away from whom is not in the group.
+        if !same_owner || mode != now.mode {
             rustix::fs::fchmod(&*handle, mode_of(mode))
                 .map_err(|errno| Failure::writing("change the mode", errno))?;
         }
