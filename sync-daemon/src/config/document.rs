@@ -101,10 +101,10 @@ impl Document {
         let Source::Variable { path, .. } = &self.source else {
             let (table, errors) = DeTable::parse_recoverable(&self.text);
             let place = |error: toml::de::Error| {
-                (
-                    error.span().unwrap_or(self.text.len()..self.text.len()),
-                    error.message().to_owned(),
-                )
+                let span = error.span().unwrap_or(self.text.len()..self.text.len());
+                let found = self.text.get(span.clone()).unwrap_or_default();
+                let message = in_plain_words(error.message(), found);
+                (span, message)
             };
             let errors = errors
                 .into_iter()
@@ -178,6 +178,25 @@ impl Document {
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         let line = 1 + before.matches('\n').count();
         (line, 1 + before[line_start..].chars().count())
+    }
+}
+
+/// What the parser says, without its terms. A word without quotes is the mistake that is made most, and a parser takes
+/// `info` and `none` for numbers that begin like `inf` and `nan`.
+fn in_plain_words(message: &str, found: &str) -> String {
+    let begins_a_word = found.starts_with(|first: char| first.is_alphabetic());
+    let takes_it_for_a_number = message.starts_with("invalid float") && begins_a_word;
+    let (message, expected) = message.split_once(", expected ").unwrap_or((message, ""));
+    if message == "string values must be quoted" || takes_it_for_a_number {
+        let is_a_word = |other: char| other.is_alphanumeric() || "_-./~:".contains(other);
+        return match !found.is_empty() && found.chars().all(is_a_word) {
+            true => format!("text must be in quotes: \"{found}\""),
+            false => "a value is missing here, or text without quotes".to_owned(),
+        };
+    }
+    match expected {
+        "" | "nothing" => message.to_owned(),
+        expected => format!("{message}, expected {expected}"),
     }
 }
 

@@ -576,11 +576,29 @@ fn all_mistakes_of_all_layers_are_told_at_once_in_order() {
 fn syntax_errors_look_like_the_others() {
     assert_eq!(
         load(&["[telemetry]\nlog_level = debug\n"], &[]).unwrap_err(),
-        "1.toml:2:13: string values must be quoted, expected literal string\n  \
+        "1.toml:2:13: text must be in quotes: \"debug\"\n  \
          |\n\
          2 | log_level = debug\n  \
          |             ^^^^^"
     );
+}
+
+#[test]
+fn a_word_without_quotes_is_told_as_such() {
+    let cases = [
+        ("info", "text must be in quotes: \"info\""),
+        ("none", "text must be in quotes: \"none\""),
+        ("/var/log/x", "text must be in quotes: \"/var/log/x\""),
+        ("5m", "text must be in quotes: \"5m\""),
+        ("", "a value is missing here, or text without quotes"),
+        ("007", "unexpected leading zero"),
+        ("\"a", "invalid basic string, expected `\"`"),
+    ];
+    for (value, message) in cases {
+        let errors = load(&[&format!("[telemetry]\nlog_level = {value}\n")], &[]).unwrap_err();
+        let first = errors.lines().next().unwrap_or_default();
+        assert!(first.ends_with(message), "{value}: {first}");
+    }
 }
 
 #[test]

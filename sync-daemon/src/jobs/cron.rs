@@ -36,9 +36,12 @@ impl CronTimes {
             .seconds(Seconds::Optional)
             .year(Year::Disallowed)
             .build();
-        let cron = parser
-            .parse(expression)
-            .map_err(|error| format!("not a cron expression: {error}"))?;
+        let cron = parser.parse(expression).map_err(|error| {
+            format!(
+                "not a cron expression: {}",
+                fault(&parser, expression, &error)
+            )
+        })?;
         let times = Self { cron, zone };
         match times.after(Timestamp::UNIX_EPOCH) {
             Some(_) => Ok(times),
@@ -53,6 +56,52 @@ impl CronTimes {
         let next = self.cron.find_next_occurrence(&from, false).ok()?;
         Some(next.0.timestamp())
     }
+}
+
+/// The fields of an expression with seconds.
+const FIELDS: [&str; 6] = [
+    "second",
+    "minute",
+    "hour",
+    "day of the month",
+    "month",
+    "day of the week",
+];
+
+/// What is wrong with an expression, and in which of its fields: each is tried by itself.
+fn fault(parser: &CronParser, expression: &str, error: &CronError) -> String {
+    let values: Vec<_> = expression.split_whitespace().collect();
+    let is_nickname = expression.trim_start().starts_with('@');
+    if !is_nickname && !matches!(values.len(), 5 | 6) {
+        return format!(
+            "it has {} fields; there are five (minute, hour, day, month, day of the week), \
+             or six with seconds first",
+            values.len()
+        );
+    }
+    let names = &FIELDS[FIELDS.len() - values.len().min(FIELDS.len())..];
+    for (place, (name, value)) in names.iter().zip(&values).enumerate() {
+        let mut alone = vec!["*"; values.len()];
+        alone[place] = value;
+        if let Err(error) = parser.parse(&alone.join(" ")) {
+            return format!("`{value}` cannot be the {name}: {}", reason(&error));
+        }
+    }
+    reason(error)
+}
+
+/// The sentence of croner as a part of one of ours.
+fn reason(error: &CronError) -> String {
+    let text = match error {
+        CronError::InvalidPattern(text)
+        | CronError::IllegalCharacters(text)
+        | CronError::ComponentError(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let text = text.trim_end_matches('.');
+    let mut letters = text.chars();
+    let first = letters.next().map(|first| first.to_ascii_lowercase());
+    first.into_iter().chain(letters).collect()
 }
 
 /// A time of ours in the terms of croner.
@@ -323,5 +372,24 @@ mod tests {
         assert!(refused("* * * * * * 2030").contains("not a cron expression"));
         assert!(refused("0 0 30 2 *").contains("never comes"));
         assert!(CronTimes::parse("* * * * *", "Mars/Olympus").is_err());
+    }
+
+    #[test]
+    fn the_field_that_is_wrong_is_named() {
+        let refused = |expression: &str| CronTimes::parse(expression, "UTC").unwrap_err();
+        let cases = [
+            ("0 99 * * *", "`99` cannot be the hour: "),
+            ("99 * * * * *", "`99` cannot be the second: "),
+            ("* * * Foo *", "`Foo` cannot be the month: "),
+            ("0 0 * *", "it has 4 fields"),
+            ("", "it has 0 fields"),
+            ("@fortnightly", "not a cron expression: "),
+        ];
+        for (expression, message) in cases {
+            let found = refused(expression);
+            assert!(found.contains(message), "{expression}: {found}");
+            let is_a_part_of_a_sentence = !found.ends_with('.') && !found.contains("error:");
+            assert!(is_a_part_of_a_sentence, "{expression}: {found}");
+        }
     }
 }
