@@ -35,7 +35,8 @@
 //! its records ([`Batch::resent`](super::Batch::resent)). The machine keeps the
 //! last such piece and the greatest key that is tainted by another one; records
 //! found in the spool at the start are tainted, since nobody knows what the
-//! process before had sent.
+//! process before had sent, and so are those of a transaction that was repeated
+//! after it had failed: the first one may have been carried out.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -121,6 +122,9 @@ pub enum Event {
     Tick,
     /// The spool holds this now.
     Spooled(Holdings),
+    /// The same after a transaction that had failed was repeated: it may have
+    /// been carried out all the same, and its records sent under other keys.
+    SpooledAgain(Holdings),
     /// The spool was opened anew: what is known of its keys is void.
     Reopened {
         /// What it holds.
@@ -365,6 +369,10 @@ impl Machine {
         match event {
             Event::Tick => {}
             Event::Spooled(holdings) => self.spooled(now, holdings),
+            Event::SpooledAgain(holdings) => {
+                self.lost.tainted_up_to = self.lost.tainted_up_to.max(holdings.last_key);
+                self.spooled(now, holdings);
+            }
             Event::Reopened { holdings, was_open } => {
                 if was_open && !self.breaker.is_tripped() {
                     self.breaker = Breaker::new(self.policy.breaker, true);

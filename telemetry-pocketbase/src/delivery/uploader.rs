@@ -98,6 +98,9 @@ pub(crate) struct Uploader {
     gauges: Gauges,
     /// Arrived, but not in the spool.
     staged: Vec<Chunk>,
+    /// A transaction with what is staged has failed, and may have been carried
+    /// out all the same.
+    is_repeating: bool,
     commit_at: Option<Time>,
     sync_at: Option<Time>,
     /// The records that the machine works on, in the order of their keys.
@@ -132,6 +135,7 @@ impl Uploader {
             dead_letters: parts.dead_letters,
             gauges: parts.gauges,
             staged: Vec::new(),
+            is_repeating: false,
             commit_at: None,
             sync_at: None,
             batch: Vec::new(),
@@ -370,6 +374,7 @@ impl Uploader {
                     self.staged = part;
                 }
                 self.staged.extend(staged);
+                self.is_repeating = true;
                 self.spool_failed(now, error);
                 // Not at once: what the spool holds may be delivered before,
                 // and that makes room on a full disk.
@@ -385,7 +390,12 @@ impl Uploader {
         self.commit_at = None;
         self.sync_at = None;
         self.answer_flushes();
-        self.step(now, Event::Spooled(self.holdings()));
+        let holdings = self.holdings();
+        let event = match std::mem::take(&mut self.is_repeating) {
+            true => Event::SpooledAgain(holdings),
+            false => Event::Spooled(holdings),
+        };
+        self.step(now, event);
     }
 
     /// Chunks for one transaction: at least one, at most what the spool wants.

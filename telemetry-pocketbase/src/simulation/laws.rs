@@ -280,8 +280,8 @@ impl World {
                 || (may_be_refused && letters_are_full);
             if !entry.is_stored && reason.is_none() && !is_excused {
                 return Err(format!(
-                    "{} of process {} ({:?}, written at {:?}) is lost",
-                    entry.id, entry.process, entry.kind, entry.written_at
+                    "{} (number {} of process {}, {:?}, written at {:?}) is lost",
+                    entry.id, entry.seq, entry.process, entry.kind, entry.written_at
                 ));
             }
         }

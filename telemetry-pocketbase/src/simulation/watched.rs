@@ -375,9 +375,14 @@ impl Spool for Watched {
         shadow.removed += removed;
         for record in records {
             let level = level_index(record.level);
-            if let Some(id) = shadow.live[level].remove(&record.key) {
-                shadow.unsynced.push((level, record.key, id));
+            let Some(id) = shadow.live[level].remove(&record.key) else {
+                continue;
+            };
+            if id != record.id {
+                let (key, told) = (record.key, record.id);
+                shadow.fail(format!("{told} was taken out by key {key}, which is {id}"));
             }
+            shadow.unsynced.push((level, record.key, id));
         }
         Ok(removed)
     }

@@ -105,12 +105,22 @@ impl World {
     }
 
     fn arrive(&mut self, count: u64, bytes: usize) {
+        self.put(count, bytes);
+        self.step(Event::Spooled(self.holdings()));
+    }
+
+    /// Records of a transaction that had failed before.
+    fn arrive_again(&mut self, count: u64, bytes: usize) {
+        self.put(count, bytes);
+        self.step(Event::SpooledAgain(self.holdings()));
+    }
+
+    fn put(&mut self, count: u64, bytes: usize) {
         for _ in 0..count {
             let key = self.next_key;
             self.next_key += 1;
             self.spool.push(Item { key, bytes });
         }
-        self.step(Event::Spooled(self.holdings()));
     }
 
     /// Records that were there when the program started.
@@ -515,6 +525,15 @@ fn lost_batch_keeps_its_composition_over_a_failed_round() {
 fn records_that_an_earlier_process_may_have_sent_are_never_marked() {
     let mut world = World::new(Policy::default());
     world.found(100, false);
+    world.answer(Answer::undecided(fault(Doubt::AllOrNothing)));
+    world.wake();
+    assert_eq!(world.sent.as_ref().map(|(_, resent)| *resent), Some(false));
+}
+
+#[test]
+fn records_that_may_have_been_sent_under_other_keys_are_never_marked() {
+    let mut world = World::new(Policy::default());
+    world.arrive_again(100, 100);
     world.answer(Answer::undecided(fault(Doubt::AllOrNothing)));
     world.wake();
     assert_eq!(world.sent.as_ref().map(|(_, resent)| *resent), Some(false));
