@@ -38,7 +38,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 ///
 /// # Threads
 /// `write` copies the line into a buffer; the thread that calls `batch_end`, or
-/// that fills 64 KiB, writes it to the file. Renaming at a rotation happens
+/// that fills 256 KiB, writes it to the file. Renaming at a rotation happens
 /// there too. Archives are compressed and removed by the thread `log-archiver`,
 /// with the lowest priority where the system allows that for one thread; the
 /// thread `log-sync` forces data to the disk for

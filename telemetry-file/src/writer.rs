@@ -35,7 +35,7 @@ use crate::rotation::{Period, Reason, Rules, Step};
 use crate::surroundings::Surroundings;
 
 /// The buffer is written out when it holds so much.
-pub(crate) const BUFFER_BYTES: usize = 64 << 10;
+pub(crate) const BUFFER_BYTES: usize = 256 << 10;
 
 /// Pause between attempts to open, write or rotate after a failure.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);

@@ -23,6 +23,10 @@
 //!   front that is full enough ends the linger: they set `urgent`, which the
 //!   writer reads under the lock before it lingers. An unpark that comes early
 //!   is not lost: it makes the next park return at once.
+//! - *Room.* Those who wait for it are woken one at a time while the writer is at
+//!   work, see [`State::book`]: at the end of each batch, and before when what is
+//!   taken up falls. When nothing is left all are woken, so nobody sleeps in front
+//!   of an idle writer.
 
 mod batch; // records back to back
 #[cfg(all(test, queue_model))]
@@ -168,8 +172,7 @@ impl Queue {
         record: &Record<'_>,
         limit: Duration,
     ) -> MutexGuard<'a, State> {
-        state.urgent = true;
-        state.waiting_for_room += 1;
+        state.begin_waiting();
         self.writer.unpark();
         let mut state = sync::wait_while(&self.shared.room, state, limit, |state| {
             state.close.is_none() && !state.has_room(record)

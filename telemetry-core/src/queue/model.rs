@@ -135,6 +135,20 @@ fn whoever_waits_for_room_gets_it() {
 }
 
 #[test]
+fn whoever_waits_behind_another_gets_room_too() {
+    in_every_order(&blocking(1), |fixture, queue, arrivals| {
+        let others = [(); 2].map(|()| {
+            let queue = Arc::clone(&queue);
+            loom::thread::spawn(move || fixture.write(&queue, fixture.info).expect("room"))
+        });
+        fixture.write(&queue, fixture.info).expect("room");
+        others.map(|other| other.join().expect("joined"));
+        queue.close(LIMIT).expect("closed");
+        assert_eq!(arrivals.count(), 3);
+    });
+}
+
+#[test]
 fn a_flush_covers_every_record_before_it() {
     in_every_order(&blocking(4), |fixture, queue, arrivals| {
         let other = {

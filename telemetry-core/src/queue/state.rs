@@ -19,7 +19,7 @@ const FULL_ENOUGH: usize = 1_000;
 
 /// The part of the room that is worth waking a thread which waits for it: one
 /// in so many. Such a wake-up costs more than dozens of records.
-const WORTH_WAKING: usize = 8;
+const WORTH_WAKING: usize = 4;
 
 pub(super) struct State {
     /// The room for WARN and ERROR, which is all there is.
@@ -40,6 +40,8 @@ pub(super) struct State {
     pub(super) urgent: bool,
     /// Threads that wait for room.
     pub(super) waiting_for_room: usize,
+    /// What was taken up when one of them was woken last.
+    used_when_woken: Room,
     pub(super) flush: Flush,
     pub(super) close: Option<Close>,
 }
@@ -109,6 +111,14 @@ pub(super) struct Progress {
     pub(super) panicked: Vec<Level>,
 }
 
+/// Who of those that wait for room is to be woken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wake {
+    Nobody,
+    One,
+    All,
+}
+
 /// What the writer is to do next.
 pub(super) enum Task {
     /// Nothing; the queue is idle now.
@@ -149,6 +159,7 @@ impl State {
             idle: false,
             urgent: false,
             waiting_for_room: 0,
+            used_when_woken: all_room,
             flush: Flush::default(),
             close: None,
         }
@@ -231,9 +242,16 @@ impl State {
         self.urgent || self.flush.is_ordered() || self.close.is_some()
     }
 
-    /// Books what the writer has done; true when those who wait for room should
-    /// look again.
-    pub(super) fn book(&mut self, progress: &Progress) -> bool {
+    /// One more thread waits for room.
+    pub(super) fn begin_waiting(&mut self) {
+        self.waiting_for_room += 1;
+        self.urgent = true;
+        self.used_when_woken = self.all_room;
+    }
+
+    /// Books what the writer has done; tells who of those that wait for room
+    /// should look again.
+    pub(super) fn book(&mut self, progress: &Progress) -> Wake {
         let accounts = &mut self.accounts;
         accounts.in_flight.records -= progress.room.records;
         accounts.in_flight.bytes -= progress.room.bytes;
@@ -241,16 +259,31 @@ impl State {
         for &level in &progress.panicked {
             accounts.lose(LossReason::SinkPanicked, level);
         }
-        self.waiting_for_room > 0 && self.is_worth_waking()
+        self.whom_to_wake()
     }
 
-    /// True when so much room is free that a thread which is woken does not have
-    /// to sleep again at once, or when no more will come of this batch.
-    fn is_worth_waking(&self) -> bool {
+    /// One at a time, and the next one only when those who are awake do not fill
+    /// the room that comes back: callers that are all awake take the processor
+    /// from the writer, for whom they wait. At the end of a batch in any case, so
+    /// that nobody waits for more than a batch while others go on; all of them
+    /// when nothing is left, since the writer may sleep then.
+    fn whom_to_wake(&mut self) -> Wake {
+        if self.waiting_for_room == 0 {
+            return Wake::Nobody;
+        }
         let (all, used) = (self.all_room, self.used());
-        self.accounts.in_flight.records == 0
-            || (used.records <= all.records - all.records / WORTH_WAKING
-                && used.bytes <= all.bytes - all.bytes / WORTH_WAKING)
+        if used.records == 0 {
+            return Wake::All;
+        }
+        let is_worth_waking = used.records <= all.records - all.records / WORTH_WAKING
+            && used.bytes <= all.bytes - all.bytes / WORTH_WAKING;
+        let before = self.used_when_woken;
+        let is_falling = used.records < before.records || used.bytes < before.bytes;
+        if self.accounts.in_flight.records > 0 && !(is_worth_waking && is_falling) {
+            return Wake::Nobody;
+        }
+        self.used_when_woken = used;
+        Wake::One
     }
 
     #[inline]

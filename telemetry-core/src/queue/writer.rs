@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::Shared;
 use super::batch::{Batch, size_of_record};
-use super::state::{CloseOrder, FlushOrder, Progress, Task};
+use super::state::{CloseOrder, FlushOrder, Progress, Task, Wake};
 use super::sync::{self, lock};
 use crate::capture::suppress_events_of_this_thread;
 use crate::complain::complain;
@@ -151,9 +151,11 @@ impl Writer {
 
 impl Shared {
     fn book(&self, progress: Progress) {
-        let somebody_waits = lock(&self.state).book(&progress);
-        if somebody_waits {
-            self.room.notify_all();
+        let wake = lock(&self.state).book(&progress);
+        match wake {
+            Wake::Nobody => {}
+            Wake::One => self.room.notify_one(),
+            Wake::All => self.room.notify_all(),
         }
     }
 }
