@@ -58,7 +58,7 @@ impl RecordId {
         let digits: [u8; ID_LENGTH] = bytes.try_into().ok()?;
         digits
             .iter()
-            .all(|digit| DIGITS.contains(digit))
+            .all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'z'))
             .then_some(Self(digits))
     }
 

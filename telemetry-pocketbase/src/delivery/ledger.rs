@@ -73,9 +73,9 @@ impl Ledger {
         books.losses.add(LossReason::Shutdown, level, 1);
     }
 
-    /// The spool was opened. What it holds more than was known counts as
-    /// accepted, what it lacks as lost.
-    pub(crate) fn spool_opened(&self, holdings: &Holdings) {
+    /// The spool was opened, or counted anew. What it holds more than was known
+    /// counts as accepted, what it lacks as lost.
+    pub(crate) fn spool_counted(&self, holdings: &Holdings) {
         let mut books = self.lock();
         for (index, level) in LEVELS.into_iter().enumerate() {
             let (known, found) = (books.spooled[index], holdings.records[index]);
@@ -112,13 +112,6 @@ impl Ledger {
         let mut books = self.lock();
         books.delivered += delivered;
         books.lose(LossReason::Refused, refused);
-        books.spooled = holdings.records;
-    }
-
-    /// Records of the spool made no sense and were taken out.
-    pub(crate) fn senseless(&self, records: &ByLevel, holdings: &Holdings) {
-        let mut books = self.lock();
-        books.lose(LossReason::IoError, records);
         books.spooled = holdings.records;
     }
 
@@ -230,7 +223,7 @@ mod tests {
     #[test]
     fn every_way_of_a_record_keeps_the_law() {
         let ledger = Ledger::new(5);
-        ledger.spool_opened(&holdings(3));
+        ledger.spool_counted(&holdings(3));
         assert_eq!(accounts(&ledger), [3, 0, 0, 0, 3]);
         for _ in 0..7 {
             ledger.admit(Level::INFO, 10);
@@ -250,12 +243,12 @@ mod tests {
     #[test]
     fn spool_that_comes_back_different_is_accounted_for() {
         let ledger = Ledger::new(5);
-        ledger.spool_opened(&holdings(10));
+        ledger.spool_counted(&holdings(10));
         ledger.settled(4, &infos(0), &holdings(6));
         // The removal was not durable: four are there again.
-        ledger.spool_opened(&holdings(10));
+        ledger.spool_counted(&holdings(10));
         assert_eq!(accounts(&ledger), [14, 4, 0, 0, 10]);
-        ledger.spool_opened(&holdings(0));
+        ledger.spool_counted(&holdings(0));
         assert_eq!(accounts(&ledger), [14, 4, 10, 0, 0]);
     }
 

@@ -101,6 +101,8 @@ pub(crate) struct Uploader {
     /// A transaction with what is staged has failed, and may have been carried
     /// out all the same.
     is_repeating: bool,
+    /// Bytes of their lines.
+    staged_bytes: usize,
     commit_at: Option<Time>,
     sync_at: Option<Time>,
     /// The records that the machine works on, in the order of their keys.
@@ -136,6 +138,7 @@ impl Uploader {
             gauges: parts.gauges,
             staged: Vec::new(),
             is_repeating: false,
+            staged_bytes: 0,
             commit_at: None,
             sync_at: None,
             batch: Vec::new(),
@@ -216,18 +219,15 @@ impl Uploader {
 
     /// Takes in records.
     pub(crate) fn receive(&mut self, now: Time, chunk: Chunk) {
+        self.staged_bytes += chunk.bytes();
         self.staged.push(chunk);
         self.expect_records(now);
         // A whole transaction has nothing to wait for. After a failure it has:
         // then the time stands further off.
-        let is_whole = self.staged_bytes() >= self.append_limit();
+        let is_whole = self.staged_bytes >= self.append_limit();
         if is_whole && self.commit_at <= Some(now + commit_interval()) {
             self.commit_at = Some(now);
         }
-    }
-
-    fn staged_bytes(&self) -> usize {
-        self.staged.iter().map(Chunk::bytes).sum()
     }
 
     fn append_limit(&self) -> usize {
@@ -312,7 +312,7 @@ impl Uploader {
         }
         let holdings = spool.holdings();
         let was_open = spool.breaker_was_open();
-        self.ledger.spool_opened(&holdings);
+        self.ledger.spool_counted(&holdings);
         self.spool_trouble = None;
         self.spool = Some(spool);
         self.batch.clear();
@@ -366,6 +366,7 @@ impl Uploader {
         if self.spool.is_none() {
             return;
         }
+        self.staged_bytes = 0;
         let mut staged = std::mem::take(&mut self.staged).into_iter().peekable();
         while staged.peek().is_some() {
             let part = self.next_part(&mut staged);
@@ -375,6 +376,7 @@ impl Uploader {
                 }
                 self.staged.extend(staged);
                 self.is_repeating = true;
+                self.staged_bytes = self.staged.iter().map(Chunk::bytes).sum();
                 self.spool_failed(now, error);
                 // Not at once: what the spool holds may be delivered before,
                 // and that makes room on a full disk.
@@ -519,7 +521,10 @@ impl Uploader {
             Some(spool) => spool.load(after, records, bytes)?,
             None => Loaded::default(),
         };
-        let has_changed = self.report_senseless(&loaded.senseless);
+        let has_changed = loaded.is_counted_anew;
+        if has_changed {
+            self.report_senseless(&loaded.senseless);
+        }
         let loaded = loaded.records;
         let item = |record: &Stored| Item {
             key: record.key,
@@ -533,23 +538,32 @@ impl Uploader {
         Ok(events)
     }
 
-    /// Accounts for what the spool took out; whether there was anything.
-    fn report_senseless(&mut self, senseless: &ByLevel) -> bool {
+    /// Accounts for what the spool took out, or had counted wrongly.
+    fn report_senseless(&mut self, senseless: &ByLevel) {
+        self.ledger.spool_counted(&self.holdings());
         let count: u64 = senseless.iter().sum();
         if count == 0 {
-            return false;
+            return;
         }
-        self.ledger.senseless(senseless, &self.holdings());
         let note = format!("{count} records of the spool made no sense and were taken out");
         tracing::error!(error_type = "upload", "{note}");
         complain(&note);
         self.note = Some(note);
-        true
     }
 
     fn find(&self, key: u64) -> Option<&Arc<Stored>> {
         let place = self.batch.binary_search_by_key(&key, |record| record.key);
         place.ok().map(|index| &self.batch[index])
+    }
+
+    /// Where in the batch those from the first to the last of these keys are.
+    fn place_of(&self, keys: &[u64]) -> std::ops::Range<usize> {
+        let (Some(first), Some(last)) = (keys.first(), keys.last()) else {
+            return 0..0;
+        };
+        let start = self.batch.partition_point(|record| record.key < *first);
+        let end = self.batch.partition_point(|record| record.key <= *last);
+        start..end.max(start)
     }
 
     fn give_out(&mut self, keys: &[u64], resent: bool, is_in_line: bool) {
@@ -570,10 +584,11 @@ impl Uploader {
         keys: &[u64],
         refused: Option<&str>,
     ) -> Result<Vec<Event>, SpoolError> {
-        let records: Vec<Arc<Stored>> = keys
+        let place = self.place_of(keys);
+        let (records, kept): (Vec<_>, Vec<_>) = self.batch[place.clone()]
             .iter()
-            .filter_map(|&key| self.find(key).cloned())
-            .collect();
+            .cloned()
+            .partition(|record| keys.binary_search(&record.key).is_ok());
         let Some(spool) = &mut self.spool else {
             // They are sent again once the spool works, and recognised.
             return Ok(Vec::new());
@@ -604,8 +619,7 @@ impl Uploader {
                 self.ledger.settled(0, &by_level, &holdings);
             }
         }
-        let is_gone = |record: &Arc<Stored>| keys.binary_search(&record.key).is_ok();
-        self.batch.retain(|record| !is_gone(record));
+        self.batch.splice(place, kept);
         self.sync_at.get_or_insert(now + commit_interval());
         self.answer_deliveries();
         Ok(vec![Event::Spooled(holdings)])

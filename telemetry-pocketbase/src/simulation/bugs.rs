@@ -51,6 +51,10 @@ bugs! {
     ForgetsFreedRoom,
     /// Keys begin anew in every transaction.
     ForgetsNextKey,
+    /// With the first record of a pack that is delivered all others go.
+    TakesWholePacks,
+    /// A pack that is given up counts as one record.
+    CountsPacks,
     /// Records come out of the spool cut.
     CutsLongLines,
     /// One record too many is counted as delivered.

@@ -1,10 +1,14 @@
 //! A spool in one `redb` file.
 //!
 //! # Layout
-//! One table for each level, from key to record, so that the oldest record of a
-//! level is found without a search and counting costs nothing. Keys count over
-//! all levels. A value is a checksum, the id and the line. The table `meta` holds
-//! the version of the layout, the sums of sizes and the state of the breaker.
+//! One table for each level, so that the oldest records of a level are found
+//! without a search. Keys count over all levels. A value is a
+//! [pack](super::pack): those records of a level that came with one transaction,
+//! or as many of them as fill a page. The table `meta` holds the version of the
+//! layout, the numbers of records, the sums of sizes and the state of the breaker.
+//!
+//! In version 1 each record had a value of its own. Such a file is taken over as
+//! it is: its values are read as packs of one record, until all are delivered.
 //!
 //! # The bound on the file
 //! The bound is kept twice. First, records are given up as soon as the estimated
@@ -15,24 +19,20 @@
 //! full size by hand. If it has that already the estimate was wrong, and the spool
 //! is opened tighter.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use redb::{Database, Durability, StorageBackend};
-use telemetry_core::level_index;
+use telemetry_core::{LEVELS, level_index};
 
 use super::bounded_file::{BoundedFile, Growth, full_size, open_file};
-use super::change::{Change, META_BREAKER_OPEN, META_VERSION, Sums};
+use super::change::{Change, ENTRY_BYTES, META_BREAKER_OPEN, PAGE, Sizes};
 use super::leaky::Leaky;
 use super::reading::load;
 use super::{ByLevel, Evicted, Fresh, Holdings, Loaded, Spool, SpoolError, Stored};
 use crate::planted;
-
-/// Version of the layout.
-const VERSION: u64 = 1;
 
 /// Memory that `redb` may use for pages.
 const CACHE_BYTES: usize = 8 * 1024 * 1024;
@@ -40,6 +40,10 @@ const CACHE_BYTES: usize = 8 * 1024 * 1024;
 /// Most bytes of lines in one transaction: what it changes exists twice until
 /// it is committed.
 const MAX_TRANSACTION_BYTES: u64 = 512 * 1024;
+
+/// The page that a pack fills. Larger ones would save little more, and a file
+/// that is nearly full has no room for them between the others.
+const MAX_PACK_PAGE: u64 = 4 * PAGE;
 
 /// How a spool is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +81,15 @@ impl Fit {
         }
         limit
     }
+
+    fn sizes(self) -> Sizes {
+        let page = (self.max_bytes / 64).clamp(PAGE, MAX_PACK_PAGE);
+        let page = 1 << page.ilog2();
+        Sizes {
+            cost_limit: self.cost_limit(),
+            pack_bytes: (page - ENTRY_BYTES) as usize,
+        }
+    }
 }
 
 /// Keeps records in a file.
@@ -85,13 +98,54 @@ pub struct DiskSpool {
     database: Guarded,
     growth: Arc<Growth>,
     fit: Fit,
-    sums: Sums,
     holdings: Holdings,
+    /// The sums of the file are not what is in it.
+    is_doubtful: bool,
     breaker_was_open: bool,
-    /// Keys and levels of records that were taken out, but not of the file yet:
-    /// the next transaction does that along with its own work, since one for
-    /// each upload would cost more than the upload.
-    gone: BTreeMap<u64, usize>,
+    /// Records that were taken out, but not of the file yet: the next transaction
+    /// does that along with its own work, since one for each upload would cost
+    /// more than the upload.
+    gone: Gone,
+}
+
+/// Keys of records by level, ascending.
+#[derive(Debug, Default)]
+struct Gone([Vec<u64>; LEVELS.len()]);
+
+impl Gone {
+    /// Adds a record; false if it was there.
+    fn insert(&mut self, level: usize, key: u64) -> bool {
+        let keys = &mut self.0[level];
+        if keys.last().is_none_or(|&last| last < key) {
+            keys.push(key);
+            return true;
+        }
+        match keys.binary_search(&key) {
+            Ok(_) => false,
+            Err(place) => {
+                keys.insert(place, key);
+                true
+            }
+        }
+    }
+
+    fn has(&self, level: usize, key: u64) -> bool {
+        let keys = &self.0[level];
+        keys.last() >= Some(&key) && keys.binary_search(&key).is_ok()
+    }
+
+    /// Whether a record of any level has this key.
+    fn has_any(&self, key: u64) -> bool {
+        (0..LEVELS.len()).any(|level| self.has(level, key))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.iter().all(Vec::is_empty)
+    }
+
+    fn clear(&mut self) {
+        self.0.iter_mut().for_each(Vec::clear);
+    }
 }
 
 impl DiskSpool {
@@ -149,10 +203,10 @@ impl DiskSpool {
             database: Guarded(Some(database)),
             growth,
             fit,
-            sums: Sums::default(),
             holdings: Holdings::default(),
+            is_doubtful: false,
             breaker_was_open: false,
-            gone: BTreeMap::new(),
+            gone: Gone::default(),
         };
         spool.read_meta()?;
         Ok(spool)
@@ -173,9 +227,9 @@ impl DiskSpool {
     /// # Errors
     /// [`SpoolError::Disk`] and [`SpoolError::Corrupt`].
     pub(crate) fn page(&self, first: u64, bytes: usize) -> Result<(Vec<Stored>, u64), SpoolError> {
-        let all = |_| true;
+        let all = |_, _| true;
         let found = guarded(|| load(self.database.get()?, first, all, usize::MAX, bytes))?;
-        Ok((found.records, found.senseless.len() as u64))
+        Ok((found.records, found.senseless_count))
     }
 
     /// Checks every page of the file.
@@ -196,16 +250,7 @@ impl DiskSpool {
 
     fn read_meta(&mut self) -> Result<(), SpoolError> {
         self.breaker_was_open = self.change(|change| {
-            match change.meta(META_VERSION)? {
-                None => change.set_meta(META_VERSION, VERSION)?,
-                Some(VERSION) => {}
-                Some(found) => {
-                    return Err(SpoolError::Version {
-                        found,
-                        known: VERSION,
-                    });
-                }
-            }
+            change.adopt_version()?;
             change.skip_keys_in_use()?;
             Ok(change.meta(META_BREAKER_OPEN)?.unwrap_or(0) != 0)
         })?;
@@ -229,22 +274,22 @@ impl DiskSpool {
             transaction
                 .set_durability(durability)
                 .map_err(|error| SpoolError::Disk(error.to_string()))?;
-            let (result, sums, holdings) = {
+            let (result, is_doubtful, holdings) = {
                 let mut change = Change::begin(&transaction)?;
-                for (&key, &level) in gone {
-                    change.take(level, key)?;
+                for (level, keys) in gone.0.iter().enumerate() {
+                    change.take(level, keys)?;
                 }
                 let result = work(&mut change)?;
                 change.store_sums()?;
-                (result, change.sums, change.holdings()?)
+                (result, change.is_doubtful, change.holdings()?)
             };
             let transaction = transaction.into_inner();
             transaction.commit().map_err(redb::Error::from)?;
-            Ok((result, sums, holdings))
+            Ok((result, is_doubtful, holdings))
         });
         match changed {
-            Ok((result, sums, holdings)) => {
-                self.sums = sums;
+            Ok((result, is_doubtful, holdings)) => {
+                self.is_doubtful |= is_doubtful;
                 self.holdings = holdings;
                 self.gone.clear();
                 Ok(result)
@@ -253,14 +298,21 @@ impl DiskSpool {
         }
     }
 
-    fn take_out(&mut self, places: &[(usize, u64)]) -> Result<ByLevel, SpoolError> {
+    /// Takes out of packs (by level and key) what makes no sense, and counts
+    /// everything anew. Returns how many records there are less than was thought.
+    fn mend(&mut self, packs: &[(usize, u64)]) -> Result<ByLevel, SpoolError> {
+        let mut lacking = self.holdings.records;
         self.change(|change| {
-            let mut taken = ByLevel::default();
-            for &(level, key) in places {
-                taken[level] += u64::from(change.take(level, key)?);
+            for &(level, key) in packs {
+                change.mend(level, key)?;
             }
-            Ok(taken)
-        })
+            change.count_anew()
+        })?;
+        self.is_doubtful = false;
+        for (lacking, found) in lacking.iter_mut().zip(self.holdings.records) {
+            *lacking = lacking.saturating_sub(found);
+        }
+        Ok(lacking)
     }
 }
 
@@ -280,8 +332,8 @@ impl Spool for DiskSpool {
         records: &[Fresh<'_>],
         protected: Option<u64>,
     ) -> Result<Evicted, SpoolError> {
-        let limit = self.fit.cost_limit();
-        self.change(|change| change.append(records, limit, protected))
+        let sizes = self.fit.sizes();
+        self.change(|change| change.append(records, sizes, protected))
     }
 
     fn append_limit(&self) -> usize {
@@ -295,16 +347,20 @@ impl Spool for DiskSpool {
         bytes: usize,
     ) -> Result<Loaded, SpoolError> {
         let first = after.map_or(0, |key| key + 1);
-        let is_there = |key| !self.gone.contains_key(&key);
+        let is_there = |level, key| !self.gone.has(level, key);
         let found = guarded(|| load(self.database.get()?, first, is_there, records, bytes))?;
-        let mut senseless = ByLevel::default();
-        if !found.senseless.is_empty() {
-            senseless = self.take_out(&found.senseless)?;
-        }
-        Ok(Loaded {
+        let mut loaded = Loaded {
             records: found.records,
-            senseless,
-        })
+            ..Loaded::default()
+        };
+        // A sum that a disk has altered shows at the latest when nothing is left.
+        let is_drained = after.is_none() && loaded.records.is_empty();
+        let is_wrong = is_drained && !self.holdings.is_empty();
+        if !found.senseless.is_empty() || self.is_doubtful || is_wrong {
+            loaded.senseless = self.mend(&found.senseless)?;
+            loaded.is_counted_anew = true;
+        }
+        Ok(loaded)
     }
 
     fn remove(&mut self, records: &[&Stored]) -> Result<u64, SpoolError> {
@@ -312,14 +368,14 @@ impl Spool for DiskSpool {
         let holdings = &mut self.holdings;
         for record in records {
             let level = level_index(record.level);
-            if self.gone.insert(record.key, level).is_none() {
+            if self.gone.insert(level, record.key) {
                 removed += 1;
                 holdings.records[level] = holdings.records[level].saturating_sub(1);
                 holdings.bytes = holdings.bytes.saturating_sub(record.line.len() as u64);
             }
         }
         while let Some(first) = holdings.first_key
-            && self.gone.contains_key(&first)
+            && self.gone.has_any(first)
         {
             holdings.first_key = Some(first + 1);
         }

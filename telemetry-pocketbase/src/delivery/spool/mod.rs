@@ -2,15 +2,16 @@
 //!
 //! A spool is one queue in the order of keys. When it is full it gives up the
 //! least valuable records first: the oldest DEBUG or TRACE, then the oldest
-//! INFO, then the oldest WARN, then the oldest ERROR.
+//! INFO, then the oldest WARN, then the oldest ERROR. One on disk gives up a page
+//! of them at a time, since it keeps them so.
 
 mod bounded_file;
 mod change;
 mod disk;
 mod leaky;
 mod memory;
+mod pack;
 mod reading;
-mod value;
 
 use std::io;
 use std::path::PathBuf;
@@ -92,6 +93,9 @@ pub struct Loaded {
     pub records: Vec<Stored>,
     /// Records that made no sense and were taken out, by level.
     pub senseless: [u64; LEVELS.len()],
+    /// Something was not as the spool had counted it, and was counted anew:
+    /// what it [holds](Spool::holdings) may be any number now.
+    pub is_counted_anew: bool,
 }
 
 /// Numbers of records by level, in the order of [`LEVELS`].

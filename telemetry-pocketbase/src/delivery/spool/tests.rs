@@ -389,16 +389,16 @@ fn full_spool_gives_up_debug_and_trace_then_info_and_never_the_newest_errors() {
         put(spool, Level::ERROR, 1, "the error");
         put(spool, Level::TRACE, 2, "oldest trace");
         put(spool, Level::INFO, 3, "oldest info");
-        let evicted = fill(spool, Level::DEBUG, 12_000, &line);
+        let evicted = fill(spool, Level::DEBUG, 16_000, &line);
         assert_eq!(evicted[4], 1, "the oldest of DEBUG and TRACE goes first");
         assert!(evicted[3] > 0);
         assert_eq!((evicted[0], evicted[1], evicted[2]), (0, 0, 0));
 
-        let evicted = fill(spool, Level::INFO, 12_000, &line);
+        let evicted = fill(spool, Level::INFO, 16_000, &line);
         assert_eq!(spool.holdings().records[3], 0, "DEBUG goes before INFO");
         assert!(evicted[2] > 0);
 
-        let evicted = fill(spool, Level::WARN, 12_000, &line);
+        let evicted = fill(spool, Level::WARN, 16_000, &line);
         assert!(evicted[1] > 0, "at last the oldest WARN");
         assert_eq!(spool.holdings().records[2], 0, "INFO goes before WARN");
         assert_eq!(load(spool, 1, 1)[0].line, "the error");
@@ -488,6 +488,198 @@ fn one_senseless_record_is_taken_out_and_the_others_stay() {
     let lines: Vec<_> = loaded.records.iter().map(|r| r.line.as_str()).collect();
     assert_eq!(lines, ["line 0", "line 1", "line 3", "line 4"]);
     assert_eq!(spool.holdings().total(), 4);
+}
+
+/// The only pack of INFO in a file, changed by `change`.
+fn damage_pack(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+    use redb::ReadableTable as _;
+    let database = redb::Database::create(path).unwrap();
+    let transaction = database.begin_write().unwrap();
+    let table = redb::TableDefinition::<u64, &[u8]>::new("info");
+    let mut packs = transaction.open_table(table).unwrap();
+    let mut pack = packs.get(0).unwrap().unwrap().value().to_vec();
+    change(&mut pack);
+    packs.insert(0, pack.as_slice()).unwrap();
+    drop(packs);
+    transaction.commit().unwrap();
+}
+
+/// Six lines in one transaction: three at INFO, and three others between them.
+fn put_mixed(spool: &mut dyn Spool) {
+    let lines: Vec<String> = (0..6).map(|number| format!("line {number}")).collect();
+    let levels = [Level::INFO, Level::WARN].into_iter().cycle();
+    let records: Vec<Fresh<'_>> = (0..)
+        .zip(levels.zip(&lines))
+        .map(|(number, (level, line))| Fresh {
+            level,
+            id: id(number),
+            line,
+        })
+        .collect();
+    assert_eq!(spool.append(&records, None).unwrap(), [0; 5]);
+}
+
+#[test]
+fn senseless_record_costs_no_other_of_its_pack() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("spool.redb");
+    put_mixed(&mut open(&path));
+    damage_pack(&path, |pack| *pack.last_mut().unwrap() ^= 1);
+
+    let mut spool = open(&path);
+    let loaded = spool.load(None, 100, usize::MAX).unwrap();
+    assert_eq!(loaded.senseless, [0, 0, 1, 0, 0]);
+    let expected = [0, 1, 2, 3, 5].map(|number| format!("line {number}"));
+    assert_eq!(lines(&mut spool), expected);
+    assert_eq!(spool.holdings().records, [0, 3, 2, 0, 0]);
+    assert_eq!(spool.holdings().bytes, 30);
+}
+
+#[test]
+fn records_of_a_senseless_pack_are_counted_as_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("spool.redb");
+    put_mixed(&mut open(&path));
+    damage_pack(&path, |pack| pack[9] ^= 1);
+
+    let mut spool = open(&path);
+    assert_eq!(spool.holdings().records, [0, 3, 3, 0, 0]);
+    let loaded = spool.load(None, 100, usize::MAX).unwrap();
+    assert_eq!(loaded.senseless, [0, 0, 3, 0, 0]);
+    assert!(loaded.is_counted_anew);
+    assert_eq!(lines(&mut spool).len(), 3);
+    assert_eq!(spool.holdings().records, [0, 3, 0, 0, 0]);
+}
+
+#[test]
+fn number_of_records_that_a_disk_altered_is_set_right_when_nothing_is_left() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("spool.redb");
+    put_mixed(&mut open(&path));
+    let database = redb::Database::create(&path).unwrap();
+    let change = database.begin_write().unwrap();
+    let meta = redb::TableDefinition::<&str, u64>::new("meta");
+    let mut sums = change.open_table(meta).unwrap();
+    sums.insert("infos", u64::MAX).unwrap();
+    drop(sums);
+    change.commit().unwrap();
+    drop(database);
+
+    let mut spool = open(&path);
+    let records = load(&mut spool, 100, usize::MAX);
+    assert_eq!(records.len(), 6);
+    spool.remove(&records.iter().collect::<Vec<_>>()).unwrap();
+    let loaded = spool.load(None, 100, usize::MAX).unwrap();
+    assert!(loaded.is_counted_anew && loaded.senseless[2] > 0);
+    assert_eq!(spool.holdings(), Holdings::default());
+}
+
+#[test]
+fn pack_loses_its_records_one_by_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("spool.redb");
+    put_mixed(&mut open(&path));
+    let mut left: Vec<String> = (0..6).map(|number| format!("line {number}")).collect();
+    for place in [2, 0, 3, 1, 1, 0] {
+        let mut spool = open(&path);
+        let records = load(&mut spool, 100, usize::MAX);
+        assert_eq!(spool.remove(&[&records[place]]).unwrap(), 1);
+        spool.sync().unwrap();
+        left.remove(place);
+        assert_eq!(lines(&mut spool), left);
+        drop(spool);
+        let mut spool = open(&path);
+        assert_eq!(lines(&mut spool), left);
+        assert_eq!(spool.holdings().total(), left.len() as u64);
+        let bytes: usize = left.iter().map(String::len).sum();
+        assert_eq!(spool.holdings().bytes, bytes as u64);
+        let first = load(&mut spool, 1, 1).first().map(|record| record.key);
+        assert_eq!(spool.holdings().first_key, first);
+    }
+}
+
+#[test]
+fn only_the_part_of_a_pack_that_is_in_work_stays_in_a_full_spool() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("spool.redb");
+    let mut spool = open(&path);
+    let line = "x".repeat(450);
+    let debugs = [Fresh {
+        level: Level::DEBUG,
+        id: id(1),
+        line: &line,
+    }; 30];
+    spool.append(&debugs, None).unwrap();
+    let errors = [Fresh {
+        level: Level::ERROR,
+        id: id(2),
+        line: &line,
+    }; 500];
+    while spool.holdings().records[3] == 30 {
+        spool.append(&errors, Some(9)).unwrap();
+    }
+    assert_eq!(spool.holdings().records[3], 10);
+    let records = load(&mut spool, 10, usize::MAX);
+    assert!(records.iter().all(|record| record.level == Level::DEBUG));
+    assert_eq!(records[9].key, 9);
+}
+
+/// Three lines as version 1 of the layout kept them under the keys from 0 on.
+const OLD_VALUES: [&[u8]; 3] = [
+    b"\xe4\x77\x57\xdeiorqxc96cx4nasvline 0",
+    b"\x48\xed\x31\xf1iorqxc96cx4naswline 1",
+    b"\x1b\x37\x61\x40iorqxc96cx4nasxline 2",
+];
+
+/// A spool as version 1 of the layout wrote it.
+fn old_spool(path: &Path) {
+    let database = redb::Database::create(path).unwrap();
+    let change = database.begin_write().unwrap();
+    for level in ["error", "warn", "info", "debug", "trace"] {
+        let table = redb::TableDefinition::<u64, &[u8]>::new(level);
+        let mut records = change.open_table(table).unwrap();
+        if level == "info" {
+            for (key, value) in (0..).zip(OLD_VALUES) {
+                records.insert(key, value).unwrap();
+            }
+        }
+    }
+    let meta = redb::TableDefinition::<&str, u64>::new("meta");
+    let mut sums = change.open_table(meta).unwrap();
+    for (name, value) in [
+        ("version", 1),
+        ("next_key", 3),
+        ("bytes", 18),
+        ("cost", 255),
+    ] {
+        sums.insert(name, value).unwrap();
+    }
+    drop(sums);
+    change.commit().unwrap();
+}
+
+#[test]
+fn spool_of_the_first_version_is_taken_over_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("spool.redb");
+    old_spool(&path);
+    let mut spool = open(&path);
+    assert_eq!(spool.holdings().records, [0, 0, 3, 0, 0]);
+    put_mixed(&mut spool);
+    drop(spool);
+    let mut spool = open(&path);
+    let all = load(&mut spool, 100, usize::MAX);
+    let lines: Vec<_> = all.iter().map(|record| record.line.as_str()).collect();
+    assert_eq!(lines[..4], ["line 0", "line 1", "line 2", "line 0"]);
+    assert_eq!(all[1].id, id(1));
+    assert_eq!(spool.remove(&[&all[0], &all[1], &all[4]]).unwrap(), 3);
+    spool.sync().unwrap();
+    assert_eq!(load(&mut spool, 100, usize::MAX).len(), 6);
+    assert_eq!(spool.holdings().records, [0, 2, 4, 0, 0]);
+    let rest = load(&mut spool, 100, usize::MAX);
+    spool.remove(&rest.iter().collect::<Vec<_>>()).unwrap();
+    spool.sync().unwrap();
+    assert_eq!(spool.holdings(), Holdings::default());
 }
 
 #[test]
