@@ -317,7 +317,7 @@ fn rate_limit_inside_a_batch_is_waited_out_with_fewer_records() {
 
 #[test]
 fn full_disk_of_the_server_delays_records_and_heals_without_a_restart() {
-    for with_hook in [false, true] {
+    for way in [Way::Bulk, Way::Batch, Way::Single] {
         let Some(disk) = Tmpfs::mount(48 << 20) else {
             return;
         };
@@ -325,11 +325,7 @@ fn full_disk_of_the_server_delays_records_and_heals_without_a_restart() {
             return;
         };
         let place = tempfile::tempdir().unwrap();
-        if with_hook {
-            crate::shipping::add_hook(&server, place.path());
-        }
-        server.serve();
-        let site = Site::ready(server, place);
+        let site = Site::of(server, place, way);
         let mut shipper = site.ship();
         shipper.log("before", 100);
         shipper.wait_until_delivered();
@@ -411,33 +407,32 @@ fn batches_that_are_switched_off_become_single_creates() {
 }
 
 /// An HTTP answer that the server would never give.
-fn page(head: &str, body: &str) -> Fault {
+pub(crate) fn page(head: &str, body: &str) -> Fault {
     Fault::Answer(format!(
         "HTTP/1.1 {head}\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     ))
 }
 
-/// Records wait while every upload is answered so, and the uploader tells why.
+/// Records wait while every upload is answered so, in whatever way, and the uploader tells why.
 #[track_caller]
 fn assert_waits_out(fault: &Fault, trouble: &str) {
-    let Some(site) = Site::with_batches() else {
-        return;
-    };
-    let planned = fault.clone();
-    site.proxy
-        .set(move |path| match path.contains("/api/batch") {
+    for way in [Way::Bulk, Way::Batch, Way::Single] {
+        let Some(site) = Site::with(way) else { return };
+        let planned = fault.clone();
+        site.proxy.set(move |path| match path.contains(way.path()) {
             true => planned.clone(),
             false => Fault::None,
         });
-    let mut shipper = site.ship();
-    shipper.log("waits", 20);
-    shipper.wait_for_trouble(trouble);
-    assert_eq!(shipper.stats().pending, 20, "no such page means stored");
-    assert_eq!(site.server.count(COLLECTION, ""), 0);
-    site.proxy.heal();
-    shipper.wait_until_delivered();
-    site.assert_stored_once(&shipper.ids());
+        let mut shipper = site.ship();
+        shipper.log("waits", 20);
+        shipper.wait_for_trouble(trouble);
+        assert_eq!(shipper.stats().pending, 20, "no such page means stored");
+        assert_eq!(site.server.count(COLLECTION, ""), 0);
+        site.proxy.heal();
+        shipper.wait_until_delivered();
+        site.assert_stored_once(&shipper.ids());
+    }
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod crash;
 mod daemon;
 mod deploy;
 mod endpoint;
+mod every_way;
 mod faults;
 mod hostile;
 mod killing;

@@ -60,7 +60,11 @@ impl Site {
     /// A server for which uploads in this way are the best that it has.
     pub(crate) fn with(way: Way) -> Option<Self> {
         let server = PocketBase::prepare()?;
-        let place = tempfile::tempdir().unwrap();
+        Some(Self::of(server, tempfile::tempdir().unwrap(), way))
+    }
+
+    /// Starts a server for which uploads in this way are the best that it has.
+    pub(crate) fn of(server: PocketBase, place: TempDir, way: Way) -> Self {
         if way == Way::Bulk {
             add_hook(&server, place.path());
         }
@@ -69,7 +73,7 @@ impl Site {
         if way == Way::Single {
             site.set(json!({"batch": {"enabled": false}}));
         }
-        Some(site)
+        site
     }
 
     /// Makes a server that runs ready.
