@@ -165,19 +165,21 @@ impl World {
     }
 
     /// Without any fault nothing waits much longer than it should.
-    fn check_age(&self) -> Result<(), String> {
+    fn check_age(&mut self) -> Result<(), String> {
         if self.is_troubled || self.processes > 1 {
             return Ok(());
         }
         let shared = lock(&self.shared);
         if shared.0.count() >= self.plan.policy.batch_records {
             // There is more than one batch to do.
+            self.backlog_at = self.now;
             return Ok(());
         }
         let oldest = shared.0.oldest();
         let entry = oldest.and_then(|id| shared.1.get(&id));
         let limit = self.plan.policy.flush_interval + Duration::from_secs(10);
-        if entry.is_some_and(|entry| entry.written_at + limit < self.now) {
+        let waits_since = |entry: &Entry| entry.written_at.max(self.backlog_at);
+        if entry.is_some_and(|entry| waits_since(entry) + limit < self.now) {
             return Err("a record waits far longer than the flush interval".to_owned());
         }
         Ok(())

@@ -45,6 +45,8 @@ pub(super) struct World {
     /// Faults end then.
     pub(super) mends: Vec<(Time, Fault)>,
     pub(super) disk_trouble_until: Time,
+    /// When there was more than one batch to do last.
+    pub(super) backlog_at: Time,
     /// What was looked at of what the server has stored: how many rows, and the
     /// numbers of each session.
     pub(super) checked: usize,
@@ -80,6 +82,7 @@ impl World {
             next_fault: Duration::from_millis(1_000_500),
             mends: Vec::new(),
             disk_trouble_until: Duration::ZERO,
+            backlog_at: Duration::ZERO,
             checked: 0,
             sessions: HashMap::new(),
             witnesses: 0,
