@@ -5,10 +5,11 @@
 //! - The CPU time of the whole process, compared within a round. It holds everything, and the noise of the disk as well.
 //! - The CPU time of the threads that do nothing but telemetry, to the nanosecond. What the mirroring threads spend on
 //!   telemetry is not in it: an event and a few additions a run.
-//! - The instructions of the whole process under callgrind, which has no noise of the disk, and no kernel. Valgrind is
-//!   some fifty times slower, so what happens at intervals would count fifty times too often: it is switched off there,
-//!   and stands in the second figure.
+//! - The instructions of the whole process under callgrind, which has no noise of the disk, and no kernel, and those of
+//!   them that are telemetry's, on the mirroring threads too. Valgrind is some fifty times slower, so what happens at
+//!   intervals would count fifty times too often: it is switched off there, and stands in the second figure.
 
+mod calls; // which instructions are those of telemetry
 mod contestant; // what is compared
 mod instructions; // counted by callgrind
 mod place; // what is mirrored
@@ -162,8 +163,8 @@ fn mean_and_error(values: &[f64]) -> (f64, f64) {
 
 fn table(rounds: &[Rounds], counted: Option<&Instructions>) -> String {
     let mut text = String::from(
-        "| telemetry | CPU of a run, ms: median | least | more than off | telemetry's own threads | k instructions of a run | more than off |\n\
-         |---|---:|---:|---:|---:|---:|---:|\n",
+        "| telemetry | CPU of a run, ms: median | least | more than off | telemetry's own threads | k instructions of a run | more than off | of them telemetry's |\n\
+         |---|---:|---:|---:|---:|---:|---:|---:|\n",
     );
     let off = &rounds[Contestant::Off as usize];
     for of in rounds {
@@ -171,15 +172,16 @@ fn table(rounds: &[Rounds], counted: Option<&Instructions>) -> String {
         let compared = of.contestant != Contestant::Off;
         let when_compared = |text: String| if compared { text } else { String::new() };
         let instructions = counted.map(|counted| counted.of_run(of.contestant));
-        let [thousands, more_instructions] = match (instructions, counted) {
+        let [thousands, more_instructions, telemetry] = match (instructions, counted) {
             (Some(own), Some(counted)) => {
                 let others = counted.of_run(Contestant::Off);
                 [
-                    format!("{:.0}", own / 1e3),
-                    when_compared(format!("{:+.2} %", 100.0 * (own / others - 1.0))),
+                    format!("{:.0}", own.all / 1e3),
+                    when_compared(format!("{:+.2} %", 100.0 * (own.all / others.all - 1.0))),
+                    format!("{:.2} %", 100.0 * own.telemetry / own.all),
                 ]
             }
-            _ => ["-", "-"].map(str::to_owned),
+            _ => ["-"; 3].map(str::to_owned),
         };
         let cells = [
             of.contestant.name().to_owned(),
@@ -192,6 +194,7 @@ fn table(rounds: &[Rounds], counted: Option<&Instructions>) -> String {
             when_compared(format!("{:.2} %", of.share())),
             thousands,
             more_instructions,
+            telemetry,
         ];
         text.push_str(&format!("| {} |\n", cells.join(" | ")));
     }
@@ -268,7 +271,7 @@ mod tests {
         ];
         let text = table(&all, None);
         assert!(
-            text.contains("| off | 60.00 | 50.00 |  |  | - | - |"),
+            text.contains("| off | 60.00 | 50.00 |  |  | - | - | - |"),
             "{text}"
         );
         assert!(text.contains("| +100.0 % ± 0.0 | 1.00 % |"), "{text}");

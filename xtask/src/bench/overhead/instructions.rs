@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use xshell::{Shell, TempDir, cmd};
 
+use super::calls::of_telemetry;
 use super::contestant::Contestant;
 use super::place::Place;
 use super::scrape::scrape;
@@ -20,8 +21,25 @@ const SCRAPES: u32 = 10;
 /// What was counted, without the kernel.
 pub(super) struct Instructions {
     /// Of a run, by [`Contestant`].
-    runs: [f64; Contestant::ALL.len()],
+    runs: [Reading; Contestant::ALL.len()],
     scrape: f64,
+}
+
+/// Instructions of a stretch of time.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Reading {
+    pub(super) all: f64,
+    /// Those of telemetry, on every thread.
+    pub(super) telemetry: f64,
+}
+
+impl Reading {
+    fn each(self, count: u32) -> Self {
+        Self {
+            all: self.all / f64::from(count),
+            telemetry: self.telemetry / f64::from(count),
+        }
+    }
 }
 
 impl Instructions {
@@ -37,7 +55,7 @@ impl Instructions {
             return Ok(None);
         }
         let mut counted = Self {
-            runs: [0.0; Contestant::ALL.len()],
+            runs: Default::default(),
             scrape: 0.0,
         };
         for contestant in Contestant::ALL {
@@ -47,20 +65,20 @@ impl Instructions {
                 place.change()?;
                 counter.subject.trigger()?;
             }
-            counted.runs[contestant as usize] = counter.read()? / f64::from(RUNS);
+            counted.runs[contestant as usize] = counter.read()?.each(RUNS);
             if contestant == Contestant::On {
                 let address = counter.subject.metrics_address()?.context("no endpoint")?;
                 counter.read()?;
                 for _ in 0..SCRAPES {
                     scrape(&address)?;
                 }
-                counted.scrape = counter.read()? / f64::from(SCRAPES);
+                counted.scrape = counter.read()?.each(SCRAPES).all;
             }
         }
         Ok(Some(counted))
     }
 
-    pub(super) fn of_run(&self, contestant: Contestant) -> f64 {
+    pub(super) fn of_run(&self, contestant: Contestant) -> Reading {
         self.runs[contestant as usize]
     }
 
@@ -103,7 +121,7 @@ impl<'a> Counter<'a> {
         Ok(counter)
     }
 
-    fn read(&mut self) -> Result<f64> {
+    fn read(&mut self) -> Result<Reading> {
         self.readings += 1;
         let process = self.subject.id().to_string();
         cmd!(self.shell, "callgrind_control --dump {process}")
@@ -114,8 +132,11 @@ impl<'a> Counter<'a> {
             .context("callgrind does not answer")?;
         let out = self.directory.path().join(format!("out.{}", self.readings));
         let profile = fs::read_to_string(&out).with_context(|| format!("{}", out.display()))?;
-        let counted = instructions_in(&profile);
-        ensure!(counted > 0.0, "valgrind has counted nothing");
-        Ok(counted)
+        let all = instructions_in(&profile);
+        ensure!(all > 0.0, "valgrind has counted nothing");
+        Ok(Reading {
+            all,
+            telemetry: of_telemetry(&profile),
+        })
     }
 }
