@@ -24,20 +24,25 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// So many lines wait while stderr takes none; more are counted only.
 const MOST_WAITING: usize = 64;
 
-/// Says something on stderr, on one line, for what cannot go into the log.
+/// Says something on stderr, on one line, for what cannot go into the log; see
+/// [`tell`]. Call it once for each trouble, not once for each record.
+pub fn complain(text: &str) {
+    tell(&format!("telemetry: {text}"));
+}
+
+/// Writes a line to stderr, which may be a pipe that nobody reads.
 ///
 /// Waits until it is written, but no longer than a tenth of a second, and not at
 /// all while stderr takes nothing: then it is said later, or counted if too much
 /// waits. An error of stderr itself is ignored: nobody is left to be told. The
-/// text is not sanitized: keep values out of it. Call it once for each trouble,
-/// not once for each record.
-pub fn complain(text: &str) {
+/// text is not sanitized: keep values out of it.
+pub fn tell(line: &str) {
     static STDERR: LazyLock<Arc<Herald>> = LazyLock::new(|| {
         Arc::new(Herald::new(|line| {
             let _ = writeln!(std::io::stderr().lock(), "{line}");
         }))
     });
-    STDERR.say(text);
+    STDERR.say(line);
 }
 
 /// Says lines on a thread that nobody has to wait for.
@@ -70,13 +75,13 @@ impl Herald {
         }
     }
 
-    fn say(self: &Arc<Self>, text: &str) {
+    fn say(self: &Arc<Self>, line: &str) {
         let mut state = lock(&self.state);
         if state.waiting.len() >= MOST_WAITING {
             state.left_out += 1;
             return;
         }
-        state.waiting.push(format!("telemetry: {text}"));
+        state.waiting.push(line.to_owned());
         state.taken_on += 1;
         if !state.is_writing && !self.start(&mut state) {
             return;
@@ -166,7 +171,7 @@ mod tests {
         for text in ["one", "two"] {
             herald.say(text);
             let last = lock(&lines).last().cloned();
-            assert_eq!(last, Some(format!("telemetry: {text}")));
+            assert_eq!(last.as_deref(), Some(text));
         }
     }
 
@@ -183,7 +188,7 @@ mod tests {
         drop(allow);
         // The first was already with the thread when the others came.
         for number in 0..=MOST_WAITING {
-            assert_eq!(next(&told), format!("telemetry: {number}"));
+            assert_eq!(next(&told), number.to_string());
         }
         let left_out = 1000 - 1 - MOST_WAITING;
         assert_eq!(
@@ -198,12 +203,12 @@ mod tests {
         herald.say("first");
         assert!(lock(&herald.state).is_stuck);
         drop(allow);
-        assert_eq!(next(&told), "telemetry: first");
+        assert_eq!(next(&told), "first");
         let begun = Instant::now();
         while lock(&herald.state).is_stuck && begun.elapsed() < Duration::from_secs(10) {
             thread::yield_now();
         }
         herald.say("second");
-        assert_eq!(told.try_recv().as_deref(), Ok("telemetry: second"));
+        assert_eq!(told.try_recv().as_deref(), Ok("second"));
     }
 }

@@ -29,16 +29,31 @@ pub enum Format {
 ///
 /// Control characters in values are escaped, so that a log line cannot take
 /// over a terminal. A stopped terminal blocks the writer: put the console behind
-/// a small [`Queue`](crate::Queue) of its own.
+/// a small [`Queue`](crate::Queue) of its own. Its [`stats`](Sink::stats) do not
+/// wait for the stream.
 pub struct Console {
-    state: Mutex<State>,
+    /// Locked before the desk by who writes out, so that chunks keep their
+    /// order; nobody else waits for it.
+    out: Mutex<Out>,
+    desk: Mutex<Desk>,
 }
 
-struct State {
-    out: Box<dyn Write + Send>,
+/// The stream, and what is being written to it.
+struct Out {
+    stream: Box<dyn Write + Send>,
+    text: String,
+    /// Level of each record in `text`.
+    levels: Vec<Level>,
+}
+
+/// What waits to be written, and the accounts. Never locked while the stream
+/// is written to: that may take for ever.
+struct Desk {
     text: String,
     /// Level of each record in `text`.
     waiting: Vec<Level>,
+    /// Records that are being written.
+    in_hand: usize,
     /// `None`: JSON.
     pretty: Option<Pretty>,
     with_priorities: bool,
@@ -61,10 +76,15 @@ impl Console {
     /// Writes to `out`.
     pub fn to(format: Format, out: Box<dyn Write + Send>) -> Self {
         Self {
-            state: Mutex::new(State {
-                out,
+            out: Mutex::new(Out {
+                stream: out,
+                text: String::new(),
+                levels: Vec::new(),
+            }),
+            desk: Mutex::new(Desk {
                 text: String::new(),
                 waiting: Vec::new(),
+                in_hand: 0,
                 pretty: match format {
                     Format::Pretty { color } => Some(Pretty::new(color)),
                     Format::Json => None,
@@ -83,91 +103,120 @@ impl Console {
     /// understands and takes off (`<3>` for ERROR), off by default: see
     /// [`stderr_is_journal`](crate::stderr_is_journal).
     pub fn with_priorities(self, on: bool) -> Self {
-        lock(&self.state).with_priorities = on;
+        lock(&self.desk).with_priorities = on;
         self
+    }
+}
+
+impl Console {
+    /// Writes what waits.
+    fn write_out(&self) {
+        let mut out = lock(&self.out);
+        // More than once only if the stream panicked and left something.
+        while self.take_up(&mut out) {
+            let Out {
+                stream,
+                text,
+                levels,
+            } = &mut *out;
+            let written = stream
+                .write_all(text.as_bytes())
+                .and_then(|()| stream.flush());
+            lock(&self.desk).book(written, levels);
+            text.clear();
+            levels.clear();
+        }
+    }
+
+    /// Makes what waits what is to be written; false if there is nothing.
+    fn take_up(&self, out: &mut Out) -> bool {
+        if out.levels.is_empty() {
+            let desk = &mut *lock(&self.desk);
+            std::mem::swap(&mut desk.text, &mut out.text);
+            std::mem::swap(&mut desk.waiting, &mut out.levels);
+            desk.in_hand = out.levels.len();
+        }
+        !out.levels.is_empty()
     }
 }
 
 impl Sink for Console {
     fn write(&self, record: &Record<'_>) -> Result<(), SinkError> {
-        let state = &mut *lock(&self.state);
-        state.accepted += 1;
-        if state.closed {
-            state.lost.add(LossReason::Shutdown, record.level(), 1);
-            return Err(SinkError::Closed { sink: "console" });
-        }
-        if state.with_priorities {
-            state.text.push_str(journal::prefix(record.level()));
-        }
-        match &mut state.pretty {
-            None => state.text.push_str(record.json()),
-            Some(pretty) => pretty.push(&mut state.text, record),
-        }
-        state.text.push('\n');
-        state.waiting.push(record.level());
-        if state.text.len() >= BUFFER_BYTES {
-            state.write_out();
+        let is_much = lock(&self.desk).take(record)?;
+        if is_much {
+            self.write_out();
         }
         Ok(())
     }
 
     fn batch_end(&self) {
-        lock(&self.state).write_out();
+        self.write_out();
     }
 
     fn flush(&self, _: Duration) -> Result<(), SinkError> {
-        lock(&self.state).write_out();
+        self.write_out();
         Ok(())
     }
 
     fn close(&self, _: Duration) -> Result<(), SinkError> {
-        let mut state = lock(&self.state);
-        state.write_out();
-        state.closed = true;
+        lock(&self.desk).closed = true;
+        self.write_out();
         Ok(())
     }
 
     fn stats(&self, into: &mut Vec<SinkStats>) {
-        let state = lock(&self.state);
+        let desk = lock(&self.desk);
         into.push(SinkStats {
             name: Cow::Borrowed("console"),
-            accepted: state.accepted,
-            delivered: state.delivered,
-            dropped: state.lost.total(),
+            accepted: desk.accepted,
+            delivered: desk.delivered,
+            dropped: desk.lost.total(),
             rejected: 0,
-            pending: state.waiting.len() as u64,
-            health: match &state.trouble {
+            pending: (desk.waiting.len() + desk.in_hand) as u64,
+            health: match &desk.trouble {
                 None => Health::Good,
                 Some(trouble) => Health::Failing(trouble.clone()),
             },
-            lost: state.lost.clone(),
+            lost: desk.lost.clone(),
         });
     }
 }
 
-impl State {
-    fn write_out(&mut self) {
-        if self.waiting.is_empty() {
-            return;
+impl Desk {
+    /// Takes a record on; true when so much waits that it is to be written.
+    fn take(&mut self, record: &Record<'_>) -> Result<bool, SinkError> {
+        self.accepted += 1;
+        if self.closed {
+            self.lost.add(LossReason::Shutdown, record.level(), 1);
+            return Err(SinkError::Closed { sink: "console" });
         }
-        let written = self
-            .out
-            .write_all(self.text.as_bytes())
-            .and_then(|()| self.out.flush());
+        if self.with_priorities {
+            self.text.push_str(journal::prefix(record.level()));
+        }
+        match &mut self.pretty {
+            None => self.text.push_str(record.json()),
+            Some(pretty) => pretty.push(&mut self.text, record),
+        }
+        self.text.push('\n');
+        self.waiting.push(record.level());
+        Ok(self.text.len() >= BUFFER_BYTES)
+    }
+
+    /// Books what became of the records in hand.
+    fn book(&mut self, written: io::Result<()>, levels: &[Level]) {
+        self.in_hand = 0;
         match written {
             Ok(()) => {
-                self.delivered += self.waiting.len() as u64;
+                self.delivered += levels.len() as u64;
                 self.trouble = None;
             }
             // There is nowhere to complain to: stderr itself is what fails.
             Err(error) => {
-                for &level in &self.waiting {
+                for &level in levels {
                     self.lost.add(LossReason::IoError, level, 1);
                 }
                 self.trouble = Some(error.to_string());
             }
         }
-        self.waiting.clear();
-        self.text.clear();
     }
 }

@@ -2,9 +2,10 @@
 
 use std::process::ExitCode;
 
+use telemetry_core::tell;
 use tokio::sync::mpsc;
 
-use super::output::{colors_stderr, say};
+use super::output::colors_stderr;
 use super::{EXIT_FAILED, EXIT_OK, EXIT_USAGE, Global, settings};
 use crate::daemon::{self, DaemonError, Ending, Options};
 use crate::signals::{self, Signal};
@@ -34,7 +35,7 @@ pub fn run(global: &Global) -> ExitCode {
     let mut stopping = false;
     let watching = signals::watch(move |signal| {
         if signal == Signal::Stop && std::mem::replace(&mut stopping, true) {
-            say("stopped at once; what was pending may be lost");
+            tell("stopped at once; what was pending may be lost");
             std::process::exit(i32::from(EXIT_FAILED));
         }
         // Full: the daemon has more of the same to read already.
@@ -42,7 +43,7 @@ pub fn run(global: &Global) -> ExitCode {
         true
     });
     if let Err(error) = watching {
-        say(&format!("cannot watch for signals: {error}"));
+        tell(&format!("cannot watch for signals: {error}"));
         return ExitCode::from(EXIT_FAILED);
     }
     let options = Options {
@@ -52,31 +53,31 @@ pub fn run(global: &Global) -> ExitCode {
     };
     match daemon::run(options, receiver) {
         Ok(ending) => {
-            tell(&ending);
+            tell_of(&ending);
             ExitCode::from(EXIT_OK)
         }
         Err(error @ DaemonError::Telemetry(_)) => {
-            say(&format!("sync-daemon: {error}"));
+            tell(&format!("sync-daemon: {error}"));
             ExitCode::from(EXIT_USAGE)
         }
         Err(error) => {
-            say(&format!("sync-daemon: {error}"));
+            tell(&format!("sync-daemon: {error}"));
             ExitCode::from(EXIT_FAILED)
         }
     }
 }
 
-/// Says what was left behind; the log is closed already.
-fn tell(ending: &Ending) {
+/// Says what was left behind; the log is closed already. Whether anybody reads it or not, the daemon ends.
+fn tell_of(ending: &Ending) {
     if !ending.jobs_ended {
-        say("a sync job did not end in time");
+        tell("a sync job did not end in time");
     }
     if ending.spooled > 0 {
         let count = ending.spooled;
-        say(&format!(
+        tell(&format!(
             "{count} log records wait in the spool for the next start"
         ));
     } else if let Err(error) = &ending.telemetry {
-        say(&format!("not all log records were written: {error}"));
+        tell(&format!("not all log records were written: {error}"));
     }
 }

@@ -1,7 +1,7 @@
 //! What a person sees, and what becomes of it when nobody can.
 
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 
 use telemetry_core::{Console, Format, Health, LossReason, Numbered};
 use tracing::Level;
@@ -128,6 +128,45 @@ fn a_broken_stream_is_counted_and_tried_again() {
     assert_eq!((stats.delivered, stats.dropped), (1, 2));
     assert_eq!(stats.health, Health::Good);
     assert!(stream.text().ends_with("seen\n"));
+}
+
+/// Takes something only when it is let to.
+struct Stopped(mpsc::Receiver<()>);
+
+impl Write for Stopped {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let _ = self.0.recv();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn accounts_of_a_stopped_stream_are_told_at_once() {
+    let (resume, resumed) = mpsc::channel();
+    let console = Console::to(Format::Json, Box::new(Stopped(resumed)));
+    let console = Arc::new(console);
+    let writer = {
+        let console = Arc::clone(&console);
+        std::thread::spawn(move || captured_by(console, || tracing::info!("stuck")))
+    };
+    let stats = loop {
+        let stats = stats_of(&console);
+        if stats.accepted == 1 {
+            break stats;
+        }
+        std::thread::yield_now();
+    };
+    assert_law(&stats);
+    assert_eq!((stats.delivered, stats.pending), (0, 1));
+    drop(resume);
+    writer.join().expect("no panic");
+    let stats = stats_of(&console);
+    assert_law(&stats);
+    assert_eq!((stats.delivered, stats.pending), (1, 0));
 }
 
 #[test]

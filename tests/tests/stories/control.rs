@@ -3,11 +3,12 @@
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::Value;
-use telemetry_tests::{Daemon, Finished, Invocation, Signal, free_port, plant, wait_until};
+use telemetry_tests::{Daemon, Finished, Invocation, Signal, free_port, get, plant, wait_until};
 
 use crate::{MANUAL, OFTEN, SOON, job, with_jobs};
 
@@ -354,4 +355,75 @@ fn unit_completions_and_manual_are_printed() {
     let manual = print(&["man"]);
     assert!(manual.contains(".TH sync-daemon 1"), "{manual}");
     assert!(manual.contains("SYNC-DAEMON LOG-LEVEL"), "{manual}");
+}
+
+/// A daemon whose stderr is a full pipe that nobody reads.
+fn unread(place: &Path) -> (Child, u16) {
+    for number in 0..500 {
+        plant(&place.join("source"), &[(&format!("file {number}"), "")]);
+    }
+    let port = free_port();
+    let config = with_jobs(port, &job("docs", place, MANUAL))
+        .replace("log_level = \"info\"", "log_level = \"trace\"")
+        + "\n[daemon]\nshutdown_timeout_secs = 2\n";
+    rewrite(place, &config);
+    let child = Command::new(env!("CARGO_BIN_EXE_sync-daemon-under-test"))
+        .arg("start")
+        .current_dir(place)
+        .env("SYNC_DAEMON__DAEMON__STATE_DIR", place.join("state"))
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Each run looks at every file, which is one record each: more than a pipe takes.
+    wait_until(SOON, "an answer", || {
+        beside(place, &["trigger", "docs", "--wait"]).code() == Some(0)
+    });
+    beside(place, &["trigger", "docs", "--wait"]).expect_success();
+    (child, port)
+}
+
+fn beside(place: &Path, args: &[&str]) -> Finished {
+    Invocation::new(place).args(args).run()
+}
+
+fn ends(child: &mut Child) -> Option<i32> {
+    let mut code = None;
+    wait_until(SOON, "the end", || {
+        let status = child.try_wait().unwrap();
+        code = status.and_then(|status| status.code());
+        status.is_some()
+    });
+    code
+}
+
+fn terminate(child: &Child) {
+    let pid = rustix::process::Pid::from_child(child);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+}
+
+#[test]
+fn stderr_that_nobody_reads_stops_neither_the_answers_nor_the_end() {
+    let place = tempfile::tempdir().unwrap();
+    let (mut child, port) = unread(place.path());
+    let status = beside(place.path(), &["status", "--json"]).expect_success();
+    let status: Value = serde_json::from_str(&status).unwrap();
+    let sinks = status["sinks"].as_array().unwrap();
+    let console = sinks.iter().find(|sink| sink["sink"] == "console").unwrap();
+    assert_ne!(console["pending"], 0, "the pipe is not full: {status:#}");
+    for path in ["metrics", "readyz"] {
+        let answer = get(&format!("http://127.0.0.1:{port}/{path}")).unwrap();
+        assert_eq!(answer.status, 200, "{path}");
+    }
+    terminate(&child);
+    assert_eq!(ends(&mut child), Some(0));
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once_though_nobody_reads_why() {
+    let place = tempfile::tempdir().unwrap();
+    let (mut child, _) = unread(place.path());
+    terminate(&child);
+    terminate(&child);
+    // The second may come too late for a quick end.
+    assert!(matches!(ends(&mut child), Some(0 | 1)));
 }
