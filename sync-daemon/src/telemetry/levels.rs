@@ -17,6 +17,10 @@ const TELEMETRY_CRATES: [&str; 5] = [
     "telemetry_sanitize",
 ];
 
+/// At INFO, `notify` tells of each watch that went with its directory: a thousand lines for a tree that was deleted, and none
+/// of them news. Nobody wrote this, so it is not told as in force.
+const QUIETED: &str = "notify=warn";
+
 /// Where the level of an event's target comes from.
 ///
 /// A level that was set at run time ([`LevelControl`]) is first, then `RUST_LOG`,
@@ -49,6 +53,9 @@ impl Levels {
         let rust_log = self.rust_log.as_deref().unwrap_or_default();
         // Later directives replace earlier ones for the same target.
         let mut directives = vec![default.to_string()];
+        if default == LevelFilter::INFO {
+            directives.push(QUIETED.to_owned());
+        }
         directives.extend(for_telemetry_crates(rust_log));
         directives.extend(rust_log.split(',').map(str::to_owned));
         let directives = directives.join(",");
@@ -134,7 +141,7 @@ impl LevelControl {
     /// What is in force, as directives like those of `RUST_LOG`.
     pub fn in_force(&self) -> String {
         let filter = self.filter.with_current(EnvFilter::to_string);
-        filter.unwrap_or_default()
+        without_quieted(&filter.unwrap_or_default())
     }
 
     fn apply(&self, state: &LevelState) {
@@ -153,6 +160,12 @@ impl LevelControl {
     fn state(&self) -> MutexGuard<'_, LevelState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn without_quieted(filter: &str) -> String {
+    let directives = filter.split(',');
+    let written: Vec<&str> = directives.filter(|&one| one != QUIETED).collect();
+    written.join(",")
 }
 
 /// The directives for `sync_daemon::telemetry`, said of every telemetry crate.
@@ -175,7 +188,7 @@ mod tests {
             rust_log: rust_log.map(str::to_owned),
             command_line,
         };
-        levels.filter(LevelFilter::INFO).unwrap().to_string()
+        without_quieted(&levels.filter(LevelFilter::INFO).unwrap().to_string())
     }
 
     fn parts(filter: &str) -> Vec<&str> {
@@ -195,6 +208,24 @@ mod tests {
         assert_eq!(filter(Some("warn"), Some(LevelFilter::DEBUG)), "warn");
         let filter = filter(Some("hyper=trace"), None);
         assert_eq!(parts(&filter), ["hyper=trace", "info"]);
+    }
+
+    #[test]
+    fn what_a_library_tells_of_each_watch_is_left_out_unless_somebody_asks() {
+        let whole = |rust_log: &str, command_line| {
+            let levels = Levels {
+                rust_log: Some(rust_log.to_owned()),
+                command_line,
+            };
+            levels.filter(LevelFilter::INFO).unwrap().to_string()
+        };
+        assert_eq!(parts(&whole("", None)), ["info", "notify=warn"]);
+        assert_eq!(
+            parts(&whole("notify=trace", None)),
+            ["info", "notify=trace"]
+        );
+        assert_eq!(whole("", Some(LevelFilter::DEBUG)), "debug");
+        assert_eq!(whole("", Some(LevelFilter::ERROR)), "error");
     }
 
     #[test]
