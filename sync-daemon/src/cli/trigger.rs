@@ -1,8 +1,12 @@
 //! `sync-daemon trigger JOB` and `sync-daemon cancel JOB`.
 
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
+use indicatif::{DecimalBytes, HumanCount};
+use serde_json::Value;
 
 use super::ask::{ask, unexpected};
 use super::output::print;
@@ -23,6 +27,9 @@ pub struct TriggerArgs {
     /// Wait until the run has ended, print its summary, and exit as it ended
     #[arg(long)]
     pub wait: bool,
+    /// With --wait: print the summary as JSON, as is done where stdout is no terminal
+    #[arg(long, requires = "wait")]
+    pub json: bool,
 }
 
 /// Arguments of `cancel`.
@@ -40,7 +47,7 @@ pub fn run(args: &TriggerArgs, global: &Global) -> ExitCode {
     };
     let code = match ask(&request, global) {
         Ok(Reply::Triggered) => print(&format!("triggered {}\n", args.job)),
-        Ok(Reply::Finished(summary)) => finished(&summary),
+        Ok(Reply::Finished(summary)) => finished(args, &summary),
         Ok(other) => unexpected(&other),
         Err(code) => code,
     };
@@ -61,12 +68,72 @@ pub fn cancel(args: &CancelArgs, global: &Global) -> ExitCode {
 }
 
 /// Prints the summary of a run; the exit code is the one of `run`.
-fn finished(summary: &serde_json::Value) -> u8 {
-    let printed = print(&format!("{summary:#}\n"));
+fn finished(args: &TriggerArgs, summary: &Value) -> u8 {
+    let is_for_people = !args.json && io::stdout().is_terminal();
+    let text = match is_for_people {
+        true => for_people(&args.job, &summary["report"]),
+        false => format!("{summary:#}\n"),
+    };
+    let printed = print(&text);
     let ended = match summary["report"]["status"].as_str() {
         Some("success") => EXIT_OK,
         Some("partial") => EXIT_PARTIAL,
         _ => EXIT_FAILED,
     };
     ended.max(printed)
+}
+
+/// The errors, and one line that says how it went, like that of `run`.
+fn for_people(job: &str, report: &Value) -> String {
+    let mut text = String::new();
+    for error in report["errors"].as_array().into_iter().flatten() {
+        let part = |key: &str| error[key].as_str().unwrap_or_default();
+        text += &format!(
+            "{}: {} [{}]\n",
+            part("path"),
+            part("message"),
+            part("error_type")
+        );
+    }
+    let count = |key: &str| report[key].as_u64().unwrap_or_default();
+    let how = match report["status"].as_str() {
+        Some("success") => "done",
+        Some("partial") => "finished, but not everything could be synced",
+        Some("cancelled") => "stopped on request",
+        _ => "failed",
+    };
+    let mut counts: Vec<String> = ["created", "updated", "deleted", "unchanged"]
+        .map(|key| format!("{} {key}", HumanCount(count(key))))
+        .into();
+    if count("failed") > 0 {
+        counts.push(format!("{} failed", HumanCount(count("failed"))));
+    }
+    text + &format!(
+        "{job}: {how} ({:.2} s): {}, {}\n",
+        Duration::from_millis(count("duration_ms")).as_secs_f64(),
+        counts.join(", "),
+        DecimalBytes(count("bytes_transferred")),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn people_read_one_line_like_that_of_run_and_each_error() {
+        let report = json!({
+            "status": "partial", "duration_ms": 1234, "bytes_transferred": 3,
+            "created": 1000, "updated": 0, "deleted": 2, "unchanged": 4, "failed": 1,
+            "errors": [{ "path": "a", "message": "cannot open it", "error_type": "permission" }],
+        });
+        assert_eq!(
+            for_people("docs", &report),
+            "a: cannot open it [permission]\n\
+             docs: finished, but not everything could be synced (1.23 s): \
+             1,000 created, 0 updated, 2 deleted, 4 unchanged, 1 failed, 3 B\n"
+        );
+    }
 }
