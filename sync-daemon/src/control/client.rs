@@ -14,6 +14,16 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ControlError {
+    /// The socket is somebody else's.
+    #[error(
+        "{socket} is for another user's sync-daemon ({source}); only that user and root may ask it"
+    )]
+    NotAllowed {
+        /// The socket.
+        socket: PathBuf,
+        /// Why connecting failed.
+        source: io::Error,
+    },
     /// Nobody listens.
     #[error("no sync-daemon runs on {socket} ({source}); start one with `sync-daemon start`")]
     NotRunning {
@@ -49,10 +59,7 @@ pub enum ControlError {
 /// # Errors
 /// If no daemon runs, or it refuses.
 pub fn ask(socket: &Path, request: &Request) -> Result<Reply, ControlError> {
-    let stream = UnixStream::connect(socket).map_err(|source| ControlError::NotRunning {
-        socket: socket.to_owned(),
-        source,
-    })?;
+    let stream = UnixStream::connect(socket).map_err(|source| cannot_connect(socket, source))?;
     let line = exchange(stream, request).map_err(|source| ControlError::NoAnswer {
         socket: socket.to_owned(),
         source,
@@ -81,4 +88,28 @@ fn exchange(mut stream: UnixStream, request: &Request) -> io::Result<String> {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
     Ok(answer)
+}
+
+fn cannot_connect(socket: &Path, source: io::Error) -> ControlError {
+    let socket = socket.to_owned();
+    match source.kind() {
+        io::ErrorKind::PermissionDenied => ControlError::NotAllowed { socket, source },
+        _ => ControlError::NotRunning { socket, source },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn somebody_elses_daemon_is_not_taken_for_none() {
+        let told = |kind: io::ErrorKind| {
+            let error = cannot_connect(Path::new("control.sock"), kind.into());
+            error.to_string()
+        };
+        assert!(told(io::ErrorKind::PermissionDenied).contains("another user's"));
+        assert!(told(io::ErrorKind::ConnectionRefused).starts_with("no sync-daemon runs"));
+        assert!(told(io::ErrorKind::NotFound).starts_with("no sync-daemon runs"));
+    }
 }
