@@ -8,6 +8,9 @@ use crate::delivery::{Batch, Verdict};
 use crate::id::RecordId;
 use crate::planted;
 
+/// By so many bytes a row is usually longer than its line: id and exact time.
+const MORE_THAN_LINE: usize = 80;
+
 /// The path of the records of a collection.
 pub(crate) fn records_path(collection: &str) -> String {
     format!("/api/collections/{collection}/records")
@@ -23,7 +26,11 @@ pub(crate) struct Rows {
 impl Rows {
     /// Those that are no log lines are refused.
     pub(crate) fn of(batch: &Batch, limits: &Limits) -> Result<Self, Vec<(usize, Verdict)>> {
-        let mut rows = Self::default();
+        let lines: usize = batch.records.iter().map(|record| record.line.len()).sum();
+        let mut rows = Self {
+            json: Vec::with_capacity(lines + batch.records.len() * MORE_THAN_LINE),
+            places: Vec::with_capacity(batch.records.len()),
+        };
         let mut refused = Vec::new();
         for (index, record) in batch.records.iter().enumerate() {
             if let Err(reason) = rows.push_within(record.id, &record.line, limits) {
