@@ -22,8 +22,9 @@ use super::spool::{ByLevel, Holdings, Loaded, Spool, SpoolError};
 use crate::complaint::complain;
 use crate::planted;
 
-/// What has arrived is durable after this long at the latest.
-pub(crate) const COMMIT_INTERVAL: Duration = Duration::from_millis(200);
+/// What has arrived is committed after this long, so that it is durable within the
+/// promised 200 ms, the writing included.
+pub(crate) const COMMIT_INTERVAL: Duration = Duration::from_millis(150);
 
 /// A spool without room is opened anew at once so many times; then its bound is
 /// too small for anything, and it is tried again like one that failed.

@@ -14,9 +14,11 @@ const VERSION: u64 = 2;
 /// The version in which each record had a value of its own.
 const UNPACKED: u64 = 1;
 
-/// No sum in a file is greater. A disk that lies tells any number, and this one
-/// can be added to.
+/// No sum in a file is greater: a disk that lies tells any number.
 const MOST: u64 = 1 << 48;
+
+/// What is read is taken for no more than this, which can be added to.
+const MOST_READ: u64 = 1 << 62;
 
 /// A pack holds no key that is further behind its own.
 const PACK_SPAN: u64 = 1 << 32;
@@ -86,7 +88,7 @@ impl<'t> Change<'t> {
             sums: Sums::default(),
             is_doubtful: false,
         };
-        let sum = |name| Ok::<_, SpoolError>(change.meta(name)?.unwrap_or(0).min(MOST));
+        let sum = |name| Ok::<_, SpoolError>(change.meta(name)?.unwrap_or(0).min(MOST_READ));
         let mut sums = Sums {
             next_key: change.meta(META_NEXT_KEY)?.unwrap_or(0),
             bytes: sum(META_BYTES)?,
@@ -98,6 +100,17 @@ impl<'t> Change<'t> {
         }
         change.sums = sums;
         Ok(change)
+    }
+
+    /// Counts anew when the sums are beyond belief. Only when the spool is opened:
+    /// what they were then, the books go on from.
+    pub(super) fn doubt_sums(&mut self) -> Result<(), SpoolError> {
+        let sums = self.sums;
+        let mut all = sums.records.into_iter().chain([sums.bytes, sums.cost]);
+        if all.any(|sum| sum > MOST) {
+            self.count_anew()?;
+        }
+        Ok(())
     }
 
     /// Makes a new spool one of this version, and an older one.

@@ -251,6 +251,7 @@ impl DiskSpool {
     fn read_meta(&mut self) -> Result<(), SpoolError> {
         self.breaker_was_open = self.change(|change| {
             change.adopt_version()?;
+            change.doubt_sums()?;
             change.skip_keys_in_use()?;
             Ok(change.meta(META_BREAKER_OPEN)?.unwrap_or(0) != 0)
         })?;
