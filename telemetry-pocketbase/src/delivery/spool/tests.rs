@@ -551,19 +551,23 @@ fn records_of_a_senseless_pack_are_counted_as_lost() {
     assert_eq!(spool.holdings().records, [0, 3, 0, 0, 0]);
 }
 
+/// Says in the file that there are so many records of level INFO.
+fn pretend_infos(path: &Path, count: u64) {
+    let database = redb::Database::create(path).unwrap();
+    let change = database.begin_write().unwrap();
+    let meta = redb::TableDefinition::<&str, u64>::new("meta");
+    let mut sums = change.open_table(meta).unwrap();
+    sums.insert("infos", count).unwrap();
+    drop(sums);
+    change.commit().unwrap();
+}
+
 #[test]
 fn number_of_records_that_a_disk_altered_is_set_right_when_nothing_is_left() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("spool.redb");
     put_mixed(&mut open(&path));
-    let database = redb::Database::create(&path).unwrap();
-    let change = database.begin_write().unwrap();
-    let meta = redb::TableDefinition::<&str, u64>::new("meta");
-    let mut sums = change.open_table(meta).unwrap();
-    sums.insert("infos", u64::MAX).unwrap();
-    drop(sums);
-    change.commit().unwrap();
-    drop(database);
+    pretend_infos(&path, 1_000);
 
     let mut spool = open(&path);
     let records = load(&mut spool, 100, usize::MAX);
@@ -572,6 +576,17 @@ fn number_of_records_that_a_disk_altered_is_set_right_when_nothing_is_left() {
     let loaded = spool.load(None, 100, usize::MAX).unwrap();
     assert!(loaded.is_counted_anew && loaded.senseless[2] > 0);
     assert_eq!(spool.holdings(), Holdings::default());
+}
+
+#[test]
+fn number_of_records_beyond_belief_is_set_right_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("spool.redb");
+    put_mixed(&mut open(&path));
+    for count in [u64::MAX, (1 << 48) + 1] {
+        pretend_infos(&path, count);
+        assert_eq!(open(&path).holdings().records, [0, 3, 3, 0, 0]);
+    }
 }
 
 #[test]
