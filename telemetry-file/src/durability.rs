@@ -24,8 +24,9 @@ pub(crate) const SYNC_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How much unsynced data gathers with [`FileSync::Interval`]: a burst is on its
 /// way to the disk while it lasts, and does not wait for the end of the second
-/// in one piece, with which a flush or a close would have to wait too.
-const SYNC_BYTES: usize = 8 << 20;
+/// in one piece, with which a flush or a close would have to wait too. One sync
+/// runs at a time, so a slow disk gets fewer and larger ones by itself.
+const SYNC_BYTES: usize = 1 << 20;
 
 const THREAD_NAME: &str = "log-sync";
 /// Bound of a wait that a notification ends.
