@@ -9,6 +9,7 @@
 use std::borrow::Cow;
 use std::hint::black_box;
 use std::io::{self, Write};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use regex::{Regex, RegexSet};
@@ -95,6 +96,8 @@ impl Sink for Nowhere {
 enum Task {
     /// Tell how long it takes.
     Measure,
+    /// Send it through once, and take the time together.
+    Time,
     /// Send it through so often, or give it to the peer.
     Repeat { rounds: u32, peer: bool },
 }
@@ -103,7 +106,11 @@ struct Repeating {
     sanitized: Sanitized<Nowhere>,
     peer: List,
     task: Task,
+    /// Ours, and the peer's.
+    times: Times,
 }
+
+type Times = Arc<Mutex<(Duration, Duration)>>;
 
 impl Repeating {
     fn repeat(&self, record: &Record<'_>, rounds: u32, peer: bool) -> Result<(), SinkError> {
@@ -128,6 +135,17 @@ impl Sink for Repeating {
     fn write(&self, record: &Record<'_>) -> Result<(), SinkError> {
         match self.task {
             Task::Repeat { rounds, peer } => self.repeat(record, rounds, peer),
+            Task::Time => {
+                let start = Instant::now();
+                self.sanitized.write(black_box(record))?;
+                let own = start.elapsed();
+                let start = Instant::now();
+                self.peer.redact_record(black_box(record));
+                let peer = start.elapsed();
+                let mut times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
+                *times = (times.0 + own, times.1 + peer);
+                Ok(())
+            }
             Task::Measure => {
                 let (own, peer) = (self.nanos(record, false)?, self.nanos(record, true)?);
                 let message = record.message();
@@ -163,15 +181,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             for (name, _) in RECORDS {
                 writeln!(io::stdout(), "{name}")?;
             }
+            writeln!(io::stdout(), "{NEW_RECORDS}")?;
             writeln!(io::stdout(), "{NEW_TEXTS}")?;
             Ok(())
         }
         [name, rounds] => repeat(name, rounds.parse()?, false),
         [name, rounds, "peer"] => repeat(name, rounds.parse()?, true),
         _ => {
-            with_task(Task::Measure, || {
+            with_task(Task::Measure, &Times::default(), || {
                 RECORDS.iter().for_each(|(_, log)| log());
             })?;
+            measure_new_records()?;
             measure_new_texts()?;
             measure_long_lines()
         }
@@ -179,6 +199,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 fn repeat(name: &str, rounds: u32, peer: bool) -> Result<(), Box<dyn std::error::Error>> {
+    if name == NEW_RECORDS {
+        let once = Task::Repeat { rounds: 1, peer };
+        return with_task(once, &Times::default(), || log_new_records(rounds));
+    }
     if name == NEW_TEXTS {
         let (texts, sanitizer, list) = (new_texts(), with_defaults()?, List::new()?);
         look_at(&texts, rounds, &sanitizer, peer.then_some(&list));
@@ -186,15 +210,20 @@ fn repeat(name: &str, rounds: u32, peer: bool) -> Result<(), Box<dyn std::error:
     }
     let record = RECORDS.iter().find(|(known, _)| *known == name);
     let (_, log) = record.ok_or("there is no such record")?;
-    with_task(Task::Repeat { rounds, peer }, log)
+    with_task(Task::Repeat { rounds, peer }, &Times::default(), log)
 }
 
-fn with_task(task: Task, log: impl FnOnce()) -> Result<(), Box<dyn std::error::Error>> {
+fn with_task(
+    task: Task,
+    times: &Times,
+    log: impl FnOnce(),
+) -> Result<(), Box<dyn std::error::Error>> {
     let sanitizer = Sanitizer::new(SanitizeConfig::default())?;
     let sink = Numbered::new(Repeating {
         sanitized: Sanitized::new(sanitizer, Nowhere),
         peer: List::new()?,
         task,
+        times: Arc::clone(times),
     });
     let capture = Capture::new(Identity::new(Uuid::nil()), sink);
     let subscriber = tracing_subscriber::registry().with(capture);
@@ -245,10 +274,13 @@ fn log_two_secrets() {
 fn log_mixed() {
     let span = tracing::info_span!("job", job_id = 7, run_id = "nightly");
     let _entered = span.enter();
-    let password = "hunter22";
+    log_mixed_with("hunter22", "alice");
+}
+
+fn log_mixed_with(password: &str, user: &str) {
     tracing::info!(
         job_name = "documents-nightly",
-        source = "/home/alice/documents",
+        source = format!("/home/{user}/documents"),
         target = format!("sftp://bob:{password}@backup.example.com/srv/documents"),
         duration_ms = 1250_u64,
         files_processed = 42_u64,
@@ -267,6 +299,31 @@ fn new_texts() -> Vec<String> {
         format!("login of user=bob{number} with password=hunter{secret} accepted, backup started")
     };
     (0..1024).map(text).collect()
+}
+
+const NEW_RECORDS: &str = "new-records";
+
+/// The mixed record, with another password, user and URL each time.
+fn log_new_records(rounds: u32) {
+    let span = tracing::info_span!("job", job_id = 7, run_id = "nightly");
+    let _entered = span.enter();
+    for number in 0..rounds {
+        let secret = number.wrapping_mul(0x9e37_79b1);
+        log_mixed_with(&format!("hunter{secret}"), &format!("alice{number}"));
+    }
+}
+
+fn measure_new_records() -> Result<(), Box<dyn std::error::Error>> {
+    let times = Times::default();
+    with_task(Task::Time, &times, || log_new_records(ROUNDS))?;
+    let (own, peer) = *times.lock().unwrap_or_else(PoisonError::into_inner);
+    let nanos = |time: Duration| time.as_nanos() / u128::from(ROUNDS);
+    let (own, peer) = (nanos(own), nanos(peer));
+    writeln!(
+        io::stdout(),
+        "{own:6} ns  {peer:6} ns  the mixed record with new values each time"
+    )?;
+    Ok(())
 }
 
 fn with_defaults() -> Result<Sanitizer, Box<dyn std::error::Error>> {

@@ -9,8 +9,34 @@ pub(crate) fn is_harmless(value: &[u8]) -> bool {
     let Some(&first) = value.first() else {
         return true;
     };
+    if first.is_ascii_alphabetic() {
+        return may_be_word(value, first) && is_known(value);
+    }
     let may_be = !first.is_ascii() || STARTS.has(first);
     may_be && is_known(value)
+}
+
+/// The second letter is that of a word that may stay.
+fn may_be_word(value: &[u8], first: u8) -> bool {
+    let second = value.get(1).map_or(0, u8::to_ascii_lowercase);
+    match first.to_ascii_lowercase() {
+        b'n' => matches!(second, b'o' | b'u' | b'i' | b'/'),
+        b'u' => second == b'n',
+        b't' => second == b'r',
+        b'f' => matches!(second, b'a' | b'i'),
+        b'y' | b'r' => second == b'e',
+        b'e' => matches!(second, b'm' | b'n'),
+        b'm' | b'v' => second == b'a',
+        b'h' => second == b'i',
+        b's' => matches!(second, b'a' | b'c' | b'e' | b'y'),
+        b'p' => second == b'r',
+        b'o' => matches!(second, b'm' | b's'),
+        b'g' => second == b'e',
+        b'i' => second == b'n',
+        b'a' => second == b'w',
+        b'x' => second == b'x' || value.len() == 1,
+        _ => false,
+    }
 }
 
 /// What the values that may stay start with.

@@ -214,6 +214,7 @@ fn judge_head(head: &[u8], before: &[&[u8]]) -> Option<Verdict> {
         }
         b"api" if last_before == b"art" => secret(Kind::ApiKey, Trust::Shaped),
         b"appid" => secret(Kind::ApiKey, Trust::Session),
+        b"login" if last_before == b"sonar" => secret(Kind::Token, Trust::Shaped),
         b"masterauth" => secret(Kind::Password, Trust::Strong),
         b"authorization" | b"authorisation" => secret(Kind::Authorization, Trust::Strong),
         b"auth" | b"xauth" => secret(Kind::Authorization, Trust::Shaped),

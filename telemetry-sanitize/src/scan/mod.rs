@@ -153,13 +153,13 @@ impl<'t, 'f> Scan<'t, 'f> {
 
     /// Finds everything the built-in rules find, besides what hides in base64.
     pub(crate) fn run(&mut self, sight: &mut Sight) {
-        if self.triggers.homes {
-            path::look_start(self);
-        }
         if sight.is_of_next {
             self.look_at_hits(&sight.hits);
         } else {
             self.run_in_stretches(sight);
+        }
+        if self.triggers.homes && !sight.is_of_next {
+            path::look_tildes(self);
         }
         sight.has_digits = (!sight.is_of_next || sight.has_digits) && card::look(self);
     }

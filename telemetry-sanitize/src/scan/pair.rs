@@ -241,6 +241,8 @@ fn past_closers(text: &Text<'_>, from: usize) -> (usize, bool) {
             quoted = true;
         } else if text.at(at) == b']' {
             at += 1;
+        } else if text.has(at, "%5d") {
+            at += 3;
         } else if let Some(end) = style_end(text, at) {
             at = end;
         } else if text.has(at, "**") {
@@ -337,6 +339,9 @@ fn delimiter_at(
         b'%' if text.has(mark, "%253d") || text.has(mark, "%253a") => (Delimiter::Equals, mark + 5),
         b'\\' if text.has(mark, "\\u003d") => (Delimiter::Equals, mark + 6),
         b'-' if mark > at && text.has(mark, "-> ") => (Delimiter::ColonBlank, mark + 2),
+        b'&' if text.has(mark, "&gt;") && text.ends_with(name.range.start, "&lt;") => {
+            return Some((Delimiter::Tag, mark + "&gt;".len()));
+        }
         b'>' if text.before(name.range.start) == b'<' => (Delimiter::Tag, mark + 1),
         b',' if quoted => return comma_at(text, name, mark),
         _ => return None,
@@ -425,6 +430,7 @@ fn next_element(text: &Text<'_>, name: &Name, at: usize) -> Option<usize> {
 fn colon_at(text: &Text<'_>, colon: usize) -> Option<(Delimiter, usize)> {
     let after = colon + 1;
     let after = style_end(text, after).unwrap_or(after);
+    let after = after + 2 * usize::from(text.has(after, "** ")); // Markdown.
     match text.at(after) {
         b':' => None,
         b'=' => Some((Delimiter::Equals, text.skip_blanks(after + 1, 8))),
@@ -607,7 +613,10 @@ fn spoken(
         return Some((Delimiter::Blank, value));
     }
     let first = value;
-    let value = past_links(text, value);
+    let value = match text.has(value, "- ") {
+        true => value + 2,
+        false => past_links(text, value),
+    };
     let is_scheme = word.eq_ignore_ascii_case(b"bearer"); // Has a rule of its own.
     let is_value = random_word_at(text, value, secret)
         || passwordish_at(text, value, secret)

@@ -8,9 +8,7 @@ use crate::text::{Text, is_quote};
 /// Looks at a place such as `/home/` or `\Users\`.
 pub(super) fn look(scan: &mut Scan<'_, '_>, hit: Range<usize>) {
     let text = &scan.text;
-    let found = if text.at(hit.end - 1) == b'~' {
-        tilde_home(text, hit.end - 1)
-    } else if text.slice(hit.clone()) == b"/media/" {
+    let found = if text.slice(hit.clone()) == b"/media/" {
         media_owner(text, &hit)
     } else if text.ends_with(hit.end, "/root") {
         root_home(text, &hit)
@@ -54,24 +52,32 @@ fn spool_owner(text: &Text<'_>, hit: &Range<usize>) -> Option<Option<Range<usize
     Some((is_whole && is_file && is_user).then_some(start..end))
 }
 
-/// `~bob/x` at the start of a word.
-pub(super) fn look_start(scan: &mut Scan<'_, '_>) {
-    if scan.text.at(0) == b'~'
-        && let Some(found) = tilde_home(&scan.text, 0)
-    {
-        scan.take(found, What::Home);
+/// Looks for `~bob/x` at the start of a word.
+pub(super) fn look_tildes(scan: &mut Scan<'_, '_>) {
+    for tilde in memchr::memchr_iter(b'~', scan.text.bytes()) {
+        if let Some(found) = tilde_home(&scan.text, tilde) {
+            scan.take(found, What::Home);
+        }
     }
 }
 
 /// The home directory of the user whose name stands behind the `~`.
 fn tilde_home(text: &Text<'_>, tilde: usize) -> Option<Range<usize>> {
+    let before = text.before(tilde);
+    let starts = matches!(
+        before,
+        0 | b'"' | b'\'' | b'`' | b'=' | b':' | b'(' | b'[' | b','
+    );
+    if !starts && !before.is_ascii_whitespace() {
+        return None;
+    }
     let start = tilde + 1;
     let end = text.run(start, start + 64, |byte| is_user_byte(byte) && byte != b'~');
     let name = text.slice(start..end);
     let is_name = name
         .first()
         .is_some_and(|&byte| byte.is_ascii_alphabetic() || byte >= 0x80);
-    let is_code = text.before(tilde) == b'=' && matches!(name, b"m" | b"s" | b"tr" | b"y" | b"qr");
+    let is_code = before == b'=' && matches!(name, b"m" | b"s" | b"tr" | b"y" | b"qr");
     (is_name && text.at(end) == b'/' && !is_code).then_some(tilde..end)
 }
 

@@ -162,8 +162,10 @@ pub(super) fn is_predicate(word: &[u8]) -> bool {
         let at = word.len().checked_sub(end.len());
         at.is_some_and(|at| word[at..].eq_ignore_ascii_case(end.as_bytes()))
     };
+    const OF_LONG: [&str; 6] = ["able", "ally", "ed", "ible", "ing", "ive"];
+    let ends = if word.len() < 14 { &ENDS[..] } else { &OF_LONG };
     is_status(word)
-        || ENDS.iter().any(ends_with)
+        || ends.iter().any(ends_with)
         || WORDS
             .iter()
             .any(|known| word.eq_ignore_ascii_case(known.as_bytes()))

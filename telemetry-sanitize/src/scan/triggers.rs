@@ -108,10 +108,7 @@ impl Triggers {
         }
         Self {
             sieve: Sieve::new(&literals),
-            join_replacements: literals.iter().any(|literal| {
-                // A `~` of ours has no name behind it.
-                !HOMES.contains(&literal.as_str()) && joins_replacements(literal)
-            }),
+            join_replacements: literals.iter().any(|literal| joins_replacements(literal)),
             triggers,
             roots,
             homes,
@@ -188,7 +185,7 @@ fn add_denied(names: &Names, add: &mut impl FnMut(&str, Trigger)) {
 const NAMES: &[&str] = &[
     "pass", "pwd", "psw", "pword", "_pw", "-pw", ".pw", "pw=", "pw:", "pw ", "pw\"", "secret", "token",
     "key", "auth", "cookie", "cred", "pin", "otp", "cvv", "cvc", "jwt", "psk", "code", "csrf",
-    "xsrf", "session", "appid", "art-api", "api-sign", "access-sign", "signature", "honeycomb", "creditcard", "card", "ssn", "social", "ccn", "cc_n", "sig=", "sig\"", "sig:", "hmac", "sessid", "sessionid", "connect.sid",
+    "xsrf", "session", "appid", "art-api", "api-sign", "access-sign", "signature", "sonar.login", "honeycomb", "creditcard", "card", "ssn", "social", "ccn", "cc_n", "sig=", "sig\"", "sig:", "hmac", "sessid", "sessionid", "connect.sid",
     "kennwort", "senha", "contrasena", "motdepasse", "wachtwoord", "mnemonic", "saml", "phrase", "bearer",
 ];
 
@@ -201,7 +198,7 @@ const HOMES: &[&str] = &[
     "/home/", "/homes/", "\\/home\\/", "%2fhome%2f", "/users/", "\\/users\\/", "%2fusers%2f", "\\users\\",
     "\\home\\", "\\home$\\", "\\homes\\", "\\homes$\\", "\\users$\\", "%5cusers%5c", "/var/root",
     "\\profiles\\", "\\profiles$\\", "/run/media/", "/spool/cron/", "/var/mail/", "/spool/mail/", "documents and settings\\", "/root", "\\/root",
-    "/media/", " ~", "\"~", "'~", "`~", "=~", ":~", "(~", "[~", ",~", "\n~",
+    "/media/",
 ];
 
 #[cfg(test)]

@@ -64,15 +64,23 @@ fn user_info_end(text: &Text<'_>, start: usize, encoded: bool) -> Option<usize> 
         return find(text, start..end, "%40");
     }
     let authority = text.run(start, text.len(), |byte| !AFTER_AUTHORITY.has(byte));
+    let (mut semicolon, mut at_sign, mut colon) = (None, None, None);
+    for (place, byte) in (start..authority).zip(text.slice(start..authority)) {
+        match byte {
+            b';' if semicolon.is_none() => semicolon = Some(place),
+            b'@' => at_sign = Some(place),
+            b':' => colon = Some(place),
+            _ => {}
+        }
+    }
     // What follows the `;` of `sqlserver://db;user=sa` are parameters.
-    let semicolon = text.run(start, authority, |byte| byte != b';');
-    if semicolon < authority && pair_at(text, semicolon + 1) {
+    if semicolon.is_some_and(|semicolon| pair_at(text, semicolon + 1)) {
         return None;
     }
-    if let Some(at_sign) = last(text, start..authority, b'@') {
-        return Some(at_sign);
+    if at_sign.is_some() {
+        return at_sign;
     }
-    let colon = last(text, start..authority, b':')?;
+    let colon = colon?;
     let port = text.slice(colon + 1..authority);
     if port.iter().all(u8::is_ascii_digit) || text.at(start) == b'[' {
         return None;

@@ -10,8 +10,8 @@ use std::ops::Range;
 
 use super::pair::{self, Delimiter, Name, pair_at};
 use super::shape::{
-    is_assignment, is_count, is_hex_key, is_long_number, is_passwordish, is_scrambled, is_sentence,
-    is_session, is_short_number, is_token_like,
+    is_assignment, is_count, is_hex_key, is_long_number, is_passwordish, is_predicate,
+    is_scrambled, is_sentence, is_session, is_short_number, is_token_like,
 };
 use super::{Scan, header};
 use crate::mask::{is_harmless, is_status};
@@ -128,11 +128,14 @@ fn block_line(text: &Text<'_>, delimiter: Delimiter, at: usize) -> Option<usize>
 
 /// The brace of `Secret { value: "x" }`; a dump without a string in it stays.
 fn struct_brace(text: &Text<'_>, at: usize) -> Option<usize> {
+    if !text.at(at).is_ascii_uppercase() {
+        return None;
+    }
     let end = text.run(at, at + 48, |byte| {
         byte.is_ascii_alphanumeric() || byte == b'_'
     });
     let brace = text.skip_blanks(end, 1);
-    let is_struct = end > at && text.at(at).is_ascii_uppercase() && text.at(brace) == b'{';
+    let is_struct = end > at && text.at(brace) == b'{';
     let (_, value) = is_struct.then(|| key_at(text, text.skip_blanks(brace + 1, 4)))??;
     is_quote(text.at(value)).then_some(brace)
 }
@@ -581,7 +584,13 @@ fn bare_end(text: &Text<'_>, name: &Name, delimiter: Delimiter, at: usize) -> us
             }
             return end;
         }
-        return text.run(at, limit, |byte| byte != b'<');
+        loop {
+            end = text.run(end, limit, |byte| byte != b'<' && byte != b'&');
+            if end >= limit || text.at(end) == b'<' || text.has(end, "&lt;/") {
+                return end;
+            }
+            end += 1;
+        }
     }
     if is_form_value(text, name, at) {
         return text.line_end(at);
@@ -616,10 +625,13 @@ fn in_query(text: &Text<'_>, name: &Name) -> bool {
 
 /// The end of a hash such as `$argon2id$v=19$m=65536,t=3,p=4$…`.
 fn crypt_end(text: &Text<'_>, at: usize) -> Option<usize> {
+    if text.at(at) != b'$' {
+        return None;
+    }
     let end = text.run(at, at + 512, |byte| Body::Crypt.has(byte));
     let end = text.run_back(end, at, |byte| matches!(byte, b',' | b'.'));
     let parts = text.slice(at..end).split(|&byte| byte == b'$').count();
-    (text.at(at) == b'$' && parts > 3 && end - at > 24).then_some(end)
+    (parts > 3 && end - at > 24).then_some(end)
 }
 
 /// The quote that closes the argument `"--password=two words"`.
@@ -848,9 +860,28 @@ fn is_bare_secret(
     let shaped = match secret.rule {
         Kind::Signature => value.len() >= if in_query(text, name) { 8 } else { 16 },
         Kind::Credential | Kind::Authorization => is_token_like(value),
-        _ => !running_text || name.is_option || is_token_like(value),
+        _ => {
+            !running_text
+                || name.is_option
+                || is_token_like(value)
+                || is_word_alone(text, name, at.clone())
+        }
     };
     shaped && (name.is_option || !is_debug_dump(text, at)) && !after_parser_word(text, name)
+}
+
+/// A long word that is all the value of a name made of several words (`apiKey: x`),
+/// and tells nothing.
+fn is_word_alone(text: &Text<'_>, name: &Name, at: Range<usize>) -> bool {
+    let words = text.slice(name.range.clone());
+    let value = text.slice(at.clone());
+    let is_made_of_words = words.windows(2).any(|two| {
+        matches!(two[0], b'_' | b'-' | b'.')
+            || two[0].is_ascii_lowercase() && two[1].is_ascii_uppercase()
+    });
+    let is_word = value.len() >= 12 && value.iter().all(u8::is_ascii_alphabetic);
+    let is_last = at.end >= text.len() || matches!(text.at(at.end), b'\n' | b'\r');
+    is_made_of_words && is_word && is_last && !is_predicate(value)
 }
 
 /// `password: user must change it`: the second word tells something.
