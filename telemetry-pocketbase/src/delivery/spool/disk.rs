@@ -182,11 +182,24 @@ impl DiskSpool {
     }
 
     fn try_open(path: &Path, fit: Fit) -> Result<Self, SpoolError> {
-        Self::on(open_file(path)?, fit)
+        let storage = open_file(path)?;
+        let attempt = Attempt::begin(path);
+        let mut spool = Self::without_meta(storage, fit)?;
+        if attempt.is_repeated {
+            spool.check_pages()?;
+        }
+        spool.read_meta()?;
+        Ok(spool)
     }
 
     /// Opens or makes a spool on whatever `redb` can write to.
     pub(crate) fn on(storage: impl StorageBackend, fit: Fit) -> Result<Self, SpoolError> {
+        let mut spool = Self::without_meta(storage, fit)?;
+        spool.read_meta()?;
+        Ok(spool)
+    }
+
+    fn without_meta(storage: impl StorageBackend, fit: Fit) -> Result<Self, SpoolError> {
         let backend = BoundedFile::new(storage, fit.max_bytes)?;
         if fit.at_full_size {
             backend.grow_to_bound()?;
@@ -199,7 +212,7 @@ impl DiskSpool {
                 .map_err(redb::Error::from)?)
         })
         .map_err(|error| no_room(&growth, fit, error))?;
-        let mut spool = Self {
+        Ok(Self {
             database: Guarded(Some(database)),
             growth,
             fit,
@@ -207,9 +220,7 @@ impl DiskSpool {
             is_doubtful: false,
             breaker_was_open: false,
             gone: Gone::default(),
-        };
-        spool.read_meta()?;
-        Ok(spool)
+        })
     }
 
     /// Opens the spool at `path` for a look at it: nothing is made, and nothing
@@ -478,10 +489,43 @@ impl From<std::io::Error> for SpoolError {
     }
 }
 
-fn set_aside(path: &Path) -> Result<PathBuf, SpoolError> {
+/// An attempt to open a spool, marked by a file beside it for as long as it lasts.
+///
+/// Once in some 440,000 simulated worlds a rotten page makes `redb` panic twice,
+/// which ends the process: nothing can be caught, and the next start would end the
+/// same way. So a file that an earlier attempt did not outlive has all its pages
+/// checked before they are used. A kill at that moment only makes the next start
+/// slower. Without a place for the mark there is no check either.
+struct Attempt {
+    mark: PathBuf,
+    is_repeated: bool,
+}
+
+impl Attempt {
+    fn begin(path: &Path) -> Self {
+        let mark = beside(path, ".opening");
+        let is_repeated = mark.exists();
+        // A disk that takes no mark has other troubles, which are told of.
+        let _ = fs::write(&mark, "");
+        Self { mark, is_repeated }
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.mark);
+    }
+}
+
+/// The path with something behind the file's name.
+fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push(".corrupt");
-    let aside = PathBuf::from(name);
+    name.push(ending);
+    PathBuf::from(name)
+}
+
+fn set_aside(path: &Path) -> Result<PathBuf, SpoolError> {
+    let aside = beside(path, ".corrupt");
     fs::rename(path, &aside).map_err(|source| SpoolError::File {
         path: path.to_owned(),
         source,

@@ -237,6 +237,28 @@ fn one_process_at_a_time_has_the_spool() {
 }
 
 #[test]
+fn spool_that_ended_the_process_while_it_was_opened_is_checked_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("spool.redb");
+    let mark = dir.path().join("spool.redb.opening");
+    put_mixed(&mut open(&path));
+    assert!(!mark.exists());
+
+    std::fs::write(&mark, "").unwrap();
+    assert_eq!(lines(&mut open(&path)).len(), 6);
+    assert!(!mark.exists());
+
+    let mut bytes = std::fs::read(&path).unwrap();
+    let line = bytes.windows(6).rposition(|six| six == b"line 0").unwrap();
+    bytes[line] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    std::fs::write(&mark, "").unwrap();
+    let (_, set_aside) = DiskSpool::open(&path, Fit::within(1 << 20)).unwrap();
+    assert!(set_aside.unwrap().contains("spool.redb.corrupt"));
+    assert!(!mark.exists());
+}
+
+#[test]
 fn corrupt_file_is_set_aside_and_a_new_spool_begun() {
     for garbage in [&b"this is no database"[..], &[0xff; 100_000][..]] {
         let dir = tempfile::tempdir().unwrap();
