@@ -350,13 +350,13 @@ fn open_on(
     corrupt: Option<&String>,
 ) -> Result<(DiskSpool, Option<String>), SpoolError> {
     let opened = match corrupt {
-        None => DiskSpool::on(disk.open(), fit),
+        None => DiskSpool::on(disk.open(), fit, false),
         Some(reason) => Err(SpoolError::Corrupt(reason.clone())),
     };
     match opened {
         Err(SpoolError::Corrupt(reason)) => {
             disk.begin_anew();
-            Ok((DiskSpool::on(disk.open(), fit)?, Some(reason)))
+            Ok((DiskSpool::on(disk.open(), fit, false)?, Some(reason)))
         }
         other => Ok((other?, None)),
     }

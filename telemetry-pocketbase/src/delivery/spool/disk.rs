@@ -184,22 +184,16 @@ impl DiskSpool {
     fn try_open(path: &Path, fit: Fit) -> Result<Self, SpoolError> {
         let storage = open_file(path)?;
         let attempt = Attempt::begin(path);
-        let mut spool = Self::without_meta(storage, fit)?;
-        if attempt.is_repeated {
-            spool.check_pages()?;
-        }
-        spool.read_meta()?;
-        Ok(spool)
+        Self::on(storage, fit, attempt.is_repeated)
     }
 
-    /// Opens or makes a spool on whatever `redb` can write to.
-    pub(crate) fn on(storage: impl StorageBackend, fit: Fit) -> Result<Self, SpoolError> {
-        let mut spool = Self::without_meta(storage, fit)?;
-        spool.read_meta()?;
-        Ok(spool)
-    }
-
-    fn without_meta(storage: impl StorageBackend, fit: Fit) -> Result<Self, SpoolError> {
+    /// Opens or makes a spool on whatever `redb` can write to; a suspect one has
+    /// all its pages checked first.
+    pub(crate) fn on(
+        storage: impl StorageBackend,
+        fit: Fit,
+        is_suspect: bool,
+    ) -> Result<Self, SpoolError> {
         let backend = BoundedFile::new(storage, fit.max_bytes)?;
         if fit.at_full_size {
             backend.grow_to_bound()?;
@@ -212,7 +206,7 @@ impl DiskSpool {
                 .map_err(redb::Error::from)?)
         })
         .map_err(|error| no_room(&growth, fit, error))?;
-        Ok(Self {
+        let mut spool = Self {
             database: Guarded(Some(database)),
             growth,
             fit,
@@ -220,7 +214,12 @@ impl DiskSpool {
             is_doubtful: false,
             breaker_was_open: false,
             gone: Gone::default(),
-        })
+        };
+        if is_suspect {
+            spool.check_pages()?;
+        }
+        spool.read_meta()?;
+        Ok(spool)
     }
 
     /// Opens the spool at `path` for a look at it: nothing is made, and nothing
