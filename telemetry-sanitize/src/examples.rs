@@ -311,9 +311,11 @@ Names are stable: they stand in `[REDACTED:name]` and in `log_redactions_total{r
 `tests/corpus/` holds templates of secrets, paths and harmless lines; `tests/corpus.rs` fills them with made-up values
 and asserts: at most 0.5 % of the secrets leave a piece of half their length, at most 0.2 % of the harmless lines change,
 no path keeps its user. `SANITIZE_SEEDS=200 SANITIZE_REPORT=1 cargo test -p telemetry-sanitize --test corpus -- --nocapture`
-tries more values and shows every miss.
+tries more values and shows every miss. The rules know these templates. Of templates that they had never seen, 97 % of the
+secrets of common kinds were found and 88 % of the hard ones, and every home directory (2026-11-27).
 
-- A password in a sentence that no name announces, and a word without digits after a name in running text.
+- A password in a sentence that no name announces, and most words without digits after a name in running text.
+- The columns of a table or of CSV under a name in its first line; `name(value)`; arguments printed as a list without quotes.
 - Tokens that are only hexadecimal, without a telling name: they may be hashes, identifiers of commits or traces.
 - Vendors' tokens without a prefix of at least three characters (Discord's bots, Asana).
 - A secret that was cut into pieces by something else than a line break of a key block.
