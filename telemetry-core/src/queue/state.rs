@@ -522,4 +522,44 @@ mod tests {
             "half of the bytes: {places:?}"
         );
     }
+
+    /// What `book` says when the writer has written so many of what it holds.
+    fn wake_after(state: &mut State, records: usize) -> Wake {
+        let bytes = state.accounts.in_flight.bytes / state.accounts.in_flight.records * records;
+        state.book(&Progress {
+            room: Room { records, bytes },
+            panicked: Vec::new(),
+        })
+    }
+
+    #[test]
+    fn those_who_wait_for_room_are_woken_one_at_a_time_while_it_grows() {
+        let probe = Arc::new(Probe {
+            state: Mutex::new(State::new(&QueueConfig {
+                capacity: 100,
+                when_full: WhenFull::Block(Duration::ZERO),
+                ..QueueConfig::default()
+            })),
+            wakes: Mutex::default(),
+        });
+        let capture = Capture::new(Identity::new(uuid::Uuid::new_v4()), Arc::clone(&probe));
+        let subscriber = tracing_subscriber::registry().with(capture);
+        let emit = |count| {
+            tracing::subscriber::with_default(subscriber, || {
+                (0..count).for_each(|_| tracing::info!("text"));
+            });
+        };
+        emit(100);
+        let state = &mut *lock(&probe.state);
+        let mut batch = state.empty_batch();
+        assert!(matches!(state.next_task(&mut batch), Task::Write { .. }));
+        assert_eq!(wake_after(state, 10), Wake::Nobody, "nobody waits");
+        state.begin_waiting();
+        state.begin_waiting();
+        assert_eq!(wake_after(state, 10), Wake::Nobody, "little room");
+        assert_eq!(wake_after(state, 10), Wake::One, "70 left");
+        assert_eq!(wake_after(state, 0), Wake::Nobody, "no more room than then");
+        assert_eq!(wake_after(state, 10), Wake::One, "60 left");
+        assert_eq!(wake_after(state, 60), Wake::All, "nothing left");
+    }
 }

@@ -6,81 +6,12 @@ use std::process::{Command, Stdio};
 
 use serde_json::json;
 use telemetry_core::Health;
-use telemetry_tests::{Fault, PocketBase, Tmpfs, free_port, skip, wait_until};
+use telemetry_tests::{Fault, PocketBase, Tmpfs, free_port, skip};
 
-use crate::SOON;
 use crate::shipping::{COLLECTION, Shipper, Site, Way, stored};
 
 /// What a server says that gives no reason.
 const NO_REASON: &str = "failed without a reason (HTTP 400: Batch transaction failed.)";
-
-#[test]
-fn dead_token_is_answered_with_400_and_replaced() {
-    let Some(site) = Site::with_batches() else {
-        return;
-    };
-    let mut shipper = site.ship();
-    shipper.log("before", 10);
-    shipper.wait_until_delivered();
-    site.change_password();
-    shipper.log("after", 10);
-    shipper.wait_until_delivered();
-    assert_eq!(site.proxy.statuses("/api/batch"), [200, 400, 200]);
-    assert_eq!(site.proxy.statuses("auth-refresh"), [401]);
-    site.assert_stored_once(&shipper.ids());
-}
-
-#[test]
-fn records_that_a_rule_refuses_wait_until_the_rule_is_mended() {
-    let Some(site) = Site::with_batches() else {
-        return;
-    };
-    let rule = site.collection()["createRule"].clone();
-    site.change(json!({"createRule": "@request.auth.email = \"nobody@example.com\""}));
-    let mut shipper = site.ship();
-    shipper.log("refused", 20);
-    shipper.wait_for_trouble("failed without a reason (HTTP 400");
-    wait_until(SOON, "the batch to be halved", || {
-        site.proxy.exchanges("/api/batch").len() > 8
-    });
-    assert!(!site.proxy.statuses("/api/batch").contains(&200));
-    assert_eq!(shipper.stats().pending, 20, "none is given up");
-    site.change(json!({ "createRule": rule }));
-    shipper.wait_until_delivered();
-    site.assert_stored_once(&shipper.ids());
-}
-
-#[test]
-fn missing_right_is_told_and_records_wait() {
-    let Some(site) = Site::with_batches() else {
-        return;
-    };
-    let rule = site.collection()["createRule"].clone();
-    site.change(json!({"createRule": null}));
-    let mut shipper = site.ship();
-    shipper.log("forbidden", 20);
-    shipper.wait_for_trouble("not allowed");
-    assert_eq!(shipper.stats().pending, 20);
-    site.change(json!({ "createRule": rule }));
-    shipper.wait_until_delivered();
-    site.assert_stored_once(&shipper.ids());
-}
-
-#[test]
-fn missing_collection_is_told_and_records_wait() {
-    let Some(site) = Site::with_batches() else {
-        return;
-    };
-    site.change(json!({"name": "elsewhere"}));
-    let mut shipper = site.ship();
-    shipper.log("nowhere", 20);
-    shipper.wait_for_trouble("no such collection");
-    let renamed = json!({ "name": COLLECTION });
-    let answer = site.server.patch("/api/collections/elsewhere", &renamed);
-    answer.expect_status(200);
-    shipper.wait_until_delivered();
-    site.assert_stored_once(&shipper.ids());
-}
 
 #[test]
 fn batch_that_takes_too_long_is_halved_until_it_does_not() {

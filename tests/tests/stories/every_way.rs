@@ -1,5 +1,5 @@
 //! The rows of the uploader's table of answers in each of the three ways to upload, as far as they occur there. What only batches
-//! are told stands in `answers`.
+//! are told stands in `answers`; they are here where the others are told the same.
 //!
 //! | row | bulk route | single creates |
 //! |---|---|---|
@@ -37,7 +37,11 @@ fn first_upload(site: &Site, way: Way, fault: Fault) {
 
 #[test]
 fn dead_token_is_noticed_and_replaced() {
-    for (way, status, refreshes) in [(Way::Bulk, 401, vec![]), (Way::Single, 400, vec![401])] {
+    for (way, status, refreshes) in [
+        (Way::Bulk, 401, vec![]),
+        (Way::Batch, 400, vec![401]),
+        (Way::Single, 400, vec![401]),
+    ] {
         let Some(site) = Site::with(way) else { return };
         let mut shipper = site.ship();
         shipper.log("before", 1);
@@ -52,52 +56,55 @@ fn dead_token_is_noticed_and_replaced() {
 }
 
 #[test]
-fn single_creates_that_a_rule_refuses_wait_until_the_rule_is_mended() {
-    let Some(site) = Site::with(Way::Single) else {
-        return;
-    };
-    let rule = site.collection()["createRule"].clone();
-    site.change(json!({"createRule": "@request.auth.email = \"nobody@example.com\""}));
-    let mut shipper = site.ship();
-    shipper.log("refused", 20);
-    shipper.wait_for_trouble("failed without a reason (HTTP 400: Failed to create record.)");
-    wait_until(SOON, "several tries", || {
-        site.proxy.statuses(Way::Single.path()).len() > 8
-    });
-    assert!(!site.proxy.statuses(Way::Single.path()).contains(&200));
-    assert_eq!(shipper.stats().pending, 20, "none is given up");
-    site.change(json!({ "createRule": rule }));
-    shipper.wait_until_delivered();
-    site.assert_stored_once(&shipper.ids());
+fn records_that_a_rule_refuses_wait_until_the_rule_is_mended() {
+    for (way, message) in [
+        (Way::Batch, "Batch transaction failed."),
+        (Way::Single, "Failed to create record."),
+    ] {
+        let Some(site) = Site::with(way) else { return };
+        let rule = site.collection()["createRule"].clone();
+        site.change(json!({"createRule": "@request.auth.email = \"nobody@example.com\""}));
+        let mut shipper = site.ship();
+        shipper.log("refused", 20);
+        let told = format!("failed without a reason (HTTP 400: {message})");
+        shipper.wait_for_trouble(&told);
+        wait_until(SOON, "several tries, of batches by halves", || {
+            site.proxy.statuses(way.path()).len() > 8
+        });
+        assert!(!site.proxy.statuses(way.path()).contains(&200));
+        assert_eq!(shipper.stats().pending, 20, "none is given up");
+        site.change(json!({ "createRule": rule }));
+        shipper.wait_until_delivered();
+        site.assert_stored_once(&shipper.ids());
+    }
 }
 
 #[test]
 fn missing_right_to_create_is_told_and_records_wait() {
-    let Some(site) = Site::with(Way::Single) else {
-        return;
-    };
-    let rule = site.collection()["createRule"].clone();
-    site.change(json!({"createRule": null}));
-    let mut shipper = site.ship();
-    shipper.log("forbidden", 20);
-    shipper.wait_for_trouble("not allowed (HTTP 403");
-    assert_eq!(shipper.stats().pending, 20);
-    site.change(json!({ "createRule": rule }));
-    shipper.wait_until_delivered();
-    site.assert_stored_once(&shipper.ids());
+    for way in [Way::Batch, Way::Single] {
+        let Some(site) = Site::with(way) else { return };
+        let rule = site.collection()["createRule"].clone();
+        site.change(json!({"createRule": null}));
+        let mut shipper = site.ship();
+        shipper.log("forbidden", 20);
+        shipper.wait_for_trouble("not allowed");
+        assert_eq!(shipper.stats().pending, 20);
+        site.change(json!({ "createRule": rule }));
+        shipper.wait_until_delivered();
+        site.assert_stored_once(&shipper.ids());
+    }
 }
 
 #[test]
 fn missing_collection_is_told_in_every_way_and_records_wait() {
-    for way in [Way::Bulk, Way::Single] {
+    for (way, asked) in [(Way::Bulk, 400), (Way::Batch, 400), (Way::Single, 404)] {
         let Some(site) = Site::with(way) else { return };
         site.change(json!({"name": "elsewhere"}));
         let mut shipper = site.ship();
         shipper.log("nowhere", 20);
         shipper.wait_for_trouble("no such collection");
         assert_eq!(shipper.stats().pending, 20);
-        let asked = if way == Way::Bulk { 400 } else { 404 };
-        assert_eq!(site.proxy.statuses(way.path())[0], asked);
+        assert_eq!(site.proxy.statuses(way.path())[0], asked, "{way:?}");
         let renamed = json!({ "name": COLLECTION });
         let answer = site.server.patch("/api/collections/elsewhere", &renamed);
         answer.expect_status(200);
