@@ -1,4 +1,4 @@
-//! Records back to back.
+//! Records back to back, in chunks.
 
 use std::sync::Arc;
 
@@ -6,10 +6,12 @@ use crate::json::Line;
 use crate::record::{Field, Head, Record};
 use crate::span::Span;
 
-/// Records as a queue keeps them: heads, all their fields, all their text, and
-/// the spans that they share.
+/// Some records as a queue keeps them: heads, all their fields, all their text,
+/// and the spans that they share. A batch is a sequence of chunks: memory is
+/// touched as far as a queue fills, and used again as soon as the writer is
+/// through with a chunk.
 #[derive(Default)]
-pub(super) struct Batch {
+pub(super) struct Chunk {
     entries: Vec<Entry>,
     fields: Vec<Field>,
     text: String,
@@ -18,7 +20,7 @@ pub(super) struct Batch {
     records: usize,
 }
 
-/// One record's place in the batch.
+/// One record's place in the chunk.
 struct Entry {
     head: Head,
     field_count: u32,
@@ -29,10 +31,14 @@ struct Entry {
 
 const NO_SPAN: u32 = u32::MAX;
 
+/// Most records of a chunk: large enough that to change it costs nothing, and
+/// that its memory goes back to the system when it is given up.
+const CHUNK: usize = 1_024;
+
 /// What a usual record needs: the preallocation reckons with it.
 const USUAL_FIELDS: usize = 6;
 const USUAL_TEXT: usize = 128;
-/// Spans of a usual batch.
+/// Spans of a usual chunk.
 const USUAL_SPANS: usize = 64;
 
 /// A span is looked for among so many that came last: about as many as there
@@ -40,12 +46,12 @@ const USUAL_SPANS: usize = 64;
 /// costs the caller more, since the writer counts them down on another core.
 const RECENT_SPANS: usize = 4;
 
-impl Batch {
-    /// Room for so many usual records, but not for more than `max_bytes`: a
-    /// batch that grows would reallocate under the lock.
+impl Chunk {
+    /// Room for so many usual records, but not for more than `max_bytes`, nor
+    /// for more than a chunk has.
     pub(super) fn with_room(records: usize, max_bytes: usize) -> Self {
         let usual = size_of::<Entry>() + USUAL_FIELDS * size_of::<Field>() + USUAL_TEXT;
-        let records = records.min(max_bytes / usual + 1);
+        let records = records.min(max_bytes / usual + 1).min(CHUNK);
         Self {
             entries: Vec::with_capacity(records),
             fields: Vec::with_capacity(records * USUAL_FIELDS),
@@ -53,6 +59,15 @@ impl Batch {
             spans: Vec::with_capacity(records.min(USUAL_SPANS)),
             records,
         }
+    }
+
+    /// True when the record fits without reallocating, which would be done under
+    /// the lock.
+    #[inline]
+    pub(super) fn fits(&self, record: &Record<'_>) -> bool {
+        self.entries.len() < self.entries.capacity()
+            && record.fields.len() <= self.fields.capacity() - self.fields.len()
+            && record.text.len() <= self.text.capacity() - self.text.len()
     }
 
     #[inline]
@@ -69,18 +84,6 @@ impl Batch {
         });
         self.fields.extend_from_slice(record.fields);
         self.text.push_str(record.text);
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.entries.len()
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
-    pub(super) fn bytes(&self) -> usize {
-        size_of_val(self.entries.as_slice()) + size_of_val(self.fields.as_slice()) + self.text.len()
     }
 
     pub(super) fn heads(&self) -> impl Iterator<Item = &Head> {
@@ -106,8 +109,7 @@ impl Batch {
         }
     }
 
-    /// Forgets the records, and gives back what unusual ones have made it grow:
-    /// two batches that stay large would take twice the bound.
+    /// Forgets the records, and gives back what an unusual one has made it grow.
     pub(super) fn clear(&mut self) {
         self.entries.clear();
         self.fields.clear();
@@ -118,7 +120,7 @@ impl Batch {
         self.spans.shrink_to(USUAL_SPANS);
     }
 
-    /// Where the span is kept. A batch has fewer records than there are indices.
+    /// Where the span is kept. A chunk has fewer records than there are indices.
     #[inline]
     fn place_of(&mut self, span: &Arc<Span>) -> u32 {
         let recent = self.spans.iter().enumerate().rev().take(RECENT_SPANS);
@@ -132,7 +134,7 @@ impl Batch {
     }
 }
 
-/// The bytes that a record takes in a batch.
+/// The bytes that a record takes in a chunk.
 #[inline]
 pub(super) fn size_of_record(record: &Record<'_>) -> usize {
     size_of::<Entry>() + size_of_val(record.fields) + record.text.len()
@@ -146,15 +148,15 @@ mod tests {
 
     #[test]
     fn what_large_records_took_is_given_back() {
-        let mut batch = Batch::with_room(8, usize::MAX);
-        let usual = (batch.fields.capacity(), batch.text.capacity());
+        let mut chunk = Chunk::with_room(8, usize::MAX);
+        let usual = (chunk.fields.capacity(), chunk.text.capacity());
         let identity = Identity::new(uuid::Uuid::nil());
         let notice = Notice::new(crate::gap::metadata(), &"x".repeat(1 << 20));
         notice.lend(identity, 1, None, &Line::default(), |record| {
-            (0..8).for_each(|_| batch.push(record, 1));
+            (0..8).for_each(|_| chunk.push(record, 1));
         });
-        assert!(batch.text.capacity() >= 8 << 20);
-        batch.clear();
-        assert_eq!((batch.fields.capacity(), batch.text.capacity()), usual);
+        assert!(chunk.text.capacity() >= 8 << 20);
+        chunk.clear();
+        assert_eq!((chunk.fields.capacity(), chunk.text.capacity()), usual);
     }
 }

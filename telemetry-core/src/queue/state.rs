@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tracing::Level;
 
-use super::batch::{Batch, size_of_record};
+use super::batch::{Chunk, size_of_record};
 use super::{QueueConfig, WhenFull};
 use crate::gap::Gap;
 use crate::record::Record;
@@ -16,6 +16,10 @@ const RESERVE: usize = 16;
 /// So many records are worth waking the writer before its linger is over; in a
 /// small queue half of the room is.
 const FULL_ENOUGH: usize = 1_000;
+
+/// Empty chunks that a queue keeps while it has nothing to do: for as many
+/// records as [`FULL_ENOUGH`], twice.
+const CHUNKS_AT_REST: usize = 2;
 
 /// The part of the room that is worth waking a thread which waits for it: one
 /// in so many. Such a wake-up costs more than dozens of records.
@@ -28,7 +32,12 @@ pub(super) struct State {
     most_room: Room,
     /// A front of this size is handed on at once.
     full_enough: Room,
-    front: Batch,
+    /// What callers have put in; the last chunk is being filled.
+    front: Vec<Chunk>,
+    /// What is in front.
+    in_front: Room,
+    /// Chunks that the writer has emptied.
+    spare: Vec<Chunk>,
     /// The number given last; 0 in a queue behind another one.
     seq: u64,
     /// Losses that the log does not tell of yet.
@@ -152,7 +161,9 @@ impl State {
             all_room,
             most_room,
             full_enough,
-            front: Batch::with_room(all_room.records, all_room.bytes),
+            front: Vec::new(),
+            in_front: Room::default(),
+            spare: Vec::new(),
             seq: 0,
             gap: Gap::default(),
             accounts: Accounts::default(),
@@ -163,11 +174,6 @@ impl State {
             flush: Flush::default(),
             close: None,
         }
-    }
-
-    /// A batch to swap against the front.
-    pub(super) fn empty_batch(&self) -> Batch {
-        Batch::with_room(self.all_room.records, self.all_room.bytes)
     }
 
     /// True when this record may come in. A record alone always may, however
@@ -188,11 +194,42 @@ impl State {
     pub(super) fn push(&mut self, record: &Record<'_>) -> bool {
         self.accounts.accepted += 1;
         let seq = self.take_number(record);
-        self.front.push(record, seq);
+        if !self.front.last().is_some_and(|chunk| chunk.fits(record)) {
+            self.begin_chunk();
+        }
+        if let Some(chunk) = self.front.last_mut() {
+            chunk.push(record, seq);
+        }
+        self.in_front.records += 1;
+        self.in_front.bytes += size_of_record(record);
         let becomes_urgent =
             !self.urgent && (record.level() == Level::ERROR || self.is_full_enough());
         self.urgent |= becomes_urgent;
         std::mem::take(&mut self.idle) || becomes_urgent
+    }
+
+    #[cold]
+    fn begin_chunk(&mut self) {
+        let room = self.all_room;
+        let spare = self.spare.pop();
+        let chunk = spare.unwrap_or_else(|| Chunk::with_room(room.records, room.bytes));
+        self.front.push(chunk);
+    }
+
+    /// Takes back a chunk that the writer is through with.
+    pub(super) fn recycle(&mut self, chunk: Chunk) {
+        self.spare.push(chunk);
+    }
+
+    /// Chunks to give back to the system, if nothing came since the writer began
+    /// to wait.
+    pub(super) fn take_superfluous(&mut self) -> Vec<Chunk> {
+        let kept = if self.idle {
+            CHUNKS_AT_REST
+        } else {
+            self.spare.len()
+        };
+        self.spare.split_off(kept.min(self.spare.len()))
     }
 
     /// Counts a record that found no room. It uses up a number, so that a gap in
@@ -212,15 +249,15 @@ impl State {
         self.accounts.lose(LossReason::Shutdown, record.level());
     }
 
-    /// Gives the writer its next task, and the front in exchange for `empty`
-    /// when that is to write it.
-    pub(super) fn next_task(&mut self, batch: &mut Batch) -> Task {
+    /// Gives the writer its next task, and the front in exchange for an empty
+    /// batch when that is to write it.
+    pub(super) fn next_task(&mut self, batch: &mut Vec<Chunk>) -> Task {
         let is_too_late = |close: &Close| Instant::now() >= close.deadline();
         if let Some(close) = self.close.as_ref().filter(|close| is_too_late(close)) {
             return Task::Close(close.order);
         }
         let flush = self.flush.take_order();
-        if self.front.is_empty() && self.gap.is_empty() && flush.is_none() {
+        if self.in_front.records == 0 && self.gap.is_empty() && flush.is_none() {
             if let Some(close) = &self.close {
                 return Task::Close(close.order);
             }
@@ -229,10 +266,7 @@ impl State {
         }
         std::mem::swap(&mut self.front, batch);
         self.urgent = false;
-        self.accounts.in_flight = Room {
-            records: batch.len(),
-            bytes: batch.bytes(),
-        };
+        self.accounts.in_flight = std::mem::take(&mut self.in_front);
         let gap = self.take_gap();
         Task::Write { gap, flush }
     }
@@ -289,8 +323,8 @@ impl State {
     #[inline]
     fn used(&self) -> Room {
         Room {
-            records: self.front.len() + self.accounts.in_flight.records,
-            bytes: self.front.bytes() + self.accounts.in_flight.bytes,
+            records: self.in_front.records + self.accounts.in_flight.records,
+            bytes: self.in_front.bytes + self.accounts.in_flight.bytes,
         }
     }
 
@@ -314,12 +348,11 @@ impl State {
 
     /// Counts what cannot be written any more; returns how many.
     pub(super) fn abandon_front(&mut self) -> u64 {
-        let left = self.front.len() as u64;
-        for head in self.front.heads() {
+        for head in self.front.iter().flat_map(Chunk::heads) {
             self.accounts.lose(LossReason::Shutdown, *head.meta.level());
         }
         self.front.clear();
-        left
+        std::mem::take(&mut self.in_front).records as u64
     }
 
     pub(super) fn end(&mut self, result: Result<(), SinkError>) {
@@ -339,8 +372,7 @@ impl State {
 
     /// Records on their way, counted by themselves.
     pub(super) fn pending(&self) -> u64 {
-        let records = self.front.len() + self.accounts.in_flight.records;
-        records as u64 + u64::from(self.accounts.tells_of_gap)
+        self.used().records as u64 + u64::from(self.accounts.tells_of_gap)
     }
 
     pub(super) fn stats(&self, name: &'static str) -> SinkStats {
@@ -373,7 +405,8 @@ impl State {
 
     #[inline]
     fn is_full_enough(&self) -> bool {
-        self.front.len() >= self.full_enough.records || self.front.bytes() >= self.full_enough.bytes
+        self.in_front.records >= self.full_enough.records
+            || self.in_front.bytes >= self.full_enough.bytes
     }
 
     /// The gap with the number of the record that will tell of it: the next
@@ -443,6 +476,8 @@ impl Close {
 mod tests {
     use std::sync::{Arc, Mutex};
 
+    use tracing::Dispatch;
+    use tracing::dispatcher::with_default;
     use tracing_subscriber::layer::SubscriberExt as _;
 
     use super::*;
@@ -470,18 +505,29 @@ mod tests {
         fn stats(&self, _: &mut Vec<SinkStats>) {}
     }
 
-    /// Which of the events that `emit` emits would wake an idle writer.
-    fn wakes(config: &QueueConfig, emit: impl FnOnce()) -> Vec<bool> {
-        let mut state = State::new(config);
-        let mut batch = state.empty_batch();
-        assert!(matches!(state.next_task(&mut batch), Task::Wait));
+    /// A probe, and where to emit events into it.
+    fn probe(config: &QueueConfig) -> (Arc<Probe>, Dispatch) {
         let probe = Arc::new(Probe {
-            state: Mutex::new(state),
+            state: Mutex::new(State::new(config)),
             wakes: Mutex::default(),
         });
         let capture = Capture::new(Identity::new(uuid::Uuid::new_v4()), Arc::clone(&probe));
         let subscriber = tracing_subscriber::registry().with(capture);
-        tracing::subscriber::with_default(subscriber, emit);
+        (probe, Dispatch::new(subscriber))
+    }
+
+    fn emit(dispatch: &Dispatch, events: usize) {
+        with_default(dispatch, || {
+            (0..events).for_each(|_| tracing::info!("text"));
+        });
+    }
+
+    /// Which of the events that `emit` emits would wake an idle writer.
+    fn wakes(config: &QueueConfig, emit: impl FnOnce()) -> Vec<bool> {
+        let (probe, dispatch) = probe(config);
+        let task = lock(&probe.state).next_task(&mut Vec::new());
+        assert!(matches!(task, Task::Wait));
+        with_default(&dispatch, emit);
         lock(&probe.wakes).clone()
     }
 
@@ -523,6 +569,41 @@ mod tests {
         );
     }
 
+    #[test]
+    fn chunks_are_used_again_and_given_back_at_rest() {
+        let (probe, dispatch) = probe(&QueueConfig::default());
+        let all_written = |state: &mut State| {
+            let mut batch = Vec::new();
+            assert!(matches!(state.next_task(&mut batch), Task::Write { .. }));
+            let chunks = batch.len();
+            let room = state.accounts.in_flight;
+            batch.drain(..).for_each(|mut chunk| {
+                chunk.clear();
+                state.recycle(chunk);
+            });
+            state.book(&Progress {
+                room,
+                panicked: Vec::new(),
+            });
+            chunks
+        };
+        emit(&dispatch, 5_000);
+        let chunks = all_written(&mut lock(&probe.state));
+        assert!(chunks > CHUNKS_AT_REST);
+        emit(&dispatch, 1_000);
+        let state = &mut *lock(&probe.state);
+        assert_eq!(
+            state.spare.len(),
+            chunks - 1,
+            "the last one is filled again"
+        );
+        assert!(state.take_superfluous().is_empty(), "there is work");
+        all_written(state);
+        assert!(matches!(state.next_task(&mut Vec::new()), Task::Wait));
+        assert_eq!(state.take_superfluous().len(), chunks - CHUNKS_AT_REST);
+        assert_eq!(state.spare.len(), CHUNKS_AT_REST);
+    }
+
     /// What `book` says when the writer has written so many of what it holds.
     fn wake_after(state: &mut State, records: usize) -> Wake {
         let bytes = state.accounts.in_flight.bytes / state.accounts.in_flight.records * records;
@@ -534,25 +615,15 @@ mod tests {
 
     #[test]
     fn those_who_wait_for_room_are_woken_one_at_a_time_while_it_grows() {
-        let probe = Arc::new(Probe {
-            state: Mutex::new(State::new(&QueueConfig {
-                capacity: 100,
-                when_full: WhenFull::Block(Duration::ZERO),
-                ..QueueConfig::default()
-            })),
-            wakes: Mutex::default(),
+        let (probe, dispatch) = probe(&QueueConfig {
+            capacity: 100,
+            when_full: WhenFull::Block(Duration::ZERO),
+            ..QueueConfig::default()
         });
-        let capture = Capture::new(Identity::new(uuid::Uuid::new_v4()), Arc::clone(&probe));
-        let subscriber = tracing_subscriber::registry().with(capture);
-        let emit = |count| {
-            tracing::subscriber::with_default(subscriber, || {
-                (0..count).for_each(|_| tracing::info!("text"));
-            });
-        };
-        emit(100);
+        emit(&dispatch, 100);
         let state = &mut *lock(&probe.state);
-        let mut batch = state.empty_batch();
-        assert!(matches!(state.next_task(&mut batch), Task::Write { .. }));
+        let task = state.next_task(&mut Vec::new());
+        assert!(matches!(task, Task::Write { .. }));
         assert_eq!(wake_after(state, 10), Wake::Nobody, "nobody waits");
         state.begin_waiting();
         state.begin_waiting();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Shared;
-use super::batch::{Batch, size_of_record};
+use super::batch::{Chunk, size_of_record};
 use super::state::{CloseOrder, FlushOrder, Progress, Task, Wake};
 use super::sync::{self, lock};
 use crate::capture::suppress_events_of_this_thread;
@@ -26,16 +26,17 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 
 pub(super) struct Writer {
     shared: Arc<Shared>,
-    batch: Batch,
+    /// What it is writing; empty in between.
+    batch: Vec<Chunk>,
     line: Line,
     has_complained: bool,
 }
 
 impl Writer {
-    pub(super) fn new(shared: Arc<Shared>, batch: Batch) -> Self {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
         Self {
             shared,
-            batch,
+            batch: Vec::new(),
             line: Line::default(),
             has_complained: false,
         }
@@ -48,6 +49,8 @@ impl Writer {
             match task {
                 Task::Wait => {
                     sync::sleep(HEARTBEAT);
+                    // Freed outside of the lock.
+                    drop(lock(&self.shared.state).take_superfluous());
                     self.batch_end();
                     self.linger();
                 }
@@ -72,19 +75,22 @@ impl Writer {
         let shared = &*self.shared;
         let mut progress = Progress::default();
         let mut has_panicked = false;
-        self.batch.for_each(&mut self.line, |record| {
-            if !is_written(&*shared.sink, record) {
-                progress.panicked.push(record.level());
-                has_panicked = true;
-            }
-            progress.room.records += 1;
-            progress.room.bytes += size_of_record(record);
-            if progress.room.records == PROGRESS {
-                shared.book(std::mem::take(&mut progress));
-            }
-        });
+        for mut chunk in self.batch.drain(..) {
+            chunk.for_each(&mut self.line, |record| {
+                if !is_written(&*shared.sink, record) {
+                    progress.panicked.push(record.level());
+                    has_panicked = true;
+                }
+                progress.room.records += 1;
+                progress.room.bytes += size_of_record(record);
+                if progress.room.records == PROGRESS {
+                    shared.book(std::mem::take(&mut progress));
+                }
+            });
+            chunk.clear();
+            lock(&shared.state).recycle(chunk);
+        }
         shared.book(progress);
-        self.batch.clear();
         if has_panicked {
             self.complain();
         }
