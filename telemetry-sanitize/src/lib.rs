@@ -65,6 +65,9 @@ mod corpus; // secrets in many surroundings, and harmless lines
 #[cfg(test)]
 mod examples; // templates of secrets for the tests
 
+#[cfg(test)]
+mod linear; // that the search is linear
+
 mod counts; // how often each rule replaced something
 mod glob; // the user's globs over names
 mod mask; // values that are no secrets

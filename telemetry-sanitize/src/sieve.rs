@@ -26,6 +26,9 @@ const TOGETHER: usize = 4;
 const STEP: usize = 2 * TOGETHER;
 const BLOCK: usize = STEP + 2;
 
+/// So much is compared at once.
+const WORD: usize = 8;
+
 /// A set of literals to look for.
 pub(crate) struct Sieve {
     /// By the classes of the last three bytes of a window: what the last five
@@ -47,65 +50,82 @@ struct Literal {
 }
 
 /// Eight bytes, with the bits that matter: not that which tells capitals from
-/// small letters, and none behind the end.
-#[derive(Clone, Copy)]
+/// small letters, and none where any byte may stand.
+#[derive(Debug, Clone, Copy)]
 struct Word {
     bytes: u64,
     care: u64,
 }
 
+impl Word {
+    fn new(of: [Option<u8>; WORD]) -> Self {
+        let care = of.map(|byte| match byte {
+            Some(byte) if byte.is_ascii_alphabetic() => !0x20,
+            Some(_) => !0,
+            None => 0,
+        });
+        let care = u64::from_le_bytes(care);
+        let bytes = u64::from_le_bytes(of.map(Option::unwrap_or_default)) & care;
+        Self { bytes, care }
+    }
+
+    #[inline]
+    fn is(&self, found: u64) -> bool {
+        found & self.care == self.bytes
+    }
+}
+
 impl Literal {
     fn new(literal: &[u8]) -> Self {
-        let word = |bytes: &[u8]| {
-            let mut word = [0; 8];
-            let mut care = [0; 8];
-            for (at, &byte) in bytes.iter().enumerate() {
-                word[at] = byte;
-                care[at] = if byte.is_ascii_alphabetic() {
-                    !0x20
-                } else {
-                    !0
-                };
-            }
-            let care = u64::from_le_bytes(care);
-            let bytes = u64::from_le_bytes(word) & care;
-            Word { bytes, care }
-        };
+        let word = |bytes: &[u8]| Word::new(std::array::from_fn(|at| bytes.get(at).copied()));
         Self {
             length: literal.len(),
-            words: literal.chunks(8).map(word).collect(),
+            words: literal.chunks(WORD).map(word).collect(),
         }
     }
 
-    /// The text, which is long enough, starts with it.
+    /// The text, which is long enough, has it at `start`.
     #[inline]
-    fn is_at(&self, text: &[u8]) -> bool {
-        let mut rest = text;
+    fn is_at(&self, text: &[u8], start: usize) -> bool {
+        let mut at = start;
         self.words.iter().all(|word| {
-            let bytes = match rest.first_chunk() {
-                Some(bytes) => *bytes,
-                None => {
-                    let mut bytes = [0; 8];
-                    bytes[..rest.len()].copy_from_slice(rest);
-                    bytes
-                }
-            };
-            rest = rest.get(8..).unwrap_or_default();
-            u64::from_le_bytes(bytes) & word.care == word.bytes
+            let is_same = word.is(word_at(text, at));
+            at += WORD;
+            is_same
         })
     }
 }
 
-/// Four bytes of a literal, or what stands around a short one.
+/// The eight bytes at `at`, with zeros behind the end of the text.
+#[inline]
+fn word_at(text: &[u8], at: usize) -> u64 {
+    if let Some(word) = text.get(at..).and_then(|rest| rest.first_chunk()) {
+        return u64::from_le_bytes(*word);
+    }
+    match text.last_chunk() {
+        // Here `at` is less than eight bytes from the end.
+        Some(last) if at < text.len() => {
+            u64::from_le_bytes(*last) >> (8 * (at + WORD - text.len()))
+        }
+        Some(_) => 0,
+        None => {
+            let mut word = [0; WORD];
+            let rest = text.get(at..).unwrap_or_default();
+            word.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+            u64::from_le_bytes(word)
+        }
+    }
+}
+
+/// What stands from a window on that holds four bytes of a literal: as much of
+/// it as is compared at once, so that few literals but the right one remain.
 #[derive(Debug, Clone, Copy)]
 struct Piece {
+    word: Word,
     literal: u16,
     /// One more than the place of the window in the literal: it may begin one
     /// byte before it.
     place: u8,
-    /// The bytes that are known, with the bit for small letters, and which.
-    bytes: u32,
-    known: u32,
 }
 
 /// A literal in the text. In the order of a search: by their ends, and the
@@ -117,17 +137,6 @@ pub(crate) struct Hit {
     /// Its place among the literals.
     pub(crate) literal: u16,
 }
-
-/// Windows of which some may be pieces.
-struct Found {
-    start: usize,
-    windows: [u32; TOGETHER],
-    /// Which, a bit for each.
-    places: u32,
-}
-
-/// A bit that is set in small letters only.
-const SMALL: u32 = 0x2020_2020;
 
 impl Sieve {
     /// Looks for these; an empty one is nowhere.
@@ -167,56 +176,25 @@ impl Sieve {
     #[inline]
     pub(crate) fn find(&self, text: &[u8], range: Range<usize>, hits: &mut Vec<Hit>) {
         let mut at = range.start;
-        while let Some(found) = self.next(text, at..range.end) {
-            let mut places = found.places;
-            while places != 0 {
-                let place = places.trailing_zeros() as usize;
-                places &= places - 1;
-                let start = found.start + 2 * place;
-                if start < range.end {
-                    self.compare(text, start, found.windows[place], hits);
+        while at < range.end {
+            let windows = match text.get(at..).and_then(|rest| rest.first_chunk()) {
+                Some(block) => windows(block),
+                None if text.len() - at < self.shortest => return,
+                None => last_windows(text, at),
+            };
+            let [first, second, third, fourth] = windows.map(|window| self.holds(window));
+            if (first | second | third | fourth) & 1 == 1 {
+                let mut places = first & 1 | second << 1 & 2 | third << 2 & 4 | fourth << 3 & 8;
+                while places != 0 {
+                    let start = at + 2 * places.trailing_zeros() as usize;
+                    places &= places - 1;
+                    if start < range.end {
+                        self.compare(text, start, hits);
+                    }
                 }
             }
-            at = found.start + STEP;
-        }
-    }
-
-    /// The next windows in which a literal may be found.
-    fn next(&self, text: &[u8], range: Range<usize>) -> Option<Found> {
-        let mut at = range.start;
-        let last_start = range.end.min((text.len() + 1).saturating_sub(BLOCK));
-        while at < last_start {
-            let windows = windows(text[at..].first_chunk()?);
-            let places = self.candidates(windows);
-            if places != 0 {
-                return Some(Found {
-                    start: at,
-                    windows,
-                    places,
-                });
-            }
             at += STEP;
         }
-        while at < range.end && text.len() - at >= self.shortest {
-            let windows = windows(&padded(&text[at..]));
-            let places = self.candidates(windows);
-            if places != 0 {
-                return Some(Found {
-                    start: at,
-                    windows,
-                    places,
-                });
-            }
-            at += STEP;
-        }
-        None
-    }
-
-    /// Which of the windows may be pieces, a bit for each.
-    #[inline]
-    fn candidates(&self, windows: [u32; TOGETHER]) -> u32 {
-        let [first, second, third, fourth] = windows.map(|window| self.holds(window) & 1);
-        first | second << 1 | third << 2 | fourth << 3
     }
 
     /// The lowest bit tells whether the window may be a piece.
@@ -226,11 +204,13 @@ impl Sieve {
     }
 
     /// Notes the literals of which the window at `at` is a piece.
-    fn compare(&self, text: &[u8], at: usize, window: u32, hits: &mut Vec<Hit>) {
-        let cell = cell(window);
+    #[inline(never)]
+    fn compare(&self, text: &[u8], at: usize, hits: &mut Vec<Hit>) {
+        let word = word_at(text, at);
+        let cell = cell(word as u32);
         let pieces = self.starts[cell] as usize..self.starts[cell + 1] as usize;
         for piece in &self.pieces[pieces] {
-            if (window | SMALL) & piece.known != piece.bytes {
+            if !piece.word.is(word) {
                 continue;
             }
             let literal = &self.literals[usize::from(piece.literal)];
@@ -238,7 +218,7 @@ impl Sieve {
                 continue;
             };
             let end = start + literal.length;
-            if end <= text.len() && literal.is_at(&text[start..]) {
+            if end <= text.len() && literal.is_at(text, start) {
                 let literal = piece.literal;
                 hits.push(Hit {
                     end,
@@ -251,16 +231,13 @@ impl Sieve {
 
     /// Notes the piece of a literal whose window is at `place - 1` in it.
     fn add(&mut self, literal: &[u8], index: u16, place: u8, pieces: &mut Vec<(usize, Piece)>) {
-        let bytes = [0, 1, 2, 3].map(|at| piece_byte(literal, place, at));
-        let known = bytes.map(|byte| if byte.is_some() { u8::MAX } else { 0 });
-        let known = u32::from_le_bytes(known);
+        let bytes: [_; WORD] = std::array::from_fn(|at| piece_byte(literal, place, at));
         let piece = Piece {
+            word: Word::new(bytes),
             literal: index,
             place,
-            bytes: (u32::from_le_bytes(bytes.map(Option::unwrap_or_default)) | SMALL) & known,
-            known,
         };
-        let [first, second, third, fourth] = bytes;
+        let [first, second, third, fourth, ..] = bytes;
         let firsts = first.map_or(u32::MAX, |byte| 1 << (byte & 31));
         let mut is_found = vec![false; CELLS];
         for second in classes(second) {
@@ -305,15 +282,17 @@ fn windows(block: &[u8; BLOCK]) -> [u32; TOGETHER] {
     ]
 }
 
-/// The first bytes of a text, with zeros behind its end.
+/// As [`windows`], at the end of a text.
 #[inline]
-fn padded(rest: &[u8]) -> [u8; BLOCK] {
-    if let Some(block) = rest.first_chunk() {
-        return *block;
-    }
-    let mut block = [0; BLOCK];
-    block[..rest.len()].copy_from_slice(rest);
-    block
+fn last_windows(text: &[u8], at: usize) -> [u32; TOGETHER] {
+    let start = word_at(text, at);
+    let last = word_at(text, at + STEP - 2) as u32;
+    [
+        start as u32,
+        (start >> 16) as u32,
+        (start >> 32) as u32,
+        last,
+    ]
 }
 
 /// The cell of the last three bytes of a window, whatever the case of letters.

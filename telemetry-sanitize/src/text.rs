@@ -4,21 +4,46 @@ use std::cell::Cell;
 use std::ops::Range;
 
 /// The text under search. Every loop over its bytes goes through
-/// [`run`](Text::run) and [`run_back`](Text::run_back), so that
-/// [`steps`](Text::steps) shows whether a search is linear.
+/// [`run`](Text::run) and [`run_back`](Text::run_back), or over a
+/// [`slice`](Text::slice), so that [`steps`](Text::steps) shows whether a search
+/// is linear.
 pub(crate) struct Text<'t> {
     text: &'t str,
     steps: Cell<usize>,
-    /// A stretch without a line break in it, and where its line ends.
-    line: Cell<(usize, usize)>,
+    /// Of each sort the stretch that was run over last, and its end.
+    far: [Cell<(usize, usize)>; Far::ALL],
 }
+
+/// Runs that may go to the end of the text from each of many places, and so are
+/// remembered: many looks at one long stretch take one pass over it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Far {
+    /// A line.
+    Line,
+    /// Credentials behind a scheme.
+    Credentials,
+    /// A value in SQL.
+    SqlValue,
+    /// A part of a JSON web token.
+    JwtPart,
+    /// A bare value, outside of a query and in one.
+    Bare,
+    BareInQuery,
+}
+
+impl Far {
+    const ALL: usize = Self::BareInQuery as usize + 1;
+}
+
+/// A slice that is longer counts as steps: who asks for it looks at its bytes.
+const LONG_SLICE: usize = 128;
 
 impl<'t> Text<'t> {
     pub(crate) fn new(text: &'t str) -> Self {
         Self {
             text,
             steps: Cell::new(0),
-            line: Cell::new((0, 0)),
+            far: [const { Cell::new((0, 0)) }; Far::ALL],
         }
     }
 
@@ -45,7 +70,11 @@ impl<'t> Text<'t> {
     }
 
     pub(crate) fn slice(&self, range: Range<usize>) -> &'t [u8] {
-        &self.bytes()[range]
+        let slice = &self.bytes()[range];
+        if slice.len() > LONG_SLICE {
+            self.count(slice.len());
+        }
+        slice
     }
 
     /// The rest of the text starts with `word` there, in any case of letters.
@@ -131,15 +160,26 @@ impl<'t> Text<'t> {
         to - length
     }
 
-    /// The end of the line that `from` lies in. Remembered, so that many looks
-    /// at one long line take one pass over it.
+    /// The end of the line that `from` lies in.
     pub(crate) fn line_end(&self, from: usize) -> usize {
-        let (start, end) = self.line.get();
+        self.run_far(Far::Line, from, |byte| byte != b'\n' && byte != b'\r')
+    }
+
+    /// As [`run`](Self::run) to the end of the text, and remembered. For one sort
+    /// the same bytes belong each time.
+    pub(crate) fn run_far(&self, sort: Far, from: usize, belongs: impl Fn(u8) -> bool) -> usize {
+        self.remember(sort, from, || self.run(from, self.len(), belongs))
+    }
+
+    /// Where a stretch from `from` on ends. `find` finds the same end from each
+    /// place in the stretch.
+    pub(crate) fn remember(&self, sort: Far, from: usize, find: impl FnOnce() -> usize) -> usize {
+        let (start, end) = self.far[sort as usize].get();
         if start <= from && from < end {
             return end;
         }
-        let end = self.run(from, self.len(), |byte| byte != b'\n' && byte != b'\r');
-        self.line.set((from, end));
+        let end = find();
+        self.far[sort as usize].set((from, end));
         end
     }
 

@@ -6,7 +6,7 @@ use super::pair::Name;
 use super::{Scan, encoded};
 use crate::mask::{is_harmless, is_status};
 use crate::rules::Kind;
-use crate::text::{Text, is_base64, is_blank, is_name_byte};
+use crate::text::{Far, Text, is_base64, is_blank, is_name_byte};
 use crate::vendors::looks_random;
 
 /// Schemes whose credentials are one word.
@@ -28,14 +28,17 @@ pub(super) fn look(scan: &mut Scan<'_, '_>, hit: Range<usize>) {
         return;
     }
     let start = text.skip_blanks(hit.end, 4);
-    let end = text.run(start, text.len(), is_credential);
+    let end = text.run_far(Far::Credentials, start, is_credential);
     let end = text.run_back(end, start, |byte| matches!(byte, b'.' | b':'));
-    let value = text.slice(start..end);
     if text.has(hit.start, "basic") {
-        if encoded::is_user_and_password(value) {
+        let is_whole = text.run(start, end, is_base64) == end;
+        if is_whole && encoded::is_user_and_password(text.slice(start..end)) {
             scan.redact(start..end, Kind::BasicAuth);
         }
-    } else if value.len() >= 8 && (looks_random(value) || value.len() >= 24) && !is_status(value) {
+        return;
+    }
+    let value = text.slice(start..end);
+    if value.len() >= 8 && (looks_random(value) || value.len() >= 24) && !is_status(value) {
         scan.redact(start..end, Kind::BearerToken);
     }
 }

@@ -4,7 +4,9 @@
 //! secret names, prefixes of tokens, `://`, `/home/`. A text without any is
 //! done. At each trigger the module that it belongs to looks at what stands
 //! around it. A look either takes what it saw (and the search goes on behind
-//! it) or is short, so the whole is linear.
+//! it), or is short, or remembers how far it saw, so the whole is linear. Should a
+//! text be made so that looks go far again and again, there is a budget of steps
+//! for each byte; past it all of the text goes.
 
 mod card;
 mod command;
@@ -34,6 +36,11 @@ pub(crate) use triggers::{Trigger, Triggers};
 /// So much of a text is searched for triggers at once, since they are sorted.
 /// Even, as the search wants it.
 const STRETCH: usize = 4096;
+
+/// Steps that may be taken for each byte of a text, and some for a short one. What
+/// programs write takes less than a tenth of it.
+pub(crate) const BUDGET: usize = 128;
+pub(crate) const LEAST_BUDGET: usize = 1 << 16;
 
 /// No secret can hide in base64: no run of it is long enough.
 #[cfg(test)]
@@ -189,6 +196,9 @@ impl<'t, 'f> Scan<'t, 'f> {
         for &hit in hits {
             if hit.start >= self.taken {
                 self.look(self.triggers.of(hit), hit.start..hit.end);
+                if self.text.steps() > self.text.len() * BUDGET + LEAST_BUDGET {
+                    return self.redact(0..self.text.len(), Kind::Error);
+                }
             }
         }
     }

@@ -42,6 +42,9 @@ pub(super) fn is_passwordish(word: &[u8]) -> bool {
 /// Long, of capitals, small letters and digits, that change all the time: a name
 /// in camel case changes less often.
 pub(super) fn is_scrambled(value: &[u8]) -> bool {
+    if !(20..=512).contains(&value.len()) {
+        return false;
+    }
     let class = |byte: u8| match byte {
         b'A'..=b'Z' => 1,
         b'a'..=b'z' => 2,
@@ -56,12 +59,7 @@ pub(super) fn is_scrambled(value: &[u8]) -> bool {
     let allowed = value
         .iter()
         .all(|&byte| class(byte) > 0 || matches!(byte, b'_' | b'-' | b'+' | b'/' | b'=' | b'.'));
-    (20..=512).contains(&value.len())
-        && allowed
-        && count(1) >= 3
-        && count(2) >= 3
-        && count(3) >= 2
-        && changes * 9 >= value.len() * 4
+    allowed && count(1) >= 3 && count(2) >= 3 && count(3) >= 2 && changes * 9 >= value.len() * 4
 }
 
 /// In running text a token has digits, or is long and of both cases. A word and
@@ -77,6 +75,9 @@ pub(super) fn is_token_like(value: &[u8]) -> bool {
 
 /// A value that opens a session: long and random, and neither a UUID nor a hash.
 pub(super) fn is_session(secret: SecretName, value: &[u8]) -> bool {
+    if value.len() < 24 {
+        return false;
+    }
     let hex = value
         .iter()
         .all(|byte| byte.is_ascii_hexdigit() || *byte == b'-');
@@ -88,7 +89,7 @@ pub(super) fn is_session(secret: SecretName, value: &[u8]) -> bool {
     let allowed = value
         .iter()
         .all(|byte| byte.is_ascii_alphanumeric() || b"-_+/=.%:".contains(byte));
-    value.len() >= 24 && letters >= 6 && !lower_hex && allowed && looks_random(value)
+    letters >= 6 && !lower_hex && allowed && looks_random(value)
 }
 
 pub(super) fn is_short_number(value: &[u8]) -> bool {

@@ -6,7 +6,7 @@ use super::{Scan, value};
 use crate::mask::is_harmless;
 use crate::names::Verdict;
 use crate::rules::Kind;
-use crate::text::{Text, is_blank, is_quote};
+use crate::text::{Far, Text, is_blank, is_quote};
 
 /// Words that may stand between `IDENTIFIED` and the password.
 const BETWEEN: [&str; 5] = ["BY", "AS", "PASSWORD", "VALUES", "USING"];
@@ -150,7 +150,7 @@ fn value_at(text: &Text<'_>, at: usize) -> SqlValue {
     let quote = text.run(at, at + 16, |byte| byte == b'\\');
     let ends = |byte: u8| matches!(byte, b',' | b')' | b']' | b';' | b'\n');
     if !is_quote(text.at(quote)) {
-        let after = text.run(at, text.len(), |byte| !ends(byte));
+        let after = text.run_far(Far::SqlValue, at, |byte| !ends(byte));
         return SqlValue {
             content: at..after,
             is_text: false,
@@ -158,7 +158,7 @@ fn value_at(text: &Text<'_>, at: usize) -> SqlValue {
         };
     }
     let content = value::quoted(text, quote, quote - at);
-    let after = text.run(content.end, text.len(), |byte| !ends(byte));
+    let after = text.run_far(Far::SqlValue, content.end, |byte| !ends(byte));
     SqlValue {
         content,
         is_text: true,

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{Scan, What};
 use crate::rules::Kind;
-use crate::text::{Text, is_base64};
+use crate::text::{Far, Text, is_base64};
 use crate::vendors::{Body, Left, VENDORS, Vendor, looks_random};
 
 /// Looks at a token that starts with the prefix at `hit`.
@@ -127,7 +127,7 @@ pub(super) fn look_jwt(scan: &mut Scan<'_, '_>, hit: Range<usize>) {
         return;
     }
     let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-    let header = text.run(hit.end, text.len(), is_part);
+    let header = text.run_far(Far::JwtPart, hit.end, is_part);
     if text.at(header) != b'.' || header - hit.start < 10 {
         return;
     }

@@ -58,6 +58,8 @@ pub(crate) struct Triggers {
     /// A replacement could be a part of a literal, or hold one that matters.
     join_replacements: bool,
     triggers: Vec<Trigger>,
+    #[cfg(test)]
+    literals: Vec<String>,
     roots: Vec<(String, What)>,
     /// Home directories are looked for.
     pub(super) homes: bool,
@@ -110,9 +112,16 @@ impl Triggers {
             sieve: Sieve::new(&literals),
             join_replacements: literals.iter().any(|literal| joins_replacements(literal)),
             triggers,
+            #[cfg(test)]
+            literals,
             roots,
             homes,
         }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn literals(&self) -> &[String] {
+        &self.literals
     }
 
     /// The directory with this index, as written.

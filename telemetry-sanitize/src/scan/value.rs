@@ -17,7 +17,7 @@ use super::{Scan, header};
 use crate::mask::{is_harmless, is_status};
 use crate::names::{SecretName, Trust, is_description};
 use crate::rules::Kind;
-use crate::text::{Bytes, Text, is_blank, is_name_byte, is_quote};
+use crate::text::{Bytes, Far, Text, is_blank, is_name_byte, is_quote};
 use crate::vendors::{Body, looks_random};
 
 /// Takes the value that starts at `at`, if it is one.
@@ -726,6 +726,15 @@ fn is_connection(text: &Text<'_>, name: &Name) -> bool {
 
 /// Where a blank, a quote or the next pair ends the value.
 fn separator_end(text: &Text<'_>, at: usize, in_query: bool) -> usize {
+    let sort = if in_query {
+        Far::BareInQuery
+    } else {
+        Far::Bare
+    };
+    text.remember(sort, at, || first_separator(text, at, in_query))
+}
+
+fn first_separator(text: &Text<'_>, at: usize, in_query: bool) -> usize {
     let mut end = at;
     loop {
         end = text.run(end, text.len(), |byte| !may_separate(byte));
