@@ -152,7 +152,7 @@ fn wait_until(what: impl Fn() -> bool) -> Result<(), Box<dyn Error>> {
             return Err("it takes for ever".into());
         }
         // Rarely, since this thread's time counts.
-        std::thread::sleep(Duration::from_millis(10));
+        std::thread::sleep(Duration::from_millis(50));
     }
     Ok(())
 }

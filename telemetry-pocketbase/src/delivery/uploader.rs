@@ -26,6 +26,12 @@ use crate::planted;
 /// promised 200 ms, the writing included.
 pub(crate) const COMMIT_INTERVAL: Duration = Duration::from_millis(150);
 
+/// What was delivered is out of the spool's file after this long: with the next
+/// records as a rule, which costs nothing, or by a transaction of its own. After
+/// a crash before that it is sent again, and recognised. What went to the dead
+/// letters would be there twice, so it has only [`COMMIT_INTERVAL`].
+const REMOVAL_INTERVAL: Duration = Duration::from_secs(1);
+
 /// A spool without room is opened anew at once so many times; then its bound is
 /// too small for anything, and it is tried again like one that failed.
 const MAX_NO_ROOM_IN_A_ROW: u32 = 20;
@@ -621,7 +627,12 @@ impl Uploader {
             }
         }
         self.batch.splice(place, kept);
-        self.sync_at.get_or_insert(now + commit_interval());
+        let due = now
+            + match refused {
+                None => REMOVAL_INTERVAL,
+                Some(_) => commit_interval(),
+            };
+        self.sync_at = Some(self.sync_at.map_or(due, |at| at.min(due)));
         self.answer_deliveries();
         Ok(vec![Event::Spooled(holdings)])
     }

@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 use ureq::Agent;
 use ureq::http::{HeaderMap, Response};
 use ureq::typestate::WithBody;
+use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Body, RequestBuilder};
 
+use super::names::Names;
 use crate::config::{PocketBaseConfig, check_url};
 use crate::error::PocketBaseError;
 use crate::instruments::Instruments;
@@ -45,6 +47,7 @@ pub(crate) trait Transport: Clone + Send + 'static {
 #[derive(Clone)]
 pub(crate) struct Client {
     agent: Agent,
+    names: Names,
     base: String,
     instruments: Option<Arc<Instruments>>,
 }
@@ -103,8 +106,11 @@ impl Client {
             .user_agent(concat!("telemetry-pocketbase/", env!("CARGO_PKG_VERSION")));
         #[cfg(feature = "tls")]
         let builder = builder.tls_config(tls(config)?);
+        let names = Names::default();
+        let connector = DefaultConnector::default();
         Ok(Self {
-            agent: builder.build().into(),
+            agent: Agent::with_parts(builder.build(), connector, names.clone()),
+            names,
             base: config.url.trim_end_matches('/').to_owned(),
             instruments,
         })
@@ -113,6 +119,11 @@ impl Client {
     /// The server's address.
     pub(crate) fn base(&self) -> &str {
         &self.base
+    }
+
+    #[cfg(test)]
+    pub(super) fn names(&self) -> &Names {
+        &self.names
     }
 
     pub(crate) fn patch(
@@ -136,6 +147,9 @@ impl Client {
     ) -> Result<Reply, NoReply> {
         let start = Instant::now();
         let reply = call().and_then(read).map_err(no_reply);
+        if reply.is_err() {
+            self.names.forget();
+        }
         if let Some(instruments) = &self.instruments {
             let status = reply.as_ref().ok().map(|reply| reply.status);
             instruments.request(method, status, start.elapsed());

@@ -1,6 +1,6 @@
 //! PocketBase as a [`Destination`](crate::delivery::Destination).
 //!
-//! - `client`: one request, one reply;
+//! - `client`: one request, one reply; `names`: where the server is;
 //! - `session`: the token, and getting a new one;
 //! - `row`, `rows`: a log line, and a batch of them, as records of the collection;
 //! - `limits`: values that fit into foreign collections;
@@ -12,6 +12,7 @@ pub(crate) mod answers;
 pub(crate) mod bulk;
 pub(crate) mod client;
 mod limits;
+mod names;
 mod row;
 pub(crate) mod rows;
 pub(crate) mod session;

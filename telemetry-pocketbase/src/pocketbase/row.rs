@@ -25,6 +25,9 @@ const MAX_EXACT: u64 = 1 << 53;
 /// Digits of the greatest integer that is certainly exact.
 const EXACT_DIGITS: usize = 15;
 
+/// Keys that are open at once in a usual record.
+const USUAL_KEYS: usize = 8;
+
 /// A log line, cut at its top level.
 #[derive(Deserialize)]
 struct Line<'a> {
@@ -146,7 +149,7 @@ struct DuplicateKey;
 /// Copies valid JSON token by token.
 fn copy_exact(out: &mut Vec<u8>, json: &[u8]) -> Result<(), DuplicateKey> {
     // Keys of the objects that are open, with their depth.
-    let mut keys: Vec<(usize, &[u8])> = Vec::new();
+    let mut keys: Vec<(usize, &[u8])> = Vec::with_capacity(USUAL_KEYS);
     let mut depth = 0;
     let mut at = 0;
     while let Some(&byte) = json.get(at) {

@@ -67,7 +67,7 @@ pub struct Endured {
 /// # Errors
 /// The law that was broken.
 pub fn endure(absence: Absence, dir: &Path) -> Result<Endured, String> {
-    bugs::with_planted(None, || {
+    bugs::with_planted(0, None, || {
         let mut world = Away::new(absence, dir)?;
         world.write_for(absence.lasts)?;
         world.come_back()?;

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::io::{self, Write as _};
 use std::sync::Once;
 
 macro_rules! bugs {
@@ -97,7 +98,8 @@ impl fmt::Display for Bug {
 
 thread_local! {
     static PLANTED: Cell<Option<Bug>> = const { Cell::new(None) };
-    static RUNNING: Cell<bool> = const { Cell::new(false) };
+    /// The seed of the world that runs on this thread.
+    static RUNNING: Cell<Option<u64>> = const { Cell::new(None) };
     static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
@@ -108,7 +110,7 @@ pub(crate) fn is_planted(bug: Bug) -> bool {
 
 /// Whether a simulation runs on this thread.
 pub(crate) fn is_running() -> bool {
-    RUNNING.get()
+    RUNNING.get().is_some()
 }
 
 /// What a panic of the simulation on this thread said.
@@ -123,27 +125,32 @@ fn keep_panics_quiet() {
     ONCE.call_once(|| {
         let usual = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
-            if is_running() {
-                PANIC.replace(Some(panic.to_string()));
-            } else {
-                usual(panic);
+            let Some(seed) = RUNNING.get() else {
+                return usual(panic);
+            };
+            let text = panic.to_string();
+            if text.contains("during cleanup") {
+                // A second panic while the first one unwinds: the process ends now,
+                // and if nobody hears of it, it ends all the same.
+                let _ = writeln!(io::stderr(), "seed {seed} ends the process: {text}");
             }
+            PANIC.replace(Some(text));
         }));
     });
 }
 
-/// Runs `work` with `bug` planted.
-pub(super) fn with_planted<T>(bug: Option<Bug>, work: impl FnOnce() -> T) -> T {
+/// Runs `work`, the world of `seed`, with `bug` planted.
+pub(super) fn with_planted<T>(seed: u64, bug: Option<Bug>, work: impl FnOnce() -> T) -> T {
     struct Weeded;
     impl Drop for Weeded {
         fn drop(&mut self) {
             PLANTED.set(None);
-            RUNNING.set(false);
+            RUNNING.set(None);
         }
     }
     keep_panics_quiet();
     let _weeded = Weeded;
     PLANTED.set(bug);
-    RUNNING.set(true);
+    RUNNING.set(Some(seed));
     work()
 }

@@ -109,7 +109,7 @@ pub fn run(seed: u64, bug: Option<Bug>, dir: &Path) -> Result<Run, Broken> {
 
 fn run_world(seed: u64, bug: Option<Bug>, dir: &Path, is_telling: bool) -> Result<Run, Broken> {
     let letters = dir.join(format!("{seed}.jsonl"));
-    let outcome = bugs::with_planted(bug, || {
+    let outcome = bugs::with_planted(seed, bug, || {
         let mut world = World::new(seed, letters.clone(), is_telling);
         let outcome = catch_unwind(AssertUnwindSafe(|| world.run()));
         let law = match outcome {
