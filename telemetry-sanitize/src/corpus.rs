@@ -235,7 +235,7 @@ pub(crate) const LINES: &[&str] = &[
     r#"{"key":"-----BEGIN EC PRIVATE KEY-----\n«{alnum:64}\n{alnum:30}==»\n-----END EC PRIVATE KEY-----\n"}"#,
     r#"{"key":"-----BEGIN PRIVATE KEY-----\n«{alnum:64}\n{alnum:64}»"}"#,
     "-----BEGIN PRIVATE KEY----- «{alnum:64} {alnum:64} {alnum:20}==» -----END PRIVATE KEY-----",
-    "-----BEGIN {pem}PRIVATE KEY-----\n«Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,{hex:32}\n\n{alnum:64}»\n-----END {pem}PRIVATE KEY-----",
+    "-----BEGIN {pem}PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,{hex:32}\n\n«{alnum:64}»\n-----END {pem}PRIVATE KEY-----",
     "-----BEGIN PGP PRIVATE KEY BLOCK-----\n\n«{alnum:64}\n=abcd»\n-----END PGP PRIVATE KEY BLOCK-----",
     "«AGE-SECRET-KEY-1{upper:58}»",
     "[Interface]\nPrivateKey = «{alnum:43}=»\nAddress = 10.0.0.1/24",

@@ -208,6 +208,9 @@ fn judge_head(head: &[u8], before: &[&[u8]]) -> Option<Verdict> {
         b"tokens" => secret(Kind::Token, Trust::Counted),
         b"sid" if last_before == b"connect" => secret(Kind::Token, Trust::Shaped),
         b"sid" | b"sessionid" | b"session" | b"sess" => secret(Kind::Token, Trust::Session),
+        b"id" if last_before == b"secret" => secret(Kind::Secret, Trust::Session),
+        b"seed" => secret(Kind::PrivateKey, Trust::Scrambled),
+        b"code" if last_before == b"device" => secret(Kind::Token, Trust::Session),
         b"id" if last_before == b"session" => secret(Kind::Token, Trust::Session),
         b"sign" if last_before == b"api" || last_before == b"access" => {
             secret(Kind::Signature, Trust::Shaped)
@@ -385,8 +388,8 @@ const GROWN: [&[u8]; 6] = [
 ];
 
 #[rustfmt::skip] // A list of words, not one a line.
-const PASS_OF: [&[u8]; 107] = [
-    b"set", b"with",
+const PASS_OF: [&[u8]; 108] = [
+    b"set", b"with", b"default",
     b"ansible", b"become", b"cifs", b"couchdb", b"dav", b"elastic", b"grafana", b"guest", b"imap4", b"influx",
     b"ipmi", b"java", b"jks", b"kibana", b"mariadb", b"minio", b"mosquitto", b"mssql", b"nats", b"neo4j",
     b"oracle", b"pgsql", b"pkcs12", b"pop3", b"ppp", b"rpc", b"samba", b"sql", b"vpn", b"webdav",
@@ -419,7 +422,7 @@ const HARMLESS_HEADS: &[&[u8]] = &[
     b"quality", b"rb", b"ref", b"regex", b"require", b"required", b"reset", b"resets", b"retries",
     b"rotated", b"rotation", b"rounds", b"rs", b"rules", b"scheme", b"scope", b"score", b"seconds",
     b"secs", b"service", b"set", b"sh", b"size", b"source", b"spec", b"sql", b"state", b"status",
-    b"store", b"strength", b"svelte", b"template", b"tests", b"time", b"timeout", b"timestamp",
+    b"stdin", b"store", b"strength", b"svelte", b"template", b"tests", b"time", b"timeout", b"timestamp",
     b"title", b"toml", b"ts", b"tsx", b"ttl", b"txt", b"type", b"types", b"updated", b"uri", b"url",
     b"usage", b"util", b"utils", b"uuid", b"valid", b"validation", b"validator", b"version",
     b"versions", b"view", b"visible", b"vue", b"yaml", b"yml",

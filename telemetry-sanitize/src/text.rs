@@ -130,6 +130,11 @@ impl<'t> Text<'t> {
         form.map_or(0, |(start, digits)| start.len() + digits)
     }
 
+    /// How many backslashes stand before `at`.
+    pub(crate) fn escapes_before(&self, at: usize) -> usize {
+        at - self.run_back(at, at.saturating_sub(16), |byte| byte == b'\\')
+    }
+
     /// Where the run of bytes that `belongs` accepts ends, starting at `from`
     /// and going no further than `limit`.
     pub(crate) fn run(&self, from: usize, limit: usize, belongs: impl Fn(u8) -> bool) -> usize {

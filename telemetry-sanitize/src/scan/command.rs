@@ -179,6 +179,18 @@ pub(crate) const PROGRAMS: &[Program] = &[
     program("vault login", &[], &[Nth(0)]),
     program("vault\"", &["login"], &[Nth(0)]),
     program("vault'", &["login"], &[Nth(0)]),
+    program("aws ssm put-parameter", &[], &[Word("--value")]),
+    program("composer config http-basic", &[], &[Nth(1)]),
+    program("dotnet nuget push", &[], &[Word("-k")]),
+    program("mix hex.user auth", &[], &[Word("--key")]),
+    program("nuget setapikey", &[], &[Nth(0)]),
+    program("poetry config http-basic", &[], &[Nth(1)]),
+    program("poetry config pypi-token", &[], &[Nth(0)]),
+    program("radius-server host", &[], &[Word("key")]),
+    program("rootpw ", &[], &[Nth(0)]),
+    program("sentinel auth-pass", &[], &[Nth(1)]),
+    program("tacacs-server host", &[], &[Word("key")]),
+    program("vault operator unseal", &[], &[Nth(0)]),
     program("wget", &[], &[Pair(&["--user"], b':')]),
     program("wpa_passphrase", &[], &[Nth(1)]),
     program("xfreerdp", &[], &[Slash("/p:")]),
@@ -327,6 +339,9 @@ impl Words {
         let limit = text.line_end(at).min(at + REACH);
         if matches!(text.before(at), b' ') || is_quote(text.before(at)) {
             return Some(Self { at, limit });
+        }
+        if text.has(at, ", ") {
+            return Some(Self { at: at + 2, limit }); // `[mysql, -ubob, -px]`.
         }
         // `mysqldump`, `smbclient.exe`: one name.
         let end = text.run(at, at + 12, |byte| {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::pair::Name;
+use super::pair::{Name, style_end};
 use super::{Scan, encoded};
 use crate::mask::{is_harmless, is_status};
 use crate::rules::Kind;
@@ -28,6 +28,7 @@ pub(super) fn look(scan: &mut Scan<'_, '_>, hit: Range<usize>) {
         return;
     }
     let start = text.skip_blanks(hit.end, 4);
+    let start = style_end(text, start).unwrap_or(start);
     let end = text.run_far(Far::Credentials, start, is_credential);
     let end = text.run_back(end, start, |byte| matches!(byte, b'.' | b':'));
     if text.has(hit.start, "basic") {
@@ -51,9 +52,18 @@ fn is_credential(byte: u8) -> bool {
 /// stays. In `strong` context a short word behind a scheme is a secret too.
 pub(super) fn take_credentials(scan: &mut Scan<'_, '_>, value: Range<usize>, strong: bool) {
     let text = &scan.text;
+    const ENCODED: [&str; 4] = ["bearer+", "bearer%20", "basic+", "basic%20"];
+    if let Some(scheme) = ENCODED.iter().find(|scheme| text.has(value.start, scheme)) {
+        let start = value.start + scheme.len();
+        let end = run_in_line(text, start, value.end, is_word_byte);
+        let rule = first_rule(&scheme.as_bytes()[..scheme.find(['+', '%']).unwrap_or(0)]);
+        return take_word(scan, rule, start..end, strong);
+    }
     let word_end = run_in_line(text, value.start, value.end, is_word_byte);
     let first = text.slice(value.start..word_end);
+    let first = first.strip_suffix(b":").unwrap_or(first); // `Bearer: x`.
     let next = text.skip_blanks(word_end, 8).min(value.end);
+    let next = style_end(text, next).unwrap_or(next).min(value.end);
     let second_end = run_in_line(text, next, value.end, is_word_byte);
     let is_scheme = ONE_WORD
         .iter()

@@ -8,18 +8,23 @@
 //! text be made so that looks go far again and again, there is a budget of steps
 //! for each byte; past it all of the text goes.
 
+mod call;
 mod card;
 mod command;
 mod encoded;
 mod header;
 mod jwk;
+mod member;
 mod pair;
 mod path;
 mod pem;
+mod sentence;
 mod shape;
 mod spoken;
 mod sql;
+mod table;
 mod token;
+mod told;
 mod triggers;
 mod url;
 mod value;
@@ -137,6 +142,8 @@ pub(crate) struct Scan<'t, 'f> {
     findings: &'f mut Vec<Finding>,
     /// Names that end before this place were judged.
     names_done: usize,
+    /// Lines that end before this place were looked at as heads of tables.
+    heads_done: usize,
     /// Everything before this place belongs to a finding or is done with.
     taken: usize,
 }
@@ -154,6 +161,7 @@ impl<'t, 'f> Scan<'t, 'f> {
             triggers,
             findings,
             names_done: 0,
+            heads_done: 0,
             taken: 0,
         }
     }

@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
-use super::{Scan, shape, value};
-use crate::mask::is_status;
+use super::sentence::{self, find_word};
+use super::{Scan, member, shape, table, told, value};
 use crate::names::{MAX_NAME, SecretName, Trust, Verdict};
 use crate::rules::Kind;
-use crate::text::{Bytes, Text, is_blank, is_name_byte, is_quote};
+use crate::text::{Text, is_blank, is_name_byte, is_quote};
 use crate::vendors::looks_random;
 
 /// A name in the text.
@@ -64,9 +64,19 @@ fn look_at(scan: &mut Scan<'_, '_>, name: Name) {
     let Some((name, secret)) = judge(scan, name) else {
         return;
     };
-    if let Some((delimiter, at)) = delimiter_after(&scan.text, &name, secret) {
-        value::take(scan, &name, secret, delimiter, at);
+    let (at, quoted) = past_closers(&scan.text, name.range.end);
+    if quoted && scan.text.at(at) == b',' && member::take_beside(scan, &name, secret, at) {
+        return;
     }
+    if let Some((delimiter, at)) = delimiter_after(&scan.text, &name, secret, at, quoted) {
+        if !name.is_option || !scan.text.ends_with(name.range.start, "for '--") {
+            return value::take(scan, &name, secret, delimiter, at);
+        }
+    }
+    if let Some(value) = told::before(&scan.text, &name, secret) {
+        return scan.redact(value, secret.rule);
+    }
+    table::take_columns(scan, &name, at);
 }
 
 /// A replacement of ours follows the name that ends at `end`.
@@ -86,6 +96,7 @@ fn around(scan: &Scan<'_, '_>, hit: Range<usize>) -> Name {
     let start = text.run_back(hit.start, floor, is_name_byte);
     let start = skip_escape(text, start, hit.start);
     let end = text.run(hit.start, text.len(), is_name_byte);
+    let end = leader(text, hit.end..end).unwrap_or(end);
     let dashes = text.run(start, end, |byte| byte == b'-');
     let is_named = matches!(text.at(end), b':' | b'='); // `/password:x`, but no path.
     let slash =
@@ -95,6 +106,20 @@ fn around(scan: &Scan<'_, '_>, hit: Range<usize>) -> Name {
         range: dashes..last,
         is_option: dashes > start || slash,
     }
+}
+
+/// Where dots start that lead to a value.
+fn leader(text: &Text<'_>, name: Range<usize>) -> Option<usize> {
+    const LEAST: usize = 4;
+    if name.len() <= LEAST {
+        return None;
+    }
+    let is_dots = |at: &usize| {
+        text.slice(*at..*at + LEAST)
+            .iter()
+            .all(|&byte| byte == b'.')
+    };
+    (name.start..name.end - LEAST).find(is_dots)
 }
 
 /// Past what belongs to an escape before the name: `\npassword`, `%22password`,
@@ -219,16 +244,22 @@ fn is_oauth_code(text: &Text<'_>, name: &Name) -> bool {
 }
 
 /// The delimiter behind the name, and where the value starts.
-fn delimiter_after(text: &Text<'_>, name: &Name, secret: SecretName) -> Option<(Delimiter, usize)> {
-    let (at, quoted) = past_closers(text, name.range.end);
+fn delimiter_after(
+    text: &Text<'_>,
+    name: &Name,
+    secret: SecretName,
+    at: usize,
+    quoted: bool,
+) -> Option<(Delimiter, usize)> {
     if let Some(found) = delimiter_at(text, name, at, quoted, secret) {
         return Some(found);
     }
-    value_key(text, name, at, quoted).or_else(|| spoken(text, name, secret, at))
+    member::value_key(text, name, at, quoted)
+        .or_else(|| sentence::spoken(text, name, secret, at, quoted))
 }
 
 /// Past the quote (escaped at any depth) or bracket that closes the name.
-fn past_closers(text: &Text<'_>, from: usize) -> (usize, bool) {
+pub(super) fn past_closers(text: &Text<'_>, from: usize) -> (usize, bool) {
     let mut at = from;
     let mut quoted = false;
     for _ in 0..4 {
@@ -247,7 +278,7 @@ fn past_closers(text: &Text<'_>, from: usize) -> (usize, bool) {
             at = end;
         } else if text.has(at, "**") {
             at += 2; // Markdown.
-        } else if let Some(end) = index_end(text, at) {
+        } else if let Some(end) = index_end(text, at).or_else(|| number_end(text, at)) {
             at = end;
         } else {
             break;
@@ -269,9 +300,16 @@ fn index_end(text: &Text<'_>, at: usize) -> Option<usize> {
     (is_whole && matches!(text.at(end + 1), b':' | b'=')).then_some(end + 1)
 }
 
+/// Past the number in `Unseal Key 1: x`.
+fn number_end(text: &Text<'_>, at: usize) -> Option<usize> {
+    let end = text.run(at + 1, at + 4, |byte| byte.is_ascii_digit());
+    let is_number = text.at(at) == b' ' && end > at + 1 && text.at(end) == b':';
+    (is_number && is_blank(text.at(end + 1))).then_some(end)
+}
+
 /// Past escapes of a terminal that start at `at`, raw or as `\\u001b[0m` and
 /// `\\x1b[0m`.
-fn style_end(text: &Text<'_>, at: usize) -> Option<usize> {
+pub(super) fn style_end(text: &Text<'_>, at: usize) -> Option<usize> {
     const STARTS: [&str; 4] = ["\x1b[", "\\u001b[", "\\x1b[", "\\033["];
     let mut end = at;
     while matches!(text.at(end), 0x1b | b'\\')
@@ -320,19 +358,24 @@ fn delimiter_at(
     if let Some(content) = tag_end(text, name, at) {
         return Some((Delimiter::Tag, content));
     }
-    let mark = text.skip_blanks(at, 8);
+    let mark = past_tabs(text, text.skip_blanks(at, 8));
     let (delimiter, end) = match text.at(mark) {
         b'=' => {
             let end = text.run(mark, mark + 3, |byte| matches!(byte, b'=' | b'>' | b'~'));
-            let is_comparison = text.at(mark + 1) == b'=';
+            let is_comparison = text.at(mark + 1) == b'=' && text.at(mark + 2) != b'>';
             if is_comparison && !is_quote(text.at(text.skip_blanks(end, 2))) {
                 return None;
             }
             (Delimiter::Equals, end)
         }
-        b':' if text.before(name.range.start) == b':' && !quoted => return None,
+        b':' if text.before(name.range.start) == b':' && !quoted && !is_symbol(text, name) => {
+            return None;
+        }
         b':' => return colon_at(text, mark),
-        b'|' if mark > at => return cell_at(text, mark, secret),
+        b'.' if mark == name.range.end && text.has(mark, "....") => {
+            (Delimiter::Equals, dots_end(text, mark))
+        }
+        b'|' if mark > at => return table::cell_at(text, mark, secret),
         b'%' if text.has(mark, "%3d") || text.has(mark, "%3a") => (Delimiter::Equals, mark + 3),
         0xE2 if text.has(mark, "→") => (Delimiter::Equals, mark + "→".len()),
         0xEF if text.has(mark, "＝") || text.has(mark, "：") => (Delimiter::Equals, mark + 3),
@@ -342,8 +385,9 @@ fn delimiter_at(
         b'&' if text.has(mark, "&gt;") && text.ends_with(name.range.start, "&lt;") => {
             return Some((Delimiter::Tag, mark + "&gt;".len()));
         }
-        b'>' if text.before(name.range.start) == b'<' => (Delimiter::Tag, mark + 1),
-        b',' if quoted => return comma_at(text, name, mark),
+        b',' if quoted || text.before(name.range.start) == b'{' => {
+            return comma_at(text, name, mark);
+        }
         _ => return None,
     };
     let end = if text.at(mark) == b'%' {
@@ -358,11 +402,35 @@ fn delimiter_at(
     } else {
         text.skip_blanks(end, 8)
     };
-    let value = style_end(text, value).unwrap_or(value);
+    let value = past_tabs(text, style_end(text, value).unwrap_or(value));
     if delimiter == Delimiter::Equals && value > end && mark == at && pair_at(text, value) {
         return None; // `logname= uid=0`: the value is empty.
     }
     Some((delimiter, value))
+}
+
+/// Past tabs that are escaped, and the blanks among them.
+pub(super) fn past_tabs(text: &Text<'_>, from: usize) -> usize {
+    let mut at = from;
+    while text.has(at, "\\t") && at < from + 32 {
+        at = text.skip_blanks(at + 2, 8);
+    }
+    at
+}
+
+/// `:password: x`, a symbol in YAML; `Vec::password:` is none.
+fn is_symbol(text: &Text<'_>, name: &Name) -> bool {
+    let before = name
+        .range
+        .start
+        .checked_sub(2)
+        .map_or(b'\n', |at| text.at(at));
+    before.is_ascii_whitespace() && is_blank(text.at(name.range.end + 1))
+}
+
+/// Past the dots that lead from a name to its value: `password.......x`.
+fn dots_end(text: &Text<'_>, at: usize) -> usize {
+    text.run(at, at + 64, |byte| byte == b'.')
 }
 
 /// The end of an XML tag that is the name (`<ns:password type="x">`), or has it
@@ -384,14 +452,25 @@ fn tag_end(text: &Text<'_>, name: &Name, at: usize) -> Option<usize> {
     let is_tag = tag.is_empty() || tag.ends_with(b":") && !tag.contains(&b' ');
     let is_key = [b"key=\"".as_slice(), b"name=\""]
         .iter()
-        .any(|key| tag.ends_with(key));
+        .any(|key| ends_with_any_case(tag, key));
     if !is_tag && !is_key {
         return None;
     }
     let end = text.run(at, at + REACH, |byte| !matches!(byte, b'<' | b'>' | b'\n'));
-    let has_value = find_word(text, at, "value=").is_some_and(|value| value < end);
+    let has_value = ["value=", "content="]
+        .iter()
+        .any(|word| find_word(text, at, word).is_some_and(|value| value < end));
     if text.at(end) != b'>' || text.before(end) == b'/' || has_value {
         return None;
+    }
+    let word = text.slice(name.range.clone());
+    let is_upper = !word.iter().any(u8::is_ascii_lowercase);
+    let is_closed = || {
+        let limit = text.line_end(end).min(end + 512);
+        text.slice(end..limit).windows(2).any(|two| two == b"</")
+    };
+    if tag.is_empty() && is_upper && !is_closed() {
+        return None; // `--password <PASSWORD>: too short`.
     }
     let content = end + 1;
     let wraps = ["<![CDATA[", "<value>", "<string>"];
@@ -404,6 +483,11 @@ fn tag_end(text: &Text<'_>, name: &Name, at: usize) -> Option<usize> {
         matches!(text.at(tag), b'>' | b' ' | b'/') && find_word(text, tag, "</").is_some()
     };
     (!is_group).then_some(content) // `<auth><user>`: each element by itself.
+}
+
+fn ends_with_any_case(text: &[u8], end: &[u8]) -> bool {
+    let start = text.len().checked_sub(end.len());
+    start.is_some_and(|start| text[start..].eq_ignore_ascii_case(end))
 }
 
 /// `<key>password</key><string>x</string>` and `<name>password</name><value>x`: the
@@ -427,11 +511,27 @@ fn next_element(text: &Text<'_>, name: &Name, at: usize) -> Option<usize> {
     is_key.then(|| next + open.len())
 }
 
-fn colon_at(text: &Text<'_>, colon: usize) -> Option<(Delimiter, usize)> {
+pub(super) fn colon_at(text: &Text<'_>, colon: usize) -> Option<(Delimiter, usize)> {
     let after = colon + 1;
     let after = style_end(text, after).unwrap_or(after);
+    if text.at(after) == b' '
+        && let Some(value) = style_end(text, after + 1)
+    {
+        return Some((Delimiter::ColonBlank, value));
+    }
+    let tabs = past_tabs(text, after);
+    if tabs > after {
+        return Some((Delimiter::ColonBlank, tabs));
+    }
+    if text.has(after, "\\n  ") {
+        let value = text.skip_blanks(after + 2, 32);
+        return (!pair_at(text, value)).then_some((Delimiter::ColonBlank, value));
+    }
     let after = after + 2 * usize::from(text.has(after, "** ")); // Markdown.
     match text.at(after) {
+        b':' if text.at(after + 1) == b' ' => {
+            Some((Delimiter::ColonBlank, after + 2)) // LDIF's base64.
+        }
         b':' => None,
         b'=' => Some((Delimiter::Equals, text.skip_blanks(after + 1, 8))),
         b'/' if text.at(after + 1) == b'/' => None,
@@ -458,25 +558,15 @@ fn typed_value(text: &Text<'_>, at: usize) -> Option<usize> {
     is_typed.then_some(end + 3)
 }
 
-/// The next cell of a table, if it holds something random: a table of columns
-/// and their types has the same look.
-fn cell_at(text: &Text<'_>, bar: usize, secret: SecretName) -> Option<(Delimiter, usize)> {
-    let value = text.skip_blanks(bar + 1, 64);
-    let is_cell = random_word_at(text, value, secret) || {
-        let end = text.run(value, value + 128, |byte| !byte.is_ascii_whitespace());
-        secret.trust == Trust::Strong && shape::is_passwordish(text.slice(value..end))
-    };
-    is_cell.then_some((Delimiter::Blank, value))
-}
-
 /// `("password", "x")`, `["password", "x"]` and `"--password", "x"`; in a longer
 /// list of names (`"id", "password", "email"`) the next one is no value.
 fn comma_at(text: &Text<'_>, name: &Name, comma: usize) -> Option<(Delimiter, usize)> {
     let value = text.skip_blanks(comma + 1, 8);
+    let value = value + 2 * usize::from(text.has(value, "<<\"")); // Erlang's binaries.
     let is_prefix = |byte: u8| matches!(byte, b'b' | b'u' | b'r');
     let value = value + usize::from(is_prefix(text.at(value)) && is_quote(text.at(value + 1)));
     let quote = text.run(value, value + 64, |byte| byte == b'\\');
-    if !is_quote(text.at(quote)) {
+    if !is_quote(text.at(quote)) && value::struct_brace(text, value).is_none() {
         return None;
     }
     let open = text.run_back(
@@ -489,10 +579,18 @@ fn comma_at(text: &Text<'_>, name: &Name, comma: usize) -> Option<(Delimiter, us
     let open = text.run_back(open, open.saturating_sub(2), is_blank);
     let is_pair = match text.before(open) {
         b'(' => true,
+        b'{' => open == name.range.start,
+        0 | b'\n' => ends_line(text, quote), // A line of two cells.
         b'[' => closes_after(text, quote),
         _ => false,
     };
     (name.is_option || is_pair).then_some((Delimiter::Comma, value))
+}
+
+/// The string that opens at `quote` is the last of its line.
+fn ends_line(text: &Text<'_>, quote: usize) -> bool {
+    let end = value::quoted(text, quote, 0).end + 1;
+    end >= text.len() || matches!(text.at(end), b'\n' | b'\r')
 }
 
 /// A bracket closes the list right after the string that opens at `quote`.
@@ -500,505 +598,6 @@ fn closes_after(text: &Text<'_>, quote: usize) -> bool {
     let mark = text.at(quote);
     let end = text.run(quote + 1, quote + 257, |byte| byte != mark);
     text.at(end + 1) == b']'
-}
-
-/// `"name":"password","value":"x"` and its like: the value has a key of its own.
-fn value_key(text: &Text<'_>, name: &Name, at: usize, quoted: bool) -> Option<(Delimiter, usize)> {
-    if text.at(at) == b'\n'
-        && text.has(at + 1, "  ")
-        && let Some(found) = rejected_input(text, at + 3)
-    {
-        return Some(found);
-    }
-    let key = text.run(at, at + 24, |byte| {
-        byte.is_ascii_whitespace() || byte == b',' || byte == b'\\' || is_quote(byte)
-    });
-    let is_form_part = quoted && key > at + 2 && is_form_break(text, at);
-    if is_form_part {
-        return Some((Delimiter::Equals, key));
-    }
-    if key == at || !text.has(key, "value") {
-        return value_before(text, name, quoted);
-    }
-    let (end, key_quoted) = past_closers(text, key + 5);
-    match text.at(end) {
-        b':' => colon_at(text, end),
-        b'=' if quoted || key_quoted => Some((Delimiter::Equals, end + 1)),
-        _ => None,
-    }
-}
-
-/// What a validator says about the field on the line before:
-/// `  Input should be valid [type=x, input_value='x', …`.
-fn rejected_input(text: &Text<'_>, line: usize) -> Option<(Delimiter, usize)> {
-    let limit = text.run(line, line + 160, |byte| byte != b'\n');
-    let mark = "input_value=";
-    let value = (line..limit).find(|&at| text.has(at, mark))? + mark.len();
-    is_quote(text.at(value)).then_some((Delimiter::Equals, value))
-}
-
-/// `"value":"x","name":"password"`: where the value starts.
-fn value_before(text: &Text<'_>, name: &Name, quoted: bool) -> Option<(Delimiter, usize)> {
-    let is_filler = |byte: u8| {
-        byte.is_ascii_whitespace() || matches!(byte, b'\\' | b':' | b',') || is_quote(byte)
-    };
-    let floor = name.range.start.saturating_sub(MAX_NAME);
-    let key_end = text.run_back(name.range.start, floor, is_filler);
-    let key = text.run_back(key_end, floor, |byte| byte.is_ascii_alphabetic());
-    let is_key = ["name", "key"].iter().any(|known| {
-        text.slice(key..key_end)
-            .eq_ignore_ascii_case(known.as_bytes())
-    });
-    if !quoted || !is_key || key_end == name.range.start {
-        return None;
-    }
-    let close = text.run_back(key, key.saturating_sub(16), is_filler);
-    let mark = text.at(close);
-    let open = text.run_back(close, close.saturating_sub(512), |byte| {
-        byte != mark && byte != b'\\'
-    });
-    let before = text.run_back(open, open.saturating_sub(24), is_filler);
-    let is_value = is_quote(mark) && open > 0 && text.ends_with(before, "value") && before < open;
-    is_value.then(|| (Delimiter::Colon, open - 1))
-}
-
-/// The empty line between the head and the value in a part of a form.
-fn is_form_break(text: &Text<'_>, at: usize) -> bool {
-    text.has(at, "\r\n\r\n") || text.has(at, "\n\n")
-}
-
-/// A value behind a blank: `--password x`, SQL's `PASSWORD 'x'`, netrc's
-/// `login bob password x`, and sentences such as `the password is x1y2z3`.
-fn spoken(
-    text: &Text<'_>,
-    name: &Name,
-    secret: SecretName,
-    at: usize,
-) -> Option<(Delimiter, usize)> {
-    let word = text.slice(name.range.clone());
-    if text.has(at, "('") && word.eq_ignore_ascii_case(b"password") {
-        return Some((Delimiter::Blank, at + 1)); // SQL's function.
-    }
-    if let Some(value) =
-        tuple_struct(text, name, secret).or_else(|| braced_struct(text, name, secret))
-    {
-        return Some((Delimiter::Blank, value));
-    }
-    let value = text.skip_blanks(at, 8);
-    if let Some(before) = code_before(text, name, secret) {
-        return Some((Delimiter::Blank, before));
-    }
-    if value == at || at != name.range.end && !name.is_option {
-        return None;
-    }
-    if name.is_option && text.has(value, "<<< ") {
-        return Some((Delimiter::Blank, value + 4)); // `--with-token <<< x`.
-    }
-    if let Some(value) = after_command(text, name, value) {
-        return Some((Delimiter::Equals, value));
-    }
-    let spoken = if name.is_option {
-        !matches!(text.at(value), b'-' | 0)
-    } else {
-        is_secret_at(text, name, secret, past_links(text, value))
-    };
-    if spoken {
-        let quoted = past_links(text, value);
-        let is_string = is_quote(text.at(quoted)) || value::is_curly(text, quoted);
-        let value = if name.is_option || !is_string {
-            value
-        } else {
-            quoted
-        };
-        return Some((Delimiter::Blank, value));
-    }
-    let first = value;
-    let value = match text.has(value, "- ") {
-        true => value + 2,
-        false => past_links(text, value),
-    };
-    let is_scheme = word.eq_ignore_ascii_case(b"bearer"); // Has a rule of its own.
-    let is_value = random_word_at(text, value, secret)
-        || passwordish_at(text, value, secret)
-        || value > first && plain_word_at(text, value, secret);
-    (!is_scheme && is_value).then_some((Delimiter::Blank, value))
-}
-
-/// The last word of `the password is sunshine`, which tells nothing about the
-/// password as `the password is required` does.
-fn plain_word_at(text: &Text<'_>, at: usize, secret: SecretName) -> bool {
-    let links = [
-        " is ",
-        " was ",
-        " set to ",
-        " changed to ",
-        " reset to ",
-        " is now ",
-    ];
-    let is_linked = links.iter().any(|link| text.ends_with(at, link));
-    let end = text.run(at, at + 64, |byte| {
-        byte.is_ascii_alphabetic() || matches!(byte, b'-' | b'_')
-    });
-    let word = text.slice(at..end);
-    let close = text.run(end, end + 2, |byte| matches!(byte, b'.' | b'!'));
-    let is_last = close >= text.len() || text.at(close) == b'\n';
-    let hyphens = word.iter().filter(|&&byte| byte == b'-').count();
-    let is_joined = hyphens > 1 && word.len() > 12 || word.len() > 11 && text.ends_with(at, " to ");
-    secret.rule == Kind::Password
-        && secret.trust == Trust::Strong
-        && is_linked
-        && is_last
-        && word.len() >= 6
-        && (is_joined && !is_status(word) || !shape::is_predicate(word))
-}
-
-/// `482913 is your verification code`: the code stands before.
-fn code_before(text: &Text<'_>, name: &Name, secret: SecretName) -> Option<usize> {
-    if secret.rule != Kind::Pin {
-        return None;
-    }
-    let floor = name.range.start.saturating_sub(32);
-    let from = text.run_back(name.range.start, floor, |byte| {
-        byte.is_ascii_alphabetic() || byte == b' '
-    });
-    let between = text.slice(from..name.range.start);
-    let end = from;
-    let start = text.run_back(end, end.saturating_sub(9), |byte| byte.is_ascii_digit());
-    let is_code = (4..=8).contains(&(end - start)) && between.starts_with(b" is your ");
-    is_code.then_some(start)
-}
-
-/// A word in running text that somebody chose for a password.
-fn passwordish_at(text: &Text<'_>, at: usize, secret: SecretName) -> bool {
-    let end = text.run(at, at + 130, |byte| {
-        !byte.is_ascii_whitespace() && !byte.is_ascii_control() && !is_quote(byte) && byte != b'\\'
-    });
-    let word = text.slice(at.min(end)..end);
-    let word = word.split(|&byte| byte == b',').next().unwrap_or_default();
-    let is_linked =
-        text.ends_with(at, " is ") || text.ends_with(at, " was ") || text.ends_with(at, " to ");
-    let trusted = secret.trust == Trust::Strong && secret.rule != Kind::Cookie;
-    let is_digits = word.len() >= 4 && word.iter().all(u8::is_ascii_digit);
-    let is_base32 = word.len() >= 16
-        && word.iter().any(u8::is_ascii_digit)
-        && word
-            .iter()
-            .all(|byte| byte.is_ascii_uppercase() || (b'2'..=b'7').contains(byte));
-    trusted && (shape::is_passwordish(word) || is_base32 || is_linked && is_digits)
-}
-
-/// `Password("x")`, `Credentials("bob", "x")` and `config.setPassword("x")`: where
-/// the last string starts.
-fn tuple_struct(text: &Text<'_>, name: &Name, secret: SecretName) -> Option<usize> {
-    let open = name.range.end;
-    if text.at(open) != b'(' {
-        return None;
-    }
-    let whole = text.slice(name.range.clone());
-    let dot = whole.iter().rposition(|&byte| byte == b'.');
-    let word = &whole[dot.map_or(0, |dot| dot + 1)..];
-    let is_type = word.first()?.is_ascii_uppercase() && word.iter().any(u8::is_ascii_lowercase);
-    let mut value = open + 1;
-    let quote = text.run(value, value + 16, |byte| byte == b'\\');
-    let is_string = is_quote(text.at(quote));
-    let is_method = dot.is_some() || matches!(text.before(name.range.start), b'.' | b':');
-    let is_setter = is_method
-        || [b"set".as_slice(), b"with"]
-            .iter()
-            .any(|verb| word.starts_with(verb));
-    let is_call = is_type || is_setter && is_string;
-    if !is_call || is_verb(word) {
-        return None;
-    }
-    if !is_type && secret.trust != Trust::Strong {
-        let content = text.slice(value::quoted(text, quote, quote - value));
-        let is_token = shape::is_token_like(content) || looks_random(content);
-        if !is_token {
-            return None;
-        }
-    }
-    if !is_string {
-        let end = text.run(value, value + 512, |byte| {
-            byte.is_ascii_alphanumeric() || b"-_.+/=".contains(&byte)
-        });
-        let is_token = end - value >= 16 && looks_random(text.slice(value..end));
-        return (is_token && text.at(end) == b')').then_some(value);
-    }
-    let first = value::quoted(text, quote, quote - value);
-    let next = first.end + (quote - value) + 1;
-    if text.has(next, ", ") && (is_quote(text.at(next + 2)) || text.at(next + 2) == b'\\') {
-        value = next + 2;
-    } else if text.at(next) != b')' {
-        return None;
-    }
-    Some(value)
-}
-
-/// `Secret { name: "db", value: "x" }`: where the value starts. A token with a
-/// short value is one of a parser.
-fn braced_struct(text: &Text<'_>, name: &Name, secret: SecretName) -> Option<usize> {
-    let word = text.slice(name.range.clone());
-    let is_type = word.first()?.is_ascii_uppercase() && word.iter().any(u8::is_ascii_lowercase);
-    let open = name.range.end;
-    if !is_type || !text.has(open, " { ") {
-        return None;
-    }
-    let key = find_in(
-        text,
-        open..open + 160,
-        &[" value: \"", " secret: \"", " token: \"", " inner: \""],
-    )?;
-    let content = text.slice(value::quoted(text, key - 1, 0));
-    let is_long = content.len() >= 16 && looks_random(content);
-    (secret.trust == Trust::Strong || is_long).then_some(key - 1)
-}
-
-/// The end of the first of the words in the range, before a brace closes.
-fn find_in(text: &Text<'_>, range: Range<usize>, words: &[&str]) -> Option<usize> {
-    let limit = text.run(range.start, range.end, |byte| byte != b'}' && byte != b'\n');
-    (range.start..limit).find_map(|at| {
-        let word = words.iter().find(|word| text.has(at, word))?;
-        Some(at + word.len())
-    })
-}
-
-/// `GetSecret("db")` calls something by the name of the secret.
-fn is_verb(word: &[u8]) -> bool {
-    #[rustfmt::skip] // A list of words, not one a line.
-    const VERBS: [&[u8]; 22] = [
-        b"get", b"read", b"load", b"find", b"fetch", b"delete", b"create", b"has", b"is", b"lookup",
-        b"list", b"need", b"parse", b"peek", b"prompt", b"remove", b"expect", b"require", b"rotate", b"next", b"mock",
-        b"describe",
-    ];
-    VERBS.iter().any(|verb| {
-        let start = word.get(..verb.len());
-        start.is_some_and(|start| start.eq_ignore_ascii_case(verb))
-            && word
-                .get(verb.len())
-                .is_none_or(|next| !next.is_ascii_lowercase())
-    })
-}
-
-/// `setenv NAME value`, and the digit of a router's `password 7 value`.
-fn after_command(text: &Text<'_>, name: &Name, value: usize) -> Option<usize> {
-    if ["setenv ", "setx ", "\nENV "]
-        .iter()
-        .any(|word| text.ends_with(name.range.start, word))
-    {
-        return Some(value);
-    }
-    let kind = text.at(value).is_ascii_digit() && text.at(value + 1) == b' ';
-    let end = text.run(value + 2, value + 130, |byte| !byte.is_ascii_whitespace());
-    let word = text.slice(value.min(text.len())..end.min(text.len()));
-    let word = word.get(2..).unwrap_or_default();
-    let has_digit = word.iter().any(u8::is_ascii_digit);
-    let is_mixed = word.len() >= 6
-        && (has_digit && word.iter().any(u8::is_ascii_alphabetic) || looks_random(word));
-    (kind && is_mixed).then_some(value + 2)
-}
-
-/// After words for a secret, what stands in quotes is one; after `token` and
-/// `secret` alone it may be the name of something.
-fn is_secret_at(text: &Text<'_>, name: &Name, secret: SecretName, value: usize) -> bool {
-    if secret.rule == Kind::Password && after_login(text, name.range.start) {
-        return true;
-    }
-    const COMMON: [&[u8]; 8] = [
-        b"token",
-        b"tokens",
-        b"secret",
-        b"secrets",
-        b"key",
-        b"keys",
-        b"credentials",
-        b"cookie",
-    ];
-    let word = text.slice(name.range.clone());
-    let is_common = COMMON
-        .iter()
-        .any(|common| word.eq_ignore_ascii_case(common));
-    let is_api = word.contains(&b' ') && secret.rule == Kind::ApiKey; // `API key "deploy" created`.
-    let is_linked = is_quote(text.at(value)) && is_blank(text.before(value)) && {
-        text.ends_with(value, " is ") || text.ends_with(value, " to ")
-    };
-    let is_statement = word == b"SECRET" && text.at(value) == b'\'';
-    let is_symbol = is_linked
-        || is_statement
-        || is_varied(text, value)
-        || text.before(name.range.start) == b':'; // `{:secret "x"}`.
-    let is_common = is_common && !is_symbol && secret.rule != Kind::SqlPassword;
-    (is_quote(text.at(value)) || value::is_curly(text, value))
-        && !is_common
-        && !is_api
-        && !matches!(
-            secret.trust,
-            Trust::Digits | Trust::Session | Trust::Scrambled
-        )
-        && (secret.rule != Kind::Signature || {
-            let content = text.slice(value::quoted(text, value, 0));
-            content.len() >= 32 && looks_random(content)
-        })
-}
-
-/// What stands in quotes at `at` has capitals and digits, as no name of a secret
-/// has.
-fn is_varied(text: &Text<'_>, at: usize) -> bool {
-    if !is_quote(text.at(at)) {
-        return false;
-    }
-    let content = text.slice(value::quoted(text, at, 0));
-    let has = |class: fn(&u8) -> bool| content.iter().any(class);
-    (6..=128).contains(&content.len()) && has(u8::is_ascii_uppercase) && has(u8::is_ascii_digit)
-}
-
-/// Past the words between a name and its value: `is`, `changed to`, `for bob:`.
-fn past_links(text: &Text<'_>, from: usize) -> usize {
-    const LINKS: [&str; 22] = [
-        "ist ",
-        "est ",
-        "es ",
-        "with ",
-        "given ",
-        "entered ",
-        "is: ",
-        "is ",
-        "was ",
-        "to ",
-        "changed ",
-        "set ",
-        "reset ",
-        "now ",
-        "string ",
-        "as ",
-        "value ",
-        "used ",
-        "from ",
-        "provided: ",
-        "found: ",
-        "1: ",
-    ];
-    let mut at = from;
-    if text.has(at, "for ") {
-        let end = text.run(at + 4, at + 68, |byte| !matches!(byte, b':' | b'=' | b'\n'));
-        if matches!(text.at(end), b':' | b'=') && is_blank(text.at(end + 1)) {
-            return text.skip_blanks(end + 1, 8);
-        }
-        let verbs = [" is ", " was ", " reset to ", " set to ", " changed to "];
-        let found = |verb: &&str| Some(find_word(text, at + 4, verb)? + verb.len());
-        if let Some(value) = verbs.iter().filter_map(found).min() {
-            return value;
-        }
-    }
-    if matches!(text.at(at), b'(' | b'[') {
-        return at + 1;
-    }
-    if let Some(value) = after_colon(text, at) {
-        return value;
-    }
-    static STARTS: Bytes = Bytes::of(b"iwtcsrnavufp1IWTCSRNAVUFP");
-    for _ in 0..4 {
-        let may_be = STARTS.has(text.at(at));
-        let link = LINKS.iter().find(|link| may_be && text.has(at, link));
-        let Some(link) = link else {
-            break;
-        };
-        at += link.len();
-    }
-    at
-}
-
-/// Behind up to three words and a colon or `=`: `token not found: x`.
-fn after_colon(text: &Text<'_>, from: usize) -> Option<usize> {
-    let end = text.run(from, from + 64, |byte| {
-        byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b'@' | b'.' | b'-' | b'_')
-    });
-    let words = text.slice(from..end).split(|&byte| byte == b' ').count();
-    let is_mark = matches!(text.at(end), b':' | b'=') && is_blank(text.at(end + 1));
-    (end > from && words <= 4 && is_mark).then(|| text.skip_blanks(end + 1, 4))
-}
-
-fn find_word(text: &Text<'_>, from: usize, word: &str) -> Option<usize> {
-    let limit = (from + 48).min(text.len());
-    (from..limit).find(|&at| text.has(at, word))
-}
-
-/// A word that nobody writes in a sentence: letters and digits mixed, or only
-/// digits where a code is expected.
-fn random_word_at(text: &Text<'_>, at: usize, secret: SecretName) -> bool {
-    let start = at + usize::from(is_quote(text.at(at)));
-    let end = text.run(start, start + 256, |byte| {
-        !byte.is_ascii_whitespace()
-            && !byte.is_ascii_control()
-            && !is_quote(byte)
-            && !matches!(byte, b',' | b';' | b')')
-    });
-    let end = text.run_back(end, start, |byte| matches!(byte, b'.' | b':'));
-    let word = text.slice(start..end);
-    let count = |class: fn(&u8) -> bool| word.iter().filter(|byte| class(byte)).count();
-    let digits = count(u8::is_ascii_digit);
-    let (lower, upper) = (count(u8::is_ascii_lowercase), count(u8::is_ascii_uppercase));
-    let least = if secret.rule == Kind::Card { 3 } else { 4 };
-    let is_code = matches!(secret.rule, Kind::Pin | Kind::Card)
-        || ["passcode", "PIN"]
-            .iter()
-            .any(|name| text.ends_with(at.saturating_sub(1), name));
-    let only_digits = digits == word.len() && (least..=8).contains(&digits) && is_code;
-    if is_named_thing(text, start..end, secret) || shape::is_assignment(word) {
-        return false;
-    }
-    let is_vault = word.starts_with(b"s.") && word.len() == 26; // As Vault wrote them.
-    let is_key = word.len() >= 32 && upper > 4 && lower > 4 || is_vault; // Base64 has slashes.
-    let is_other = !is_key && count(|&byte| b"./:=(".contains(&byte)) > 0;
-    let mixed = digits > 1 && lower + upper > 1 && (upper > 0 && lower > 0 || digits > 2);
-    let changes = word
-        .windows(2)
-        .filter(|two| two[0].is_ascii_uppercase() && two[1].is_ascii_lowercase());
-    let mixed = mixed || word.len() >= 12 && digits > 0 && upper > 2 && lower > 2;
-    let mixed = mixed || (word.len() >= 20 && upper > 4 && changes.count() * 6 >= word.len());
-    let quoted = start > at && digits > 0 && lower + upper > 2 && word.len() >= 6;
-    let is_told = text.ends_with(at, "is: ") || text.ends_with(at, "is ");
-    let told = is_told && secret.rule == Kind::Password && digits > 0 && lower + upper > 1;
-    only_digits
-        || (told && word.len() >= 6 && !is_other)
-        || (word.len() >= 8 && mixed && !is_other)
-        || (quoted && !is_other)
-}
-
-/// `secret web-523ec519`, `RSA key 9FEA…`, `pin 12 of header`: which one it is.
-fn is_named_thing(text: &Text<'_>, word: Range<usize>, secret: SecretName) -> bool {
-    let value = text.slice(word.clone());
-    let before = text.run_back(word.start, word.start.saturating_sub(2), is_blank);
-    match secret.rule {
-        Kind::Secret => {
-            let first = value.split(|&byte| byte == b'-').next().unwrap_or_default();
-            let is_name = first.len() > 2 && first.iter().all(u8::is_ascii_lowercase);
-            is_name && first.len() < value.len() && !value.iter().any(u8::is_ascii_uppercase)
-        }
-        Kind::ApiKey | Kind::PrivateKey => {
-            text.ends_with(before, "sa key") && value.iter().all(u8::is_ascii_hexdigit)
-        }
-        Kind::Pin
-            if ["pin", "pincode"]
-                .iter()
-                .any(|name| text.ends_with(before, name)) =>
-        {
-            let next = text.skip_blanks(word.end, 2);
-            let end = text.run(next, next + 16, |byte| byte.is_ascii_alphabetic());
-            end > next && !is_status(text.slice(next..end))
-        }
-        _ => false,
-    }
-}
-
-/// `login NAME ` or `machine NAME ` stands before.
-fn after_login(text: &Text<'_>, at: usize) -> bool {
-    let word_end = text.run_back(at, at.saturating_sub(4), |byte| byte.is_ascii_whitespace());
-    let floor = word_end.saturating_sub(64);
-    let word = text.run_back(word_end, floor, |byte| !byte.is_ascii_whitespace());
-    let before = text.run_back(word, word.saturating_sub(4), |b| b.is_ascii_whitespace());
-    word_end < at && word < word_end && before < word && {
-        text.ends_with(before, "login") || text.ends_with(before, "machine")
-    }
 }
 
 /// A pair such as `user=` or `"user":` starts at `at`.

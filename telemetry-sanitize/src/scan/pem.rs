@@ -25,7 +25,7 @@ pub(super) fn look(scan: &mut Scan<'_, '_>, hit: Range<usize>) {
             (end, end)
         }
     };
-    let start = past_breaks(&scan.text, body).min(body_end);
+    let start = past_headers(&scan.text, past_breaks(&scan.text, body), body_end).min(body_end);
     if scan.text.has(start, "[REDACTED:") {
         return;
     }
@@ -79,6 +79,26 @@ pub(super) fn look_putty(scan: &mut Scan<'_, '_>, hit: Range<usize>) {
 
 fn contains(label: &[u8], word: &[u8]) -> bool {
     label.windows(word.len()).any(|window| window == word)
+}
+
+/// Past `Proc-Type: 4,ENCRYPTED` and the like.
+fn past_headers(text: &Text<'_>, from: usize, limit: usize) -> usize {
+    let mut at = from;
+    for _ in 0..4 {
+        let name = text.run(at, (at + 24).min(limit), |byte| {
+            byte.is_ascii_alphabetic() || byte == b'-'
+        });
+        if name == at || !text.has(name, ": ") {
+            break;
+        }
+        let is_value = |byte: u8| !byte.is_ascii_whitespace() && !matches!(byte, b'\\' | b'%');
+        let mut end = text.run(name + 2, limit, is_value);
+        while text.at(end) == b' ' && text.at(end + 1).is_ascii_alphabetic() && end - at < 80 {
+            end = text.run(end + 1, limit, is_value); // `Version: GnuPG v2`.
+        }
+        at = past_breaks(text, end);
+    }
+    at
 }
 
 /// The END line, if that is the next line of dashes.

@@ -89,7 +89,8 @@ pub(super) fn is_session(secret: SecretName, value: &[u8]) -> bool {
     let allowed = value
         .iter()
         .all(|byte| byte.is_ascii_alphanumeric() || b"-_+/=.%:".contains(byte));
-    letters >= 6 && !lower_hex && allowed && looks_random(value)
+    let is_address = secret.rule == Kind::Secret && value.contains(&b':');
+    letters >= 6 && !lower_hex && allowed && !is_address && looks_random(value)
 }
 
 pub(super) fn is_short_number(value: &[u8]) -> bool {
@@ -248,4 +249,19 @@ fn is_amount(word: &[u8]) -> bool {
             || UNITS
                 .iter()
                 .any(|known| unit.eq_ignore_ascii_case(known.as_bytes())))
+}
+
+/// As [`is_passwordish`], or small letters and digits with dashes or underscores
+/// between: in a place where a password must stand.
+pub(super) fn is_chosen(word: &[u8]) -> bool {
+    let count = |class: fn(&u8) -> bool| word.iter().filter(|byte| class(byte)).count();
+    let (digits, letters) = (count(u8::is_ascii_digit), count(u8::is_ascii_alphabetic));
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let is_joined = (8..=64).contains(&word.len())
+        && digits > 1
+        && letters > 3
+        && word.iter().all(is_plain)
+        && !is_numbered(word)
+        && !is_amount(word);
+    is_passwordish(word) || is_joined
 }

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::{Scan, shape, value};
+use super::{Scan, call, shape, value};
 use crate::mask::{is_harmless, is_status};
 use crate::rules::Kind;
 use crate::text::{Text, is_base64, is_blank, is_quote};
@@ -52,6 +52,16 @@ pub(crate) enum Place {
     Path,
     /// `admin/x` and `bob:x` behind the word.
     Account,
+    /// The second argument of a call: `login("bob", "x")`.
+    Call,
+    /// The third: `connect("db", "bob", "x")`.
+    Connect,
+    /// Redis' `ACL SETUSER bob on >x`.
+    Rule,
+    /// The last word of the line, of one or two.
+    Last,
+    /// A long word of capitals, small letters and digits.
+    Scrambled,
 }
 
 /// The literals, in small letters.
@@ -59,13 +69,52 @@ pub(crate) const PLACES: &[(&str, Place)] = &[
     ("requirepass ", Place::Next),
     ("masterauth ", Place::Next),
     ("snmp-server community ", Place::Next),
-    ("nickserv :identify ", Place::Next),
     ("convertto-securestring ", Place::Next),
     ("convertto-securestring -string ", Place::Next),
     ("auth default ", Place::Next),
     ("auth plain ", Place::Sasl),
     ("auth login ", Place::Sasl),
     ("auth xoauth2 ", Place::Sasl),
+    ("authenticate plain ", Place::Sasl),
+    ("::add-mask::", Place::Next),
+    ("key-string ", Place::Chosen),
+    ("setuser ", Place::Rule),
+    ("nickserv :identify ", Place::Last),
+    ("login(", Place::Call),
+    ("auth(", Place::Call),
+    ("authenticate(", Place::Call),
+    ("signin(", Place::Call),
+    ("sign_in(", Place::Call),
+    ("logon(", Place::Call),
+    ("changepassword(", Place::Call),
+    ("change_password(", Place::Call),
+    ("userpassword(", Place::Call),
+    ("sp_addlogin ", Place::Call),
+    ("sp_password ", Place::Call),
+    ("-p\", \"", Place::Chosen),
+    ("-p\",\"", Place::Chosen),
+    ("-p', '", Place::Chosen),
+    ("-p','", Place::Chosen),
+    ("-p\\\", \\\"", Place::Chosen),
+    ("-p\\\",\\\"", Place::Chosen),
+    ("-p, ", Place::Chosen),
+    ("exchanging code ", Place::Scrambled),
+    ("authorization code ", Place::Scrambled),
+    ("auth code ", Place::Scrambled),
+    ("stats auth ", Place::Account),
+    ("--user ", Place::Account),
+    ("--user=", Place::Account),
+    ("userinfo=", Place::Account),
+    ("userpwd=", Place::Account),
+    ("denied ", Place::Account),
+    ("encrypt_string ", Place::Chosen),
+    ("this code: ", Place::Code),
+    ("your code: ", Place::Code),
+    ("_connect(", Place::Connect),
+    ("getconnection(", Place::Connect),
+    ("__construct(", Place::Connect),
+    ("combination ", Place::Account),
+    ("user/password combination ", Place::Account),
     ("net user ", Place::Second),
     ("/user:", Place::Second),
     ("pass ", Place::Pass),
@@ -228,18 +277,28 @@ pub(super) fn look(scan: &mut Scan<'_, '_>, place: Place, hit: Range<usize>) {
         Place::LastString => last_string(text, hit.end - 1),
         Place::Wire => wire(text, hit.end),
         Place::Pair => pair(text, hit.end),
-        Place::Chosen => {
-            word_at(text, hit.end).filter(|word| shape::is_passwordish(text.slice(word.clone())))
-        }
+        Place::Chosen => chosen(text, hit.end),
         Place::Named => named(text, hit.end),
         Place::Path => path(text, hit.end),
         Place::Account => account(text, hit.end),
+        Place::Call => call::argument_at(text, hit.end, 1),
+        Place::Connect => call::argument_at(text, hit.end, 2),
+        Place::Last => nth_word(text, hit.end, 1).or_else(|| word_at(text, hit.end)),
+        Place::Rule => acl_rule(text, hit.end),
+        Place::Scrambled => {
+            let end = text.run(hit.end, hit.end + 130, |byte| {
+                byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
+            });
+            let word = text.slice(hit.end..end);
+            shape::is_scrambled(word).then_some(hit.end..end)
+        }
     };
     let Some(word) = found else { return };
     let secret = scan.text.slice(word.clone());
     let is_option = secret
         .first()
-        .is_some_and(|byte| matches!(byte, b'-' | b'/' | b'|' | b'<' | b'*'));
+        .is_some_and(|byte| matches!(byte, b'-' | b'/' | b'|' | b'<' | b'*'))
+        && !is_quote(scan.text.before(word.start));
     if secret.len() >= 4 && !is_option && !is_harmless(secret) && !is_status(secret) {
         scan.redact(word, Kind::CommandPassword);
     }
@@ -256,6 +315,19 @@ fn word_at(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
         !byte.is_ascii_whitespace() && !is_quote(byte) && !matches!(byte, b'\\' | b',')
     });
     (end > start).then_some(start..end)
+}
+
+/// The next word, if somebody chose it for a password.
+fn chosen(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
+    let word = match is_quote(text.before(at)) {
+        true => value::quoted(text, at - 1, text.escapes_before(at - 1)),
+        false => word_at(text, at)?,
+    };
+    let is_string = is_quote(text.before(word.start));
+    let content = text.slice(word.clone());
+    let is_setting = is_string || text.ends_with(at, "key ") || text.ends_with(at, "string ");
+    let is_chosen = shape::is_passwordish(content) || is_setting && shape::is_chosen(content);
+    is_chosen.then_some(word)
 }
 
 fn nth_word(text: &Text<'_>, at: usize, nth: usize) -> Option<Range<usize>> {
@@ -290,7 +362,7 @@ fn pass(text: &Text<'_>, hit: &Range<usize>) -> Option<Range<usize>> {
     if let Some(second) = second.filter(|word| {
         let rest = text.skip_blanks(word.end, 4);
         let is_last = rest >= text.len() || matches!(text.at(rest), b'\n' | b'\r' | b'\\' | b'"');
-        is_last && shape::is_passwordish(text.slice(word.clone()))
+        is_last && shape::is_chosen(text.slice(word.clone()))
     }) {
         return Some(second); // Redis' `AUTH bob x`.
     }
@@ -304,7 +376,7 @@ fn starts_message(text: &Text<'_>, at: usize) -> bool {
     let mark = text.run_back(at, at.saturating_sub(3), is_blank);
     matches!(
         text.before(mark),
-        0 | b'\n' | b'\r' | b'>' | b':' | b'"' | b'\'' | b'n'
+        0 | b'\n' | b'\r' | b'*' | b'>' | b':' | b'"' | b'\'' | b'n'
     )
 }
 
@@ -404,6 +476,14 @@ fn path(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
     (part.len() >= 16 && digits > 1 && looks_random(part)).then_some(at..end)
 }
 
+/// The word behind `>`.
+fn acl_rule(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
+    let limit = text.line_end(at).min(at + 256);
+    let rule = (at..limit).find(|&at| text.at(at) == b'>' && text.before(at) == b' ')? + 1;
+    let word = word_at(text, rule)?;
+    (word.start == rule).then_some(word)
+}
+
 fn code(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
     let start = at + usize::from(is_quote(text.at(at)));
     let end = text.run(start, start + 9, |byte| byte.is_ascii_digit());
@@ -496,14 +576,16 @@ fn account(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
     if !text.at(at).is_ascii_alphabetic() {
         return None; // An address.
     }
+    let user = text.slice(at..user_end);
     let mark = match text.at(user_end) {
-        b':' | b'/' if user_end > at => user_end + 1,
+        b':' | b'/' if user_end > at && user != b"HTTP" => user_end + 1,
+        b' ' if text.has(user_end, " with ") => user_end + " with ".len(),
         b' ' if text.has(user_end, " / ") => user_end + 3,
         b',' if is_tuple && text.at(user_end + 1) == b' ' => user_end + 2,
         _ => return None,
     };
     let end = text.run(mark, mark + 128, |byte| {
-        !byte.is_ascii_whitespace() && !is_quote(byte) && byte != b','
+        !byte.is_ascii_whitespace() && !is_quote(byte) && !matches!(byte, b',' | b'\\')
     });
     let at_sign = text.run_back(end, mark, |byte| byte != b'@');
     let host = text.slice(at_sign..end);
@@ -513,7 +595,23 @@ fn account(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
     let word = text.slice(mark.min(end)..end);
     let is_plain = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let is_thing = text.ends_with(at, "for ") && word.iter().all(is_plain); // `for job:night2`.
-    (shape::is_passwordish(word) && !is_thing).then_some(mark..end)
+    const TOLD: [&str; 12] = [
+        "--user ",
+        "--user=",
+        "userinfo=",
+        "userpwd=",
+        "credentials ",
+        "credentials: ",
+        "creds ",
+        "creds: ",
+        "ing as ",
+        "login as ",
+        "combination ",
+        "stats auth ",
+    ];
+    let is_told = TOLD.iter().any(|told| text.ends_with(at, told));
+    let is_chosen = shape::is_passwordish(word) || is_told && shape::is_chosen(word);
+    (is_chosen && !is_thing).then_some(mark..end)
 }
 
 fn slash(text: &Text<'_>, at: usize) -> Option<Range<usize>> {

@@ -195,10 +195,10 @@ const NAMES: &[&str] = &[
     "pass", "pwd", "psw", "pword", "_pw", "-pw", ".pw", "pw=", "pw:", "pw ", "pw\"", "secret", "token",
     "key", "auth", "cookie", "cred", "pin", "otp", "cvv", "cvc", "jwt", "psk", "code", "csrf",
     "xsrf", "session", "appid", "art-api", "api-sign", "access-sign", "signature", "sonar.login", "honeycomb", "creditcard", "card", "ssn", "social", "ccn", "cc_n", "sig=", "sig\"", "sig:", "hmac", "sessid", "sessionid", "connect.sid",
-    "kennwort", "senha", "contrasena", "motdepasse", "wachtwoord", "mnemonic", "saml", "phrase", "bearer",
+    "kennwort", "senha", "contrasena", "motdepasse", "wachtwoord", "mnemonic", "seed", "saml", "phrase", "bearer",
 ];
 
-const SCHEMES: &[&str] = &["bearer ", "basic ", "bearer%20", "basic%20"];
+const SCHEMES: &[&str] = &["bearer ", "bearer, ", "basic ", "bearer%20", "basic%20"];
 
 const URLS: &[&str] = &["://", "%3a%2f%2f", ":\\/\\/"];
 

@@ -10,15 +10,18 @@ use std::ops::Range;
 
 use super::pair::{self, Delimiter, Name, pair_at};
 use super::shape::{
-    is_assignment, is_count, is_hex_key, is_long_number, is_passwordish, is_predicate,
+    is_assignment, is_chosen, is_count, is_hex_key, is_long_number, is_passwordish, is_predicate,
     is_scrambled, is_sentence, is_session, is_short_number, is_token_like,
 };
 use super::{Scan, header};
 use crate::mask::{is_harmless, is_status};
-use crate::names::{SecretName, Trust, is_description};
+use crate::names::{SecretName, Trust, Verdict, is_description};
 use crate::rules::Kind;
 use crate::text::{Bytes, Far, Text, is_blank, is_name_byte, is_quote};
 use crate::vendors::{Body, looks_random};
+
+/// So many values behind the first are followed.
+const MOST_FOLLOWERS: usize = 24;
 
 /// Takes the value that starts at `at`, if it is one.
 pub(super) fn take(
@@ -43,16 +46,23 @@ pub(super) fn take(
     if let Some(content) = curly_quoted(&scan.text, at) {
         return take_quoted(scan, name, secret, content);
     }
-    let at = past_wrapper(&scan.text, at);
+    let Some(at) = past_wrapper(&scan.text, at) else {
+        return;
+    };
+    let at = past_lead(&scan.text, delimiter, at);
     let quote = scan.text.run(at, at + 64, |byte| byte == b'\\');
     let first = scan.text.at(quote);
     if is_quote(first) {
         let depth = quote - at;
         let content = quoted(&scan.text, quote, depth);
-        let end = content.end + depth + 1;
+        let mut end = content.end + depth + 1;
         take_quoted(scan, name, secret, content);
-        if let Some(next) = changed_to(&scan.text, end, depth) {
+        for _ in 0..MOST_FOLLOWERS {
+            let Some(next) = changed_to(&scan.text, end, depth) else {
+                break;
+            };
             let content = quoted(&scan.text, next, depth);
+            end = content.end + depth + 1;
             take_quoted(scan, name, secret, content);
         }
         return;
@@ -127,7 +137,7 @@ fn block_line(text: &Text<'_>, delimiter: Delimiter, at: usize) -> Option<usize>
 }
 
 /// The brace of `Secret { value: "x" }`; a dump without a string in it stays.
-fn struct_brace(text: &Text<'_>, at: usize) -> Option<usize> {
+pub(super) fn struct_brace(text: &Text<'_>, at: usize) -> Option<usize> {
     if !text.at(at).is_ascii_uppercase() {
         return None;
     }
@@ -137,7 +147,7 @@ fn struct_brace(text: &Text<'_>, at: usize) -> Option<usize> {
     let brace = text.skip_blanks(end, 1);
     let is_struct = end > at && text.at(brace) == b'{';
     let (_, value) = is_struct.then(|| key_at(text, text.skip_blanks(brace + 1, 4)))??;
-    is_quote(text.at(value)).then_some(brace)
+    is_quote(text.at(past_wrapper_once(text, value))).then_some(brace)
 }
 
 /// What follows the bracket is a string, or a group.
@@ -229,36 +239,90 @@ fn is_bare_mark(text: &Text<'_>, at: usize) -> bool {
     is_harmless(text.slice(at..(end + 1).min(text.len())))
 }
 
+/// Past `old` and `new` before a value: `key: old x new y`.
+pub(super) fn past_lead(text: &Text<'_>, delimiter: Delimiter, at: usize) -> usize {
+    if delimiter != Delimiter::ColonBlank {
+        return at;
+    }
+    const WORDS: [&str; 6] = ["old ", "new ", "expected ", "got ", "old=", "new="];
+    let word = WORDS.iter().find(|word| text.has(at, word));
+    at + word.map_or(0, |word| word.len())
+}
+
 /// Past `Some(`, `Secret("`'s name, Python's `b'`: what Debug output puts around.
-fn past_wrapper(text: &Text<'_>, at: usize) -> usize {
+fn past_wrapper(text: &Text<'_>, at: usize) -> Option<usize> {
+    if !text.at(at).is_ascii_alphanumeric() {
+        return Some(past_opening(text, at));
+    }
     let end = text.run(at, at + 48, |byte| {
         byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':' | b'.')
     });
     let is_prefix = end == at + 1 && b"burfBUNnE".contains(&text.at(at));
     if is_prefix && matches!(text.at(end), b'"' | b'\'') {
-        return end;
+        return Some(end);
     }
     if end == at || text.at(end) != b'(' {
-        return at;
+        return Some(at);
+    }
+    if is_quote(text.at(end + 1)) && is_getter(text.slice(at..end)) {
+        return fallback(text, end + 1);
     }
     if text.has(at, "string(") {
         let length_end = text.run(end + 1, end + 8, |byte| byte.is_ascii_digit());
         let quote = text.run(length_end + 2, length_end + 18, |byte| byte == b'\\');
         if text.has(length_end, ") ") && text.at(quote) == b'"' {
-            return length_end + 2; // PHP's `string(8) "x"`.
+            return Some(length_end + 2); // PHP's `string(8) "x"`.
         }
     }
     let is_call = text.at(at).is_ascii_lowercase() && text.has(at, "prompt");
     if is_call {
-        return at;
+        return Some(at);
     }
     let mut inner = end + 1;
     for _ in 0..3 {
         inner = past_wrapper_once(text, inner);
     }
+    let inner = inner + usize::from(text.at(inner) == b'b' && is_quote(text.at(inner + 1)));
     let quote = text.run(inner, inner + 64, |byte| byte == b'\\');
     let is_value = is_quote(text.at(quote)) || struct_brace(text, inner).is_some();
-    if is_value { inner } else { at }
+    Some(if is_value { inner } else { at })
+}
+
+/// Past what opens a string in some languages: `@"x"`, `"""x"""`, `[]string{"x"}`.
+fn past_opening(text: &Text<'_>, at: usize) -> usize {
+    match text.at(at) {
+        b'@' | b'$' if text.at(at + 1) == b'"' => at + 1,
+        b'"' if text.has(at, "\"\"\"") && text.at(at + 3) != b'"' => at + 2,
+        b'[' if text.has(at, "[]string{") || text.has(at, "[]byte(") => {
+            let value = text.run(at, at + 9, |byte| !matches!(byte, b'{' | b'(')) + 1;
+            if is_quote(text.at(value)) { value } else { at }
+        }
+        _ => at,
+    }
+}
+
+/// A call that looks up a variable: `os.environ.get`.
+fn is_getter(call: &[u8]) -> bool {
+    const GETTERS: [&[u8]; 7] = [
+        b"get",
+        b"getenv",
+        b"env",
+        b"environ",
+        b"getOrDefault",
+        b"fetch",
+        b"config",
+    ];
+    let is_letter = |byte: &u8| !byte.is_ascii_alphabetic();
+    let word = call.rsplit(is_letter).next().unwrap_or_default();
+    GETTERS.contains(&word)
+}
+
+/// Of `get("SECRET", "x")` the second string; where there is only the name of a
+/// variable, none.
+fn fallback(text: &Text<'_>, quote: usize) -> Option<usize> {
+    let end = quoted(text, quote, 0).end + 1;
+    let next = text.skip_blanks(end + 1, 2);
+    (text.at(end) == b',' && is_quote(text.at(next))).then_some(next)
 }
 
 fn past_wrapper_once(text: &Text<'_>, at: usize) -> usize {
@@ -337,10 +401,12 @@ pub(super) fn is_curly(text: &Text<'_>, at: usize) -> bool {
 }
 
 /// The quote of the second value in `"old" -> "new"` and `'old' to 'new'`.
+#[rustfmt::skip] // A list of words, not one a line.
 fn changed_to(text: &Text<'_>, end: usize, depth: usize) -> Option<usize> {
-    let link = [" -> ", " => ", " to "]
-        .iter()
-        .find(|link| text.has(end, link))?;
+    const LINKS: [&str; 11] = [
+        " -> ", " => ", " to ", " and ", " or ", ", now ", ", got ", " but got ", " != ", " vs ", ", new ",
+    ];
+    let link = LINKS.iter().find(|link| text.has(end, link))?;
     let quote = end + link.len() + depth;
     is_quote(text.at(quote)).then_some(quote)
 }
@@ -377,6 +443,9 @@ fn take_quoted(scan: &mut Scan<'_, '_>, name: &Name, secret: SecretName, content
     if secret.rule == Kind::Credential && is_assignment(value) {
         return; // `CREDENTIALS 'aws_access_key_id=…'`: each pair by itself.
     }
+    if holds_names(scan, content.clone()) || is_private_pem(value) {
+        return; // Each member by itself; a key block has a rule of its own.
+    }
     match secret.rule {
         Kind::Authorization => header::take_credentials(scan, content, true),
         Kind::Cookie => {
@@ -387,7 +456,7 @@ fn take_quoted(scan: &mut Scan<'_, '_>, name: &Name, secret: SecretName, content
         _ if secret.trust == Trust::Shaped && after_parser_word(&scan.text, name) => {}
         _ if secret.trust == Trust::Digits && !is_short_number(value) => {}
         _ if secret.trust == Trust::Number && !is_long_number(value) => {}
-        _ if secret.trust == Trust::Scrambled && !is_scrambled(value) => {}
+        _ if secret.trust == Trust::Scrambled && !is_scrambled(value) && !is_hex_key(value) => {}
         _ if secret.trust == Trust::Session && !is_session(secret, value) => {}
         Kind::Signature => {
             let start = past_encoding(&scan.text, content.start).min(content.end);
@@ -395,6 +464,38 @@ fn take_quoted(scan: &mut Scan<'_, '_>, name: &Name, secret: SecretName, content
         }
         _ => scan.redact(content, secret.rule),
     }
+}
+
+/// The value is an object in a string, with a secret name in it:
+/// `"SecretString":"{\"user\":\"bob\",\"password\":\"x\"}"`.
+fn holds_names(scan: &Scan<'_, '_>, content: Range<usize>) -> bool {
+    const MEMBERS: usize = 16;
+    let text = &scan.text;
+    if text.at(content.start) != b'{' || content.len() > 4096 {
+        return false;
+    }
+    let mut at = content.start + 1;
+    for _ in 0..MEMBERS {
+        let start = text.run(at, content.end, |byte| byte.is_ascii_whitespace());
+        let Some((key, value)) = key_at(text, start) else {
+            return false;
+        };
+        let verdict = scan.names.judge(text.slice(key));
+        let quote = text.run(value, value + 16, |byte| byte == b'\\');
+        if matches!(verdict, Verdict::Secret(_)) && is_quote(text.at(quote)) {
+            return true;
+        }
+        match past_member(text, value) {
+            Some(next) => at = next,
+            None => return false,
+        }
+    }
+    false
+}
+
+fn is_private_pem(value: &[u8]) -> bool {
+    let head = &value[..value.len().min(48)];
+    head.starts_with(b"-----BEGIN") && head.windows(7).any(|word| word == b"PRIVATE")
 }
 
 /// Lists and objects in which every string is secret: `["a", "b"]`,
@@ -417,7 +518,7 @@ fn take_group(scan: &mut Scan<'_, '_>, name: &Name, secret: SecretName, at: usiz
                 at = next;
                 continue;
             }
-            at = value;
+            at = past_wrapper_once(&scan.text, value);
         }
         let quote = scan.text.run(at, at + 64, |byte| byte == b'\\');
         if !is_quote(scan.text.at(quote)) {
@@ -435,7 +536,7 @@ fn take_group(scan: &mut Scan<'_, '_>, name: &Name, secret: SecretName, at: usiz
 }
 
 /// Past a member of a group that is a string, a number or a word, and its comma.
-fn past_member(text: &Text<'_>, value: usize) -> Option<usize> {
+pub(super) fn past_member(text: &Text<'_>, value: usize) -> Option<usize> {
     let quote = text.run(value, value + 16, |byte| byte == b'\\');
     let end = if is_quote(text.at(quote)) {
         quoted(text, quote, quote - value).end + (quote - value) + 1
@@ -448,7 +549,7 @@ fn past_member(text: &Text<'_>, value: usize) -> Option<usize> {
 }
 
 /// The key of an object's entry, and where its value starts.
-fn key_at(text: &Text<'_>, at: usize) -> Option<(Range<usize>, usize)> {
+pub(super) fn key_at(text: &Text<'_>, at: usize) -> Option<(Range<usize>, usize)> {
     let start = text.run(at, at + 16, |byte| byte == b'\\' || is_quote(byte));
     let end = text.run(start, start + 64, is_name_byte);
     let colon = text.run(end, end + 16, |byte| byte == b'\\' || is_quote(byte));
@@ -459,7 +560,11 @@ fn key_at(text: &Text<'_>, at: usize) -> Option<(Range<usize>, usize)> {
 
 /// What a type that wraps one value calls it.
 fn is_wrapper_key(key: &[u8]) -> bool {
-    const KEYS: [&str; 14] = [
+    const KEYS: [&str; 18] = [
+        "new",
+        "old",
+        "current",
+        "previous",
         "access",
         "refresh",
         "secret",
@@ -502,9 +607,13 @@ fn take_bare(
         return;
     }
     if secret.rule == Kind::Authorization && delimiter != Delimiter::Blank {
-        let end = match in_query(text, name) {
-            true => separator_end(text, at, true),
-            false => header_end(text, name, at),
+        if delimiter == Delimiter::ColonBlank && starts_member(text, name, at) {
+            return;
+        }
+        let end = match delimiter {
+            Delimiter::Tag => bare_end(text, name, delimiter, at),
+            _ if in_query(text, name) => separator_end(text, at, true),
+            _ => header_end(text, name, at),
         };
         return header::take_credentials(scan, at..end, secret.trust == Trust::Strong);
     }
@@ -513,10 +622,18 @@ fn take_bare(
         return header::take_cookies(scan, header::is_set_cookie(text, name), at..end);
     }
     let at = past_encoding(text, at);
+    let at = at + 2 * usize::from(text.has(at, "**") && text.at(at + 2) != b'*');
     let end = bare_end(text, name, delimiter, at);
     let word = text.slice(at..end);
+    if secret.rule == Kind::Credential && is_assignment(word)
+        || is_option_name(scan, name, at..end)
+        || is_secret_pair(scan, name, delimiter, at..end)
+    {
+        return; // Each pair by itself.
+    }
     if is_bare_secret(text, name, secret, delimiter, at..end) {
         let end = tail_end(text, name, secret, delimiter, end);
+        let at = past_user(text, name, secret, at..end);
         scan.redact(at..end, secret.rule);
         take_followers(scan, name, secret, end);
     } else if !word.is_empty() && is_harmless(word) {
@@ -524,10 +641,91 @@ fn take_bare(
     }
 }
 
+/// In a dump of Go, `Auth: Server:x` is an empty value and the next member.
+fn starts_member(text: &Text<'_>, name: &Name, at: usize) -> bool {
+    let end = text.run(at, at + 48, |byte| byte.is_ascii_alphanumeric());
+    let is_name = end > at && text.at(at).is_ascii_uppercase() && text.at(end) == b':';
+    let floor = name.range.start.saturating_sub(256);
+    let open = text.run_back(name.range.start, floor, |byte| {
+        byte != b'{' && byte != b'\n'
+    });
+    is_name && !is_blank(text.at(end + 1)) && text.before(open) == b'{'
+}
+
+/// `--secret dbPassword x`: the option has no value, and the name behind it has one.
+fn is_option_name(scan: &Scan<'_, '_>, name: &Name, value: Range<usize>) -> bool {
+    let text = &scan.text;
+    name.is_option
+        && text.at(value.end) == b' '
+        && !matches!(
+            text.at(value.end + 1),
+            b'-' | b'"' | b'\'' | b'&' | b'|' | 0
+        )
+        && text
+            .slice(value.clone())
+            .iter()
+            .all(|&byte| is_name_byte(byte))
+        && text.slice(value.clone()).iter().any(u8::is_ascii_lowercase)
+        && matches!(scan.names.judge(text.slice(value)), Verdict::Secret(_))
+}
+
+/// `vncpasswd: password=x`, and the parts of `--secret id=x,src=y`.
+fn is_secret_pair(
+    scan: &Scan<'_, '_>,
+    name: &Name,
+    delimiter: Delimiter,
+    value: Range<usize>,
+) -> bool {
+    let text = &scan.text;
+    if name.is_option && text.has(value.start, "id=") {
+        return true;
+    }
+    if delimiter != Delimiter::ColonBlank {
+        return false;
+    }
+    let end = text.run(value.start, value.end, is_name_byte);
+    text.at(end) == b'='
+        && end + 1 < value.end
+        && end > value.start + 2
+        && matches!(
+            scan.names.judge(text.slice(value.start..end)),
+            Verdict::Secret(_)
+        )
+}
+
+/// Of `bob:x` behind `credentials` the user stays, and of `bob/x` behind `user/pass`.
+fn past_user(text: &Text<'_>, name: &Name, secret: SecretName, value: Range<usize>) -> usize {
+    let before = text.before(name.range.start);
+    let mark = match secret.rule {
+        Kind::Credential => b':',
+        Kind::Password if matches!(before, b'/' | b':') && is_after_user(text, name) => before,
+        _ => return value.start,
+    };
+    let user = text.run(value.start, value.end, |byte| {
+        byte.is_ascii_lowercase() || matches!(byte, b'_' | b'-' | b'.' | b'@')
+    });
+    let is_user = user > value.start && text.at(user) == mark && value.end >= user + 5;
+    if is_user { user + 1 } else { value.start }
+}
+
+/// The name is the second of `user/password`.
+fn is_after_user(text: &Text<'_>, name: &Name) -> bool {
+    let end = name.range.start - 1;
+    ["user", "username", "login"]
+        .iter()
+        .any(|user| text.ends_with(end, user))
+}
+
 /// Further values behind the one that ends at `end`: `backup codes: 1, 2, 3`,
 /// `changed from a to b`, `expected token a, got b`.
 fn take_followers(scan: &mut Scan<'_, '_>, name: &Name, secret: SecretName, end: usize) {
-    const LINKS: [&str; 7] = [
+    const LINKS: [&str; 13] = [
+        " new=",
+        ", new=",
+        " new ",
+        ", new ",
+        " and ",
+        ", now ",
         " to ",
         " -> ",
         ", got ",
@@ -536,12 +734,17 @@ fn take_followers(scan: &mut Scan<'_, '_>, name: &Name, secret: SecretName, end:
         " but got ",
         ", received ",
     ];
+    static SECOND: Bytes = Bytes::of(b" nat-gbr");
+    if !matches!(scan.text.at(end), b' ' | b',') {
+        return;
+    }
     let is_plural = scan.text.before(name.range.end).eq_ignore_ascii_case(&b's');
     let mut end = end;
-    for _ in 0..24 {
+    for _ in 0..MOST_FOLLOWERS {
         let text = &scan.text;
         let list = text.has(end, ", ") && is_plural;
-        let link = LINKS.iter().find(|link| text.has(end, link));
+        let may_be = SECOND.has(text.at(end + 1));
+        let link = LINKS.iter().find(|link| may_be && text.has(end, link));
         let start = match link {
             Some(link) => end + link.len(),
             None if list => end + 2,
@@ -553,7 +756,9 @@ fn take_followers(scan: &mut Scan<'_, '_>, name: &Name, secret: SecretName, end:
         let word_end = trim_closers(text, start, word_end);
         let word = text.slice(start..word_end);
         let is_code = secret.rule == Kind::Pin && is_short_number(word);
-        let is_made_up = is_code || is_passwordish(word) || word.len() > 8 && looks_random(word);
+        let is_changed = link.is_some() && secret.rule == Kind::Password && is_chosen(word);
+        let is_made_up =
+            is_code || is_changed || is_passwordish(word) || word.len() > 8 && looks_random(word);
         if !is_made_up || is_harmless(word) || pair_at(text, start) {
             return;
         }
@@ -594,6 +799,14 @@ fn bare_end(text: &Text<'_>, name: &Name, delimiter: Delimiter, at: usize) -> us
     }
     if is_form_value(text, name, at) {
         return text.line_end(at);
+    }
+    if text.before(at) == b'*' && text.ends_with(at, "**") {
+        let limit = text.line_end(at);
+        let mut end = text.run(at, limit, |byte| byte != b'*');
+        while end < limit && !text.has(end, "**") {
+            end = text.run(end + 1, limit, |byte| byte != b'*');
+        }
+        return end; // Markdown.
     }
     if let Some(end) = placeholder_end(text, at).or_else(|| crypt_end(text, at)) {
         return end;
@@ -666,7 +879,10 @@ fn item_end(text: &Text<'_>, quote: usize, at: usize) -> Option<usize> {
     let open = text.run_back(first, first.saturating_sub(2), |byte| {
         byte.is_ascii_whitespace()
     });
-    if !matches!(text.before(open), b'[' | b',') {
+    let is_script = ["-c\",", "-c',", "-c\\\","]
+        .iter()
+        .any(|end| text.ends_with(open, end));
+    if !matches!(text.before(open), b'[' | b',') || is_script {
         return None;
     }
     let depth = quote - first;
@@ -776,6 +992,8 @@ fn separates(text: &Text<'_>, at: usize, in_query: bool) -> bool {
         b'%' => ["%22", "%27", "%2C%22", "%2522"]
             .iter()
             .any(|end| text.has(at, end)),
+        b'\\' if text.has(at, "\\u0026") => in_query || pair_at(text, at + 6),
+        b'\\' if text.has(at, "\\u001b") || text.has(at, "\\x1b") => true,
         b'\\' => ends_at_escape(text, at),
         b'\'' => last || !text.at(next).is_ascii_alphanumeric(),
         b';' | b',' | b'|' => last || text.has(next, "</") || pair_at(text, next),
@@ -846,7 +1064,9 @@ fn is_bare_secret(
         Trust::Scrambled => return is_scrambled(value) || is_hex_key(value),
         _ => {}
     }
-    if secret.rule == Kind::Pin && is_short_number(value) && value.len() >= 4 {
+    let is_of_card = text.has(name.range.start, "security");
+    let least = if is_of_card { 3 } else { 4 };
+    if secret.rule == Kind::Pin && is_short_number(value) && value.len() >= least {
         return true;
     }
     let running_text = matches!(delimiter, Delimiter::ColonBlank | Delimiter::Blank);
@@ -932,6 +1152,12 @@ fn is_debug_dump(text: &Text<'_>, at: Range<usize>) -> bool {
         byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'$' | b':')
     });
     let starts_like_type = text.at(at.start).is_ascii_alphabetic();
+    if text.at(at.start) == b'<' && text.at(at.end) == b' ' {
+        return text
+            .slice(at.start + 1..at.end)
+            .iter()
+            .all(u8::is_ascii_alphanumeric);
+    }
     match text.at(word) {
         _ if word >= at.end => false,
         b'{' | b'(' | b'[' | b'<' => starts_like_type && word > at.start,
@@ -1043,6 +1269,12 @@ fn tail_end(
     }
     if is_phrase(text, name) && secret.rule == Kind::Secret {
         return words_end(text, end);
+    }
+    if is_phrase(text, name) && delimiter == Delimiter::ColonBlank {
+        let last = words_end(text, end);
+        if last == text.line_end(last) {
+            return last; // `passphrase: correct horse battery`, to the end of the line.
+        }
     }
     let own_line = matches!(text.before(line), b'\n' | 0);
     if !own_line || delimiter != Delimiter::ColonBlank || secret.trust != Trust::Strong {

@@ -1,0 +1,261 @@
+//! Tables: names of secrets in the first line, the secrets in the lines below.
+//!
+//! ```text
+//! user,password,role          USER   PASSWORD   ROLE
+//! bob,x,admin                 bob    x          admin
+//! ```
+//!
+//! Each line is looked at once: the first name in it takes the whole table.
+
+use std::ops::Range;
+
+use super::pair::{Delimiter, Name};
+use super::sentence::random_word_at;
+use super::{Scan, shape};
+use crate::mask::{is_harmless, is_status};
+use crate::names::{SecretName, Trust, Verdict};
+use crate::rules::Kind;
+use crate::text::{Text, is_blank, is_quote};
+use crate::vendors::looks_random;
+
+/// A first line that is longer is no list of names.
+const LONGEST_HEAD: usize = 512;
+/// So much of a table is looked at.
+const REACH: usize = 16 << 10;
+const MOST_COLUMNS: usize = 64;
+
+/// How the cells of a line are told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cells {
+    /// By this byte.
+    Mark(u8),
+    /// By the place in the line.
+    Aligned,
+}
+
+/// The columns under names of secrets.
+struct Columns {
+    cells: Cells,
+    /// All there are.
+    count: usize,
+    /// Of each its place in the line, its number and its name.
+    secret: Vec<(usize, usize, SecretName)>,
+}
+
+/// Takes the cells below the name in the line that it stands in, if that is the
+/// first of a table; false where it is none.
+pub(super) fn take_columns(scan: &mut Scan<'_, '_>, name: &Name, after: usize) -> bool {
+    let text = &scan.text;
+    if name.range.start < scan.heads_done {
+        return false;
+    }
+    let Some(cells) = cells_around(text, name, after) else {
+        return false;
+    };
+    let floor = name.range.start.saturating_sub(LONGEST_HEAD);
+    let start = text.run_back(name.range.start, floor, |byte| byte != b'\n');
+    let end = text.line_end(name.range.start);
+    scan.heads_done = end;
+    let is_head = end - start <= LONGEST_HEAD && (start == 0 || text.before(start) == b'\n');
+    if !is_head || end >= text.len() {
+        return false;
+    }
+    let Some(columns) = columns(scan, cells, start..end) else {
+        return false;
+    };
+    take_rows(scan, &columns, end)
+}
+
+/// What stands beside the name is what tells cells apart.
+fn cells_around(text: &Text<'_>, name: &Name, after: usize) -> Option<Cells> {
+    let start = name.range.start;
+    let before = start - usize::from(is_quote(text.before(start)));
+    for mark in [b',', b'\t', b';', b'|'] {
+        let (left, right) = match mark {
+            b'\t' => (before, after),
+            _ => {
+                let left = text.run_back(before, before.saturating_sub(64), |byte| byte == b' ');
+                (left, text.run(after, after + 64, |byte| byte == b' '))
+            }
+        };
+        if text.before(left) == mark || text.at(right) == mark {
+            return Some(Cells::Mark(mark));
+        }
+    }
+    let is_aligned = text.has(after, "  ") || text.ends_with(start, "  ");
+    is_aligned.then_some(Cells::Aligned)
+}
+
+fn columns(scan: &Scan<'_, '_>, cells: Cells, head: Range<usize>) -> Option<Columns> {
+    let text = &scan.text;
+    let mut columns = Columns {
+        cells,
+        count: 0,
+        secret: Vec::new(),
+    };
+    let mut at = head.start;
+    while at <= head.end && columns.count < MOST_COLUMNS {
+        let cell = match cells {
+            Cells::Mark(mark) => at..text.run(at, head.end, |byte| byte != mark),
+            Cells::Aligned => aligned(text, at, head.end),
+        };
+        let name = trimmed(text, cell.clone());
+        let word = text.slice(name.clone());
+        let is_name = word.len() <= 48
+            && word
+                .iter()
+                .all(|&byte| byte.is_ascii_alphanumeric() || b"_-. #/()".contains(&byte));
+        if !is_name {
+            return None;
+        }
+        if let Verdict::Secret(secret) = scan.names.judge(word) {
+            columns
+                .secret
+                .push((name.start - head.start, columns.count, secret));
+        }
+        columns.count += 1;
+        at = match cells {
+            Cells::Mark(_) => cell.end + 1,
+            Cells::Aligned if cell.end < head.end => cell.end,
+            Cells::Aligned => break,
+        };
+    }
+    (columns.count > 1 && !columns.secret.is_empty()).then_some(columns)
+}
+
+/// The cell that starts at `at`: two blanks end it.
+fn aligned(text: &Text<'_>, at: usize, limit: usize) -> Range<usize> {
+    let start = text.run(at, limit, is_blank);
+    let mut end = start;
+    while end < limit {
+        end = text.run(end, limit, |byte| !is_blank(byte));
+        if end >= limit || is_blank(text.at(end + 1)) {
+            break;
+        }
+        end += 1;
+    }
+    start..text.run(end, limit, is_blank).max(end)
+}
+
+/// Without the blanks and quotes around.
+fn trimmed(text: &Text<'_>, cell: Range<usize>) -> Range<usize> {
+    let is_around = |byte: u8| is_blank(byte) || is_quote(byte) || byte == b'\r';
+    let start = text.run(cell.start, cell.end, is_around);
+    start..text.run_back(cell.end, start, is_around)
+}
+
+fn take_rows(scan: &mut Scan<'_, '_>, columns: &Columns, head_end: usize) -> bool {
+    let limit = scan.text.len().min(head_end + REACH);
+    let mut found = false;
+    let mut end = head_end;
+    while end < limit {
+        let start = end + usize::from(scan.text.has(end, "\r\n")) + 1;
+        end = scan
+            .text
+            .run(start, limit, |byte| byte != b'\n' && byte != b'\r');
+        let line = scan.text.slice(start.min(end)..end);
+        let is_rule = line.iter().all(|byte| b"-+|=: ".contains(byte));
+        if is_rule && !line.is_empty() {
+            continue;
+        }
+        match columns.cells {
+            Cells::Mark(mark) => {
+                let marks = line.iter().filter(|&&byte| byte == mark).count();
+                if marks + 1 != columns.count {
+                    break;
+                }
+                found |= take_cells(scan, columns, mark, start..end);
+            }
+            Cells::Aligned => {
+                if line.is_empty() {
+                    break;
+                }
+                if let Some(words) = numbered(&scan.text, columns, start..end) {
+                    for (word, secret) in words {
+                        found |= take_cell(scan, secret, word);
+                    }
+                    continue;
+                }
+                for &(place, _, secret) in &columns.secret {
+                    let at = start + place;
+                    let is_cell = at < end
+                        && (place == 0 || is_blank(scan.text.before(at)))
+                        && !is_blank(scan.text.at(at));
+                    if is_cell {
+                        let word = at..scan.text.run(at, end, |byte| !is_blank(byte));
+                        found |= take_cell(scan, secret, word);
+                    }
+                }
+            }
+        }
+    }
+    scan.heads_done = scan.heads_done.max(end);
+    found
+}
+
+/// The cells of secret columns in a line that has as many cells as the head.
+fn numbered(
+    text: &Text<'_>,
+    columns: &Columns,
+    line: Range<usize>,
+) -> Option<Vec<(Range<usize>, SecretName)>> {
+    let mut found = Vec::new();
+    let mut at = line.start;
+    let mut number = 0;
+    while at < line.end && number <= MOST_COLUMNS {
+        let cell = aligned(text, at, line.end);
+        if let Some(&(_, _, secret)) = columns.secret.iter().find(|column| column.1 == number) {
+            found.push((trimmed(text, cell.clone()), secret));
+        }
+        number += 1;
+        at = cell.end.max(at + 1);
+    }
+    (number == columns.count).then_some(found)
+}
+
+fn take_cells(scan: &mut Scan<'_, '_>, columns: &Columns, mark: u8, line: Range<usize>) -> bool {
+    let mut found = false;
+    let mut at = line.start;
+    for number in 0..columns.count {
+        let end = scan.text.run(at, line.end, |byte| byte != mark);
+        if let Some(&(_, _, secret)) = columns.secret.iter().find(|column| column.1 == number) {
+            let cell = trimmed(&scan.text, at..end);
+            found |= take_cell(scan, secret, cell);
+        }
+        at = end + 1;
+    }
+    found
+}
+
+fn take_cell(scan: &mut Scan<'_, '_>, secret: SecretName, cell: Range<usize>) -> bool {
+    let value = scan.text.slice(cell.clone());
+    let is_random = value.len() >= 16 && looks_random(value);
+    let is_secret = match secret.trust {
+        Trust::Strong => shape::is_chosen(value) || is_random,
+        Trust::Shaped => is_random,
+        Trust::Digits => shape::is_short_number(value) && value.len() >= 4,
+        Trust::Number => shape::is_long_number(value),
+        _ => false,
+    };
+    let is_open = matches!(secret.rule, Kind::Cookie | Kind::Authorization);
+    if !is_secret || is_open || is_harmless(value) || is_status(value) {
+        return false;
+    }
+    scan.redact(cell, secret.rule);
+    true
+}
+
+/// The next cell of a table, if it holds something random: a table of columns
+/// and their types has the same look.
+pub(super) fn cell_at(
+    text: &Text<'_>,
+    bar: usize,
+    secret: SecretName,
+) -> Option<(Delimiter, usize)> {
+    let value = text.skip_blanks(bar + 1, 64);
+    let is_cell = random_word_at(text, value, secret) || {
+        let end = text.run(value, value + 128, |byte| !byte.is_ascii_whitespace());
+        secret.trust == Trust::Strong && shape::is_passwordish(text.slice(value..end))
+    };
+    is_cell.then_some((Delimiter::Blank, value))
+}
