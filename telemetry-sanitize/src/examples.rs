@@ -315,7 +315,7 @@ tries more values and shows every miss. The rules know these templates. Of templ
 secrets of common kinds were found and 88 % of the hard ones, and every home directory (2026-11-27).
 
 - A password in a sentence that no name announces, and most words without digits after a name in running text.
-- The columns of a table or of CSV under a name in its first line; `name(value)`; arguments printed as a list without quotes.
+- Columns of a table whose first line is not in the same text, and words without digits in any table.
 - Tokens that are only hexadecimal, without a telling name: they may be hashes, identifiers of commits or traces.
 - Vendors' tokens without a prefix of at least three characters (Discord's bots, Asana).
 - A secret that was cut into pieces by something else than a line break of a key block.

@@ -1,18 +1,20 @@
 //! Removes secrets and home directories from log records, and leaves everything
 //! else as it is.
 //!
-//! Finds secrets by the names before them (`password=…`, JSON and debug dumps in
-//! strings, headers, command-line options), and by their shape (tokens of known
-//! vendors, JSON web tokens, key blocks, passwords in URLs). Replaces each with
-//! `[REDACTED:rule]`, so that one can see why, and home directories with `~`.
-//! One pass over a text decides whether there is anything to look at; a text of
-//! any length takes linear time; sanitizing twice is the same as once.
+//! Finds secrets by the names that stand with them (`password=…`, JSON and debug
+//! dumps in strings, headers, command-line options, the columns of a table,
+//! `"…", expected a password`), and by their shape (tokens of known vendors, JSON web
+//! tokens, key blocks, passwords in URLs). Replaces each with `[REDACTED:rule]`, so
+//! that one can see why, and home directories with `~`. One pass over a text decides
+//! whether there is anything to look at; a text of any length takes linear time;
+//! sanitizing twice is the same as once.
 //!
-//! What has neither a telling name nor a telling shape is not found: a plain word
-//! as a password in a sentence (`the password is sunshine`; with a digit or sign in
-//! it, it is found), or a bare hexadecimal string (it may be a hash). Names of
-//! persons are not looked for, their addresses only on request. Sinks before this
-//! step get the secrets.
+//! What has neither a telling name nor a telling shape is not found. A plain word in
+//! a sentence is taken for a password only where it ends the text and tells nothing
+//! about one: `the password is sunshine`, not `the password is required`. 64
+//! hexadecimal digits are a key under `key` and `seed`; elsewhere they may be a hash,
+//! and stay. Names of persons are not looked for, their addresses only on request.
+//! Sinks before this step get the secrets.
 //!
 //! # Example
 //! ```

@@ -68,10 +68,11 @@ fn look_at(scan: &mut Scan<'_, '_>, name: Name) {
     if quoted && scan.text.at(at) == b',' && member::take_beside(scan, &name, secret, at) {
         return;
     }
-    if let Some((delimiter, at)) = delimiter_after(&scan.text, &name, secret, at, quoted) {
-        if !name.is_option || !scan.text.ends_with(name.range.start, "for '--") {
-            return value::take(scan, &name, secret, delimiter, at);
-        }
+    let is_refused = name.is_option && scan.text.ends_with(name.range.start, "for '--");
+    if !is_refused
+        && let Some((delimiter, at)) = delimiter_after(&scan.text, &name, secret, at, quoted)
+    {
+        return value::take(scan, &name, secret, delimiter, at);
     }
     if let Some(value) = told::before(&scan.text, &name, secret) {
         return scan.redact(value, secret.rule);
@@ -114,12 +115,18 @@ fn leader(text: &Text<'_>, name: Range<usize>) -> Option<usize> {
     if name.len() <= LEAST {
         return None;
     }
-    let is_dots = |at: &usize| {
-        text.slice(*at..*at + LEAST)
-            .iter()
-            .all(|&byte| byte == b'.')
-    };
-    (name.start..name.end - LEAST).find(is_dots)
+    let mut at = name.start;
+    loop {
+        at = text.run(at, name.end, |byte| byte != b'.');
+        let end = text.run(at, name.end, |byte| byte == b'.');
+        if end >= name.end {
+            return None;
+        }
+        if end - at >= LEAST {
+            return Some(at);
+        }
+        at = end;
+    }
 }
 
 /// Past what belongs to an escape before the name: `\npassword`, `%22password`,
@@ -302,8 +309,11 @@ fn index_end(text: &Text<'_>, at: usize) -> Option<usize> {
 
 /// Past the number in `Unseal Key 1: x`.
 fn number_end(text: &Text<'_>, at: usize) -> Option<usize> {
+    if text.at(at) != b' ' || !text.at(at + 1).is_ascii_digit() {
+        return None;
+    }
     let end = text.run(at + 1, at + 4, |byte| byte.is_ascii_digit());
-    let is_number = text.at(at) == b' ' && end > at + 1 && text.at(end) == b':';
+    let is_number = text.at(end) == b':';
     (is_number && is_blank(text.at(end + 1))).then_some(end)
 }
 

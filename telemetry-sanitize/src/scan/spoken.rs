@@ -576,11 +576,11 @@ fn account(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
     if !text.at(at).is_ascii_alphabetic() {
         return None; // An address.
     }
-    let user = text.slice(at..user_end);
+    let next = text.at(user_end + 1);
     let mark = match text.at(user_end) {
-        b':' | b'/' if user_end > at && user != b"HTTP" => user_end + 1,
-        b' ' if text.has(user_end, " with ") => user_end + " with ".len(),
-        b' ' if text.has(user_end, " / ") => user_end + 3,
+        b':' | b'/' if user_end > at && !text.has(at, "HTTP/") => user_end + 1,
+        b' ' if next == b'w' && text.has(user_end, " with ") => user_end + " with ".len(),
+        b' ' if next == b'/' && text.has(user_end, " / ") => user_end + 3,
         b',' if is_tuple && text.at(user_end + 1) == b' ' => user_end + 2,
         _ => return None,
     };

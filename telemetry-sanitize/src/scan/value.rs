@@ -716,25 +716,32 @@ fn is_after_user(text: &Text<'_>, name: &Name) -> bool {
         .any(|user| text.ends_with(end, user))
 }
 
+/// What leads from one value to the next, by its second byte: most values have
+/// other words behind them.
+fn link_at(text: &Text<'_>, at: usize) -> Option<&'static str> {
+    let links: &[&str] = match text.at(at + 1) {
+        b't' => &[" to "],
+        b'-' => &[" -> "],
+        b'a' => &[" and "],
+        b'g' => &[" got "],
+        b'b' => &[" but got "],
+        b'n' => &[" new ", " new="],
+        b' ' => &[
+            ", got ",
+            ", but got ",
+            ", received ",
+            ", new ",
+            ", new=",
+            ", now ",
+        ],
+        _ => &[],
+    };
+    links.iter().find(|link| text.has(at, link)).copied()
+}
+
 /// Further values behind the one that ends at `end`: `backup codes: 1, 2, 3`,
 /// `changed from a to b`, `expected token a, got b`.
 fn take_followers(scan: &mut Scan<'_, '_>, name: &Name, secret: SecretName, end: usize) {
-    const LINKS: [&str; 13] = [
-        " new=",
-        ", new=",
-        " new ",
-        ", new ",
-        " and ",
-        ", now ",
-        " to ",
-        " -> ",
-        ", got ",
-        " got ",
-        ", but got ",
-        " but got ",
-        ", received ",
-    ];
-    static SECOND: Bytes = Bytes::of(b" nat-gbr");
     if !matches!(scan.text.at(end), b' ' | b',') {
         return;
     }
@@ -743,8 +750,7 @@ fn take_followers(scan: &mut Scan<'_, '_>, name: &Name, secret: SecretName, end:
     for _ in 0..MOST_FOLLOWERS {
         let text = &scan.text;
         let list = text.has(end, ", ") && is_plural;
-        let may_be = SECOND.has(text.at(end + 1));
-        let link = LINKS.iter().find(|link| may_be && text.has(end, link));
+        let link = link_at(text, end);
         let start = match link {
             Some(link) => end + link.len(),
             None if list => end + 2,
