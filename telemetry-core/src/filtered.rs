@@ -5,7 +5,7 @@ use std::time::Duration;
 use tracing::level_filters::LevelFilter;
 
 use crate::record::Record;
-use crate::sink::{Sink, SinkError, SinkStats};
+use crate::sink::{Records, Sink, SinkError, SinkStats};
 
 /// Hands on the records that are at least as severe as a level.
 ///
@@ -30,6 +30,15 @@ impl<S: Sink> Sink for Filtered<S> {
         } else {
             Ok(())
         }
+    }
+    fn write_all(&self, records: &mut Records<'_>) {
+        self.sink.write_all(&mut Records::new(&mut |take| {
+            records.for_each(&mut |record| {
+                if record.level() <= self.least {
+                    take(record);
+                }
+            });
+        }));
     }
     fn batch_end(&self) {
         self.sink.batch_end();

@@ -103,7 +103,9 @@ pub use queue::{
 };
 pub use record::{Field, Record, Rewrite, Value};
 pub use repeats::RepeatLimit;
-pub use sink::{Health, LEVELS, LossReason, Losses, Sink, SinkError, SinkStats, level_index};
+pub use sink::{
+    Health, LEVELS, LossReason, Losses, Records, Sink, SinkError, SinkStats, Take, level_index,
+};
 pub use span::Span;
 pub use tee::Tee;
 pub use visit::{MAX_TEXT_BYTES, MAX_VALUE_BYTES};

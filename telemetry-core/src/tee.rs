@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::complain::complain;
 use crate::record::Record;
-use crate::sink::{LossReason, Losses, Sink, SinkError, SinkStats};
+use crate::sink::{LossReason, Losses, Records, Sink, SinkError, SinkStats, Take};
 use crate::{deadline_after, lock};
 
 /// Gives each record to several sinks, in order.
@@ -60,15 +60,21 @@ impl Tee {
 impl Branch {
     fn write(&self, record: &Record<'_>) -> Result<(), SinkError> {
         catch_unwind(AssertUnwindSafe(|| self.sink.write(record))).unwrap_or_else(|_| {
-            let mut panics = lock(&self.panics);
-            if panics.total() == 0 {
-                complain(
-                    "a sink panicked; the record is lost and counted, and the sink is tried again",
-                );
-            }
-            panics.add(LossReason::SinkPanicked, record.level(), 1);
+            self.lose(record);
             Ok(())
         })
+    }
+
+    /// Counts a record on which the sink panicked.
+    #[cold]
+    fn lose(&self, record: &Record<'_>) {
+        let mut panics = lock(&self.panics);
+        if panics.total() == 0 {
+            complain(
+                "a sink panicked; the record is lost and counted, and the sink is tried again",
+            );
+        }
+        panics.add(LossReason::SinkPanicked, record.level(), 1);
     }
 
     fn stats(&self, into: &mut Vec<SinkStats>) {
@@ -86,6 +92,36 @@ impl Branch {
     }
 }
 
+/// Writes records to these branches, and gives each to `others` before: the
+/// branches are entered one inside the other, so that each record is lent once
+/// and all share its JSON.
+fn write_all(branches: &[Branch], others: &mut Take<'_>, records: &mut Records<'_>) {
+    let Some((branch, rest)) = branches.split_first() else {
+        return records.for_each(others);
+    };
+    let mut is_entered = false;
+    // A panic over a record is caught below, and one after all of them has lost none.
+    let _ = catch_unwind(AssertUnwindSafe(|| {
+        branch.sink.write_all(&mut Records::new(&mut |take| {
+            is_entered = true;
+            let mut both = |record: &Record<'_>| {
+                others(record);
+                if catch_unwind(AssertUnwindSafe(|| take(record))).is_err() {
+                    branch.lose(record);
+                }
+            };
+            write_all(rest, &mut both, records);
+        }));
+    }));
+    if !is_entered {
+        let mut both = |record: &Record<'_>| {
+            others(record);
+            branch.lose(record);
+        };
+        write_all(rest, &mut both, records);
+    }
+}
+
 impl Sink for Tee {
     fn write(&self, record: &Record<'_>) -> Result<(), SinkError> {
         let mut first_error = None;
@@ -95,6 +131,10 @@ impl Sink for Tee {
             }
         }
         first_error.map_or(Ok(()), Err)
+    }
+
+    fn write_all(&self, records: &mut Records<'_>) {
+        write_all(&self.branches, &mut |_| {}, records);
     }
 
     fn batch_end(&self) {

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use jiff::tz::TimeZone;
-use telemetry_core::{Pretty, Record, Sink, SinkError, SinkStats};
+use telemetry_core::{Pretty, Record, Records, Sink, SinkError, SinkStats};
 use tracing::Level;
 
 use crate::accounts::{Accounts, SINK_NAME};
@@ -204,6 +204,20 @@ impl Sink for FileSink {
         line.clear();
         pretty.push(line, record);
         self.write_line(line, record.unix_nanos(), record.level())
+    }
+
+    fn write_all(&self, records: &mut Records<'_>) {
+        if self.pretty.is_some() {
+            return records.for_each(&mut |record| {
+                // Counted there.
+                let _ = self.write(record);
+            });
+        }
+        let mut writer = self.writer();
+        records.for_each(&mut |record| {
+            // Counted there.
+            let _ = writer.write(record.json(), record.unix_nanos(), record.level());
+        });
     }
 
     fn batch_end(&self) {

@@ -4,7 +4,7 @@ use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use telemetry_core::{Record, Rewrite, Sink, SinkError, SinkStats, Span, Value};
+use telemetry_core::{Record, Records, Rewrite, Sink, SinkError, SinkStats, Span, Value};
 
 use crate::callsites::{Callsites, verdict_on};
 use crate::names::Verdict;
@@ -20,8 +20,9 @@ use crate::spans::Spans;
 /// [`stats`](Sink::stats) are those of the sink behind it.
 ///
 /// # Threads
-/// Verdicts and spans are kept under one lock, which is not held while the next
-/// sink writes.
+/// Verdicts and spans are kept under one lock. [`write`](Sink::write) does not
+/// hold it while the next sink writes; [`write_all`](Sink::write_all), which a
+/// queue calls on its one thread, does.
 pub struct Sanitized<S> {
     sanitizer: Arc<Sanitizer>,
     state: Mutex<State>,
@@ -51,6 +52,14 @@ impl<S: Sink> Sanitized<S> {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The record without its secrets; `None` when there were none.
+    fn changed(&self, record: &Record<'_>, state: &mut State) -> Option<Changed> {
+        let span = record.span();
+        let span = span.and_then(|span| self.sanitize_span(span, state));
+        let copy = self.rewrite(record, state, span.is_some())?;
+        Some(Changed { copy, span })
     }
 
     /// Copies the record without its secrets; `None` when there were none and
@@ -130,6 +139,25 @@ impl<S: Sink> Sanitized<S> {
     }
 }
 
+/// What a record was made into.
+struct Changed {
+    copy: Rewrite,
+    /// `None`: the span of the record stays.
+    span: Option<Arc<Span>>,
+}
+
+impl Changed {
+    fn record<'a>(&'a self, of: &Record<'a>) -> Record<'a> {
+        self.copy.record(of, self.span.as_ref().or(of.span()))
+    }
+
+    /// The space for the next one.
+    fn into_space(mut self) -> Rewrite {
+        self.copy.clear();
+        self.copy
+    }
+}
+
 /// A copy of the first values of a record, in this space.
 fn start_copy(space: &mut Rewrite, record: &Record<'_>, values: usize) -> Rewrite {
     let mut copy = mem::take(space);
@@ -145,20 +173,29 @@ impl<S: Sink> Sink for Sanitized<S> {
         if !self.sanitizer.is_enabled() {
             return self.next.write(record);
         }
-        let mut state = self.lock();
-        let span = record
-            .span()
-            .and_then(|span| self.sanitize_span(span, &mut state));
-        let copy = self.rewrite(record, &mut state, span.is_some());
-        drop(state);
-        let Some(mut copy) = copy else {
+        let changed = self.changed(record, &mut self.lock());
+        let Some(changed) = changed else {
             return self.next.write(record);
         };
-        let span = span.as_ref().or(record.span());
-        let result = self.next.write(&copy.record(record, span));
-        copy.clear();
-        self.lock().copy = copy;
+        let result = self.next.write(&changed.record(record));
+        self.lock().copy = changed.into_space();
         result
+    }
+
+    fn write_all(&self, records: &mut Records<'_>) {
+        if !self.sanitizer.is_enabled() {
+            return self.next.write_all(records);
+        }
+        let state = &mut *self.lock();
+        self.next.write_all(&mut Records::new(&mut |take| {
+            records.for_each(&mut |record| match self.changed(record, state) {
+                None => take(record),
+                Some(changed) => {
+                    take(&changed.record(record));
+                    state.copy = changed.into_space();
+                }
+            });
+        }));
     }
 
     fn batch_end(&self) {
@@ -184,7 +221,7 @@ impl<S: Sink> Sink for Sanitized<S> {
 
 #[cfg(test)]
 mod tests {
-    use telemetry_core::{Capture, Identity, MemorySink, Numbered};
+    use telemetry_core::{Capture, Identity, MemorySink, Numbered, Queue, QueueConfig};
     use tracing_subscriber::layer::SubscriberExt;
 
     use super::*;
@@ -230,6 +267,34 @@ mod tests {
             );
         }
         assert!(sanitizer.redactions().contains(&("password", 2)));
+    }
+
+    #[test]
+    fn records_behind_a_queue_are_changed_as_single_ones_are() {
+        let log = || {
+            for number in 0..300 {
+                tracing::info_span!("job", number, password = "hunter22")
+                    .in_scope(|| tracing::info!(number, token = number, "a password=x{number}y"));
+                tracing::info!("nothing to hide");
+            }
+        };
+        let messages = |memory: &MemorySink| {
+            // What differs by the time and the session.
+            let cut = |line: &String| line[line.find("\"message\"").unwrap()..].to_owned();
+            let end = |line: String| line[..line.find("\"daemon_id\"").unwrap()].to_owned();
+            let lines = memory.lines();
+            lines.iter().map(cut).map(end).collect::<Vec<_>>()
+        };
+        let sanitizer = || Sanitizer::new(SanitizeConfig::default()).unwrap();
+        let (single, several) = (MemorySink::new(), MemorySink::new());
+        with_pipeline(Sanitized::new(sanitizer(), single.clone()), log);
+        let sanitized = Sanitized::new(sanitizer(), several.clone());
+        let queue = Arc::new(Queue::start(QueueConfig::default(), sanitized));
+        with_pipeline(Arc::clone(&queue), log);
+        queue.close(Duration::from_secs(10)).unwrap();
+        assert_eq!(messages(&several), messages(&single));
+        assert_eq!(several.lines().len(), 600);
+        assert!(!several.lines().join("").contains("hunter22"));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Records back to back, in chunks.
 
+use std::slice;
 use std::sync::Arc;
 
 use crate::json::Line;
@@ -90,22 +91,13 @@ impl Chunk {
         self.entries.iter().map(|entry| &entry.head)
     }
 
-    /// Lends every record in turn, and makes `line` ready for each.
-    pub(super) fn for_each(&self, line: &mut Line, mut lend: impl FnMut(&Record<'_>)) {
-        let (mut fields, mut text) = (self.fields.as_slice(), self.text.as_str());
-        for entry in &self.entries {
-            let (own_fields, other_fields) = fields.split_at(entry.field_count as usize);
-            let (own_text, other_text) = text.split_at(entry.text_len as usize);
-            (fields, text) = (other_fields, other_text);
-            line.reset();
-            lend(&Record {
-                head: &entry.head,
-                span: self.spans.get(entry.span as usize),
-                fields: own_fields,
-                text: own_text,
-                line,
-                seq: entry.head.seq,
-            });
+    /// All records, to be lent one after the other.
+    pub(super) fn reader(&self) -> Reader<'_> {
+        Reader {
+            entries: self.entries.iter(),
+            fields: &self.fields,
+            text: &self.text,
+            spans: &self.spans,
         }
     }
 
@@ -131,6 +123,42 @@ impl Chunk {
         }
         self.spans.push(Arc::clone(span));
         (self.spans.len() - 1) as u32
+    }
+}
+
+/// Reads a chunk from its beginning.
+pub(super) struct Reader<'a> {
+    entries: slice::Iter<'a, Entry>,
+    fields: &'a [Field],
+    text: &'a str,
+    spans: &'a [Arc<Span>],
+}
+
+impl Reader<'_> {
+    /// How many records were not lent yet.
+    pub(super) fn left(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Lends the next record, for which it makes `line` ready; false at the end.
+    #[inline]
+    pub(super) fn lend(&mut self, line: &mut Line, take: impl FnOnce(&Record<'_>)) -> bool {
+        let Some(entry) = self.entries.next() else {
+            return false;
+        };
+        let (fields, other_fields) = self.fields.split_at(entry.field_count as usize);
+        let (text, other_text) = self.text.split_at(entry.text_len as usize);
+        (self.fields, self.text) = (other_fields, other_text);
+        line.reset();
+        take(&Record {
+            head: &entry.head,
+            span: self.spans.get(entry.span as usize),
+            fields,
+            text,
+            line,
+            seq: entry.head.seq,
+        });
+        true
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Shared;
-use super::batch::{Chunk, size_of_record};
+use super::batch::{Chunk, Reader, size_of_record};
 use super::state::{CloseOrder, FlushOrder, Progress, Task, Wake};
 use super::sync::{self, lock};
 use crate::capture::suppress_events_of_this_thread;
@@ -13,7 +13,7 @@ use crate::complain::complain;
 use crate::gap::Gap;
 use crate::json::Line;
 use crate::record::Record;
-use crate::sink::Sink;
+use crate::sink::{Records, Sink, Take};
 
 /// The writer books its progress after so many records.
 pub(super) const PROGRESS: usize = 128;
@@ -73,24 +73,17 @@ impl Writer {
     /// Gives every record of the batch to the sink.
     fn hand_on(&mut self) {
         let shared = &*self.shared;
-        let mut progress = Progress::default();
         let mut has_panicked = false;
         for mut chunk in self.batch.drain(..) {
-            chunk.for_each(&mut self.line, |record| {
-                if !is_written(&*shared.sink, record) {
-                    progress.panicked.push(record.level());
-                    has_panicked = true;
-                }
-                progress.room.records += 1;
-                progress.room.bytes += size_of_record(record);
-                if progress.room.records == PROGRESS {
-                    shared.book(std::mem::take(&mut progress));
-                }
-            });
+            let mut reader = chunk.reader();
+            while reader.left() > 0 {
+                let progress = hand_on(&*shared.sink, &mut reader, &mut self.line);
+                has_panicked |= !progress.panicked.is_empty();
+                shared.book(progress);
+            }
             chunk.clear();
             lock(&shared.state).recycle(chunk);
         }
-        shared.book(progress);
         if has_panicked {
             self.complain();
         }
@@ -164,6 +157,36 @@ impl Shared {
             Wake::All => self.room.notify_all(),
         }
     }
+}
+
+/// Gives some records to the sink, at least one.
+fn hand_on(sink: &dyn Sink, reader: &mut Reader<'_>, line: &mut Line) -> Progress {
+    let mut progress = Progress::default();
+    let mut lend = |take: &mut Take<'_>| {
+        let mut is_more = true;
+        while is_more && progress.room.records < PROGRESS {
+            is_more = reader.lend(line, |record| {
+                progress.room.records += 1;
+                progress.room.bytes += size_of_record(record);
+                if catch_unwind(AssertUnwindSafe(|| take(record))).is_err() {
+                    progress.panicked.push(record.level());
+                }
+            });
+        }
+    };
+    // A panic over a record is caught above, and one after all of them has lost none.
+    let _ = catch_unwind(AssertUnwindSafe(|| {
+        sink.write_all(&mut Records::new(&mut lend));
+    }));
+    if progress.room.records == 0 {
+        // It has taken none: a panic before the first.
+        reader.lend(line, |record| {
+            progress.room.records += 1;
+            progress.room.bytes += size_of_record(record);
+            progress.panicked.push(record.level());
+        });
+    }
+    progress
 }
 
 /// Writes; false when the sink panicked. What a sink refuses it has counted.

@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use telemetry_core::{
-    Filtered, LossReason, MemorySink, Numbered, Record, Sink, SinkError, SinkStats, Tee,
+    Filtered, LossReason, MemorySink, Numbered, Queue, QueueConfig, Record, Records, Sink,
+    SinkError, SinkStats, Tee,
 };
 use tracing::level_filters::LevelFilter;
 
@@ -66,6 +67,91 @@ fn a_sink_that_panics_hurts_only_itself() {
     stats.iter().for_each(assert_law);
     assert_eq!(lost_for(&stats[1].lost, LossReason::SinkPanicked), 4);
     assert_eq!(stats[1].accepted, 4);
+}
+
+/// When a sink panics that is given several records at once.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Moment {
+    Before,
+    After,
+    /// It takes none, without a panic.
+    Never,
+}
+
+/// A sink that is given several records at once and makes a mess of it.
+struct Sloppy(Moment, MemorySink);
+
+impl Sink for Sloppy {
+    fn write(&self, record: &Record<'_>) -> Result<(), SinkError> {
+        self.1.write(record)
+    }
+    fn write_all(&self, records: &mut Records<'_>) {
+        if self.0 == Moment::After {
+            self.1.write_all(records);
+        }
+        assert!(self.0 == Moment::Never, "on purpose");
+    }
+    fn flush(&self, _: Duration) -> Result<(), SinkError> {
+        Ok(())
+    }
+    fn close(&self, _: Duration) -> Result<(), SinkError> {
+        Ok(())
+    }
+    fn stats(&self, into: &mut Vec<SinkStats>) {
+        self.1.stats(into);
+    }
+}
+
+#[test]
+fn a_sink_that_takes_none_of_several_records_hurts_only_itself() {
+    for (moment, taken) in [
+        (Moment::Before, 0),
+        (Moment::After, 300),
+        (Moment::Never, 0),
+    ] {
+        let (before, own, after) = (MemorySink::new(), MemorySink::new(), MemorySink::new());
+        let sinks: [Box<dyn Sink>; 3] = [
+            Box::new(before.clone()),
+            Box::new(Sloppy(moment, own.clone())),
+            Box::new(Filtered::new(LevelFilter::INFO, after.clone())),
+        ];
+        let queue = Arc::new(Queue::start(QueueConfig::default(), Tee::of(sinks)));
+        captured_by(Arc::clone(&queue), || {
+            (0..300).for_each(|n| tracing::info!(n));
+        });
+        queue.flush(PATIENCE).expect("flushed");
+        assert_eq!(before.lines().len(), 300, "{moment:?}");
+        assert_eq!(after.lines(), before.lines(), "{moment:?}");
+        assert_eq!(own.lines().len(), taken, "{moment:?}");
+        let stats = all_stats_of(&queue);
+        stats.iter().for_each(assert_law);
+        assert_eq!(stats[0].delivered, 300);
+        let lost = lost_for(&stats[2].lost, LossReason::SinkPanicked);
+        assert_eq!(lost, 300 - taken as u64, "{moment:?}");
+    }
+}
+
+#[test]
+fn a_sink_that_takes_none_of_several_records_straight_behind_a_queue_loses_them() {
+    for (moment, taken) in [
+        (Moment::Before, 0),
+        (Moment::After, 300),
+        (Moment::Never, 0),
+    ] {
+        let own = MemorySink::new();
+        let sink = Sloppy(moment, own.clone());
+        let queue = Arc::new(Queue::start(QueueConfig::default(), sink));
+        captured_by(Arc::clone(&queue), || {
+            (0..300).for_each(|n| tracing::info!(n));
+        });
+        queue.flush(PATIENCE).expect("flushed");
+        assert_eq!(own.lines().len(), taken, "{moment:?}");
+        let stats = &all_stats_of(&queue)[0];
+        assert_law(stats);
+        assert_eq!(stats.delivered, taken as u64, "{moment:?}");
+        let lost = lost_for(&stats.lost, LossReason::SinkPanicked);
+        assert_eq!(lost, 300 - taken as u64, "{moment:?}");
+    }
 }
 
 #[test]
