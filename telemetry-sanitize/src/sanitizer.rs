@@ -247,6 +247,7 @@ impl Sanitizer {
             let mut scan = Scan::new(text, &self.names, &self.triggers, &mut space.findings);
             scan.run_credentials(secret.rule);
             if !space.findings.is_empty() {
+                self.find_masks(text, &mut space.masks);
                 self.settle(text, space);
                 return self.rebuild(text, space);
             }
@@ -279,6 +280,9 @@ impl Sanitizer {
         if !self.round(text, space) {
             return false;
         }
+        if space.sight.is_quiet() && self.patterns.regexes.is_empty() {
+            return true;
+        }
         for _ in 1..MAX_ROUNDS {
             mem::swap(&mut space.text, &mut space.before);
             let before = mem::take(&mut space.before);
@@ -301,6 +305,10 @@ impl Sanitizer {
         if space.findings.is_empty() {
             return false;
         }
+        space.masks.clear();
+        if space.sight.may_hold_masks() {
+            self.find_masks(text, &mut space.masks);
+        }
         self.settle(text, space);
         if space.findings.is_empty() {
             return false;
@@ -319,10 +327,9 @@ impl Sanitizer {
         steps
     }
 
-    /// Brings findings into order, cuts out what is masked already, joins what
-    /// overlaps, and aligns them to characters.
+    /// Brings findings into order, cuts out the masks, joins what overlaps, and
+    /// aligns them to characters.
     fn settle(&self, text: &str, space: &mut Space) {
-        self.find_masks(text, &mut space.masks);
         if !space.masks.is_empty() {
             cut_masks(&space.findings, &space.masks, &mut space.pieces);
             mem::swap(&mut space.findings, &mut space.pieces);

@@ -9,6 +9,8 @@
 
 use std::hash::{BuildHasher, RandomState};
 
+use crate::text::word_at;
+
 /// What is known of texts, the newest in the place of each.
 #[derive(Default)]
 pub(crate) struct Seen {
@@ -47,18 +49,59 @@ pub(crate) struct Changed {
     pub(crate) rules: Vec<usize>,
 }
 
+/// What is known of a text.
+#[derive(Clone, Copy)]
+pub(crate) enum Known {
+    /// Nothing is in it. Never said of an empty one.
+    Clean,
+    /// Here is what was made of it.
+    Changed(Place),
+    /// Nothing; it would be kept here.
+    Unknown(Place),
+}
+
+/// Where a text is kept, and a few bits of it, too few to tell what it was; never
+/// 0.
+#[derive(Clone, Copy)]
+pub(crate) struct Place {
+    index: usize,
+    bits: u8,
+}
+
 impl Seen {
-    /// The text is known to have nothing in it. An empty one has not.
+    /// What is known of this text.
     #[inline]
-    pub(crate) fn contains(&self, text: &str) -> bool {
-        let Some(place) = self.clean.get(place_of(text.as_bytes())) else {
-            return false;
-        };
-        place.text.get(..usize::from(place.length)) == Some(text.as_bytes())
+    pub(crate) fn look(&self, text: &str) -> Known {
+        let index = place_of(text.as_bytes());
+        if let Some(clean) = self.clean.get(index)
+            && clean.text.get(..usize::from(clean.length)) == Some(text.as_bytes())
+        {
+            return Known::Clean;
+        }
+        self.look_changed(text, index)
+    }
+
+    fn look_changed(&self, text: &str, index: usize) -> Known {
+        let bits = bits_of(text.as_bytes());
+        let place = Place { index, bits };
+        if let Some(kept) = self.changed.get(index)
+            && self.met[index] == bits
+            && kept.length == text.len()
+            && kept.length > 0
+            && kept.hash == self.key.hash_one(text)
+        {
+            return Known::Changed(place);
+        }
+        Known::Unknown(place)
+    }
+
+    /// What is kept there.
+    pub(crate) fn changed(&self, at: Place) -> &Changed {
+        &self.changed[at.index]
     }
 
     /// Keeps a text with nothing in it, in the place of another.
-    pub(crate) fn insert(&mut self, text: &str) {
+    pub(crate) fn insert(&mut self, text: &str, at: Place) {
         if text.len() > LONGEST {
             return;
         }
@@ -69,32 +112,13 @@ impl Seen {
             };
             self.clean = vec![nothing; PLACES];
         }
-        let place = &mut self.clean[place_of(text.as_bytes())];
+        let place = &mut self.clean[at.index];
         place.text[..text.len()].copy_from_slice(text.as_bytes());
         place.length = text.len() as u8;
     }
-}
-
-impl Seen {
-    /// Where a text is kept of which something was made.
-    #[inline]
-    pub(crate) fn changed_place(&self, text: &str) -> Option<usize> {
-        let place = place_of(text.as_bytes());
-        let kept = self.changed.get(place)?;
-        if self.met[place] != bits_of(text) {
-            return None;
-        }
-        let is_same = kept.length == text.len() && kept.hash == self.key.hash_one(text);
-        (is_same && kept.length > 0).then_some(place)
-    }
-
-    /// What is kept there.
-    pub(crate) fn changed(&self, place: usize) -> &Changed {
-        &self.changed[place]
-    }
 
     /// Keeps what was made of a text, in the place of another.
-    pub(crate) fn insert_changed(&mut self, of: &str, text: &str, rules: &[usize]) {
+    pub(crate) fn insert_changed(&mut self, of: &str, at: Place, text: &str, rules: &[usize]) {
         if of.len() > LONGEST_CHANGED || text.len() > 2 * LONGEST_CHANGED {
             return;
         }
@@ -102,12 +126,11 @@ impl Seen {
             self.changed = vec![Changed::default(); PLACES];
             self.met = vec![0; PLACES];
         }
-        let (place, bits) = (place_of(of.as_bytes()), bits_of(of));
-        if std::mem::replace(&mut self.met[place], bits) != bits {
+        if std::mem::replace(&mut self.met[at.index], at.bits) != at.bits {
             return;
         }
         let hash = self.key.hash_one(of);
-        let kept = &mut self.changed[place];
+        let kept = &mut self.changed[at.index];
         (kept.length, kept.hash) = (of.len(), hash);
         kept.text.clear();
         kept.text.push_str(text);
@@ -116,20 +139,20 @@ impl Seen {
     }
 }
 
-/// A few bits of a text, too few to tell what it was; never 0.
-fn bits_of(text: &str) -> u8 {
-    let (words, rest) = text.as_bytes().as_chunks::<8>();
+/// The bits of a place. The last bytes are taken twice.
+fn bits_of(text: &[u8]) -> u8 {
+    let (words, _) = text.as_chunks::<8>();
     let add = |sum: u64, word: u64| {
         (sum ^ word)
             .wrapping_mul(0x9e37_79b9_7f4a_7c15)
             .rotate_left(23)
     };
-    let sum = words.iter().fold(text.len() as u64, |sum, word| {
-        add(sum, u64::from_le_bytes(*word))
-    });
-    let sum = rest
+    let last = word_at(text, text.len().saturating_sub(8));
+    let sum = words
         .iter()
-        .fold(sum, |sum, &byte| add(sum, u64::from(byte)));
+        .fold(add(text.len() as u64, last), |sum, word| {
+            add(sum, u64::from_le_bytes(*word))
+        });
     (sum >> 32) as u8 | 1
 }
 
@@ -152,13 +175,39 @@ fn place_of(text: &[u8]) -> usize {
 mod tests {
     use super::*;
 
+    fn place(seen: &Seen, text: &str) -> Option<Place> {
+        match seen.look(text) {
+            Known::Unknown(place) => Some(place),
+            Known::Clean | Known::Changed(_) => None,
+        }
+    }
+
+    fn is_unknown(seen: &Seen, text: &str) -> bool {
+        place(seen, text).is_some()
+    }
+
+    fn is_clean(seen: &Seen, text: &str) -> bool {
+        matches!(seen.look(text), Known::Clean)
+    }
+
+    fn insert(seen: &mut Seen, text: &str) {
+        if let Some(place) = place(seen, text) {
+            seen.insert(text, place);
+        }
+    }
+
+    fn insert_changed(seen: &mut Seen, of: &str, made: &str) {
+        let place = place(seen, of).unwrap();
+        seen.insert_changed(of, place, made, &[3]);
+    }
+
     #[test]
     fn only_what_was_kept_is_known() {
         let mut seen = Seen::default();
-        assert!(!seen.contains("Backup job completed"));
+        assert!(!is_clean(&seen, "Backup job completed"));
         for text in ["Backup job completed", "bob", "", "x", "12345678"] {
-            seen.insert(text);
-            assert!(seen.contains(text), "{text}");
+            insert(&mut seen, text);
+            assert!(is_clean(&seen, text), "{text}");
         }
         for text in [
             "Backup job completes",
@@ -166,42 +215,45 @@ mod tests {
             "bab",
             "12345687",
         ] {
-            assert!(!seen.contains(text), "{text}");
+            assert!(!is_clean(&seen, text), "{text}");
         }
     }
 
     #[test]
     fn any_number_of_texts_takes_the_same_room_and_long_ones_none() {
         let mut seen = Seen::default();
-        seen.insert(&"x".repeat(LONGEST + 1));
+        insert(&mut seen, &"x".repeat(LONGEST + 1));
         assert!(seen.clean.is_empty());
         for number in 0..10_000 {
-            seen.insert(&format!("number {number}"));
+            insert(&mut seen, &format!("number {number}"));
         }
         assert_eq!(seen.clean.len(), PLACES);
-        assert!(seen.contains("number 9999"));
+        assert!(is_clean(&seen, "number 9999"));
     }
 
     #[test]
     fn of_a_text_with_a_secret_only_what_was_made_of_it_is_kept() {
         let mut seen = Seen::default();
         let (text, made) = ("password=hunter22", "password=[REDACTED:password]");
-        assert_eq!(seen.changed_place(text), None);
-        seen.insert_changed(text, made, &[3]);
-        assert_eq!(seen.changed_place(text), None, "it may never come again");
-        seen.insert_changed(text, made, &[3]);
-        let kept = seen.changed(seen.changed_place(text).unwrap());
+        assert!(is_unknown(&seen, text));
+        insert_changed(&mut seen, text, made);
+        assert!(is_unknown(&seen, text), "it may never come again");
+        insert_changed(&mut seen, text, made);
+        let Known::Changed(place) = seen.look(text) else {
+            panic!("it is not kept");
+        };
+        let kept = seen.changed(place);
         assert_eq!(
             (kept.text.as_str(), kept.rules.as_slice()),
             (made, &[3][..])
         );
-        assert_eq!(seen.changed_place("password=hunter23"), None);
-        assert_eq!(seen.changed_place("password=hunter2"), None);
-        assert_eq!(seen.changed_place(""), None);
+        for other in ["password=hunter23", "password=hunter2", ""] {
+            assert!(is_unknown(&seen, other), "{other}");
+        }
         let all = seen.changed.iter().map(|kept| kept.text.as_str());
         assert!(!all.collect::<String>().contains("hunter22"));
         for number in 0..10_000 {
-            seen.insert_changed(&format!("password={number}"), made, &[3]);
+            insert_changed(&mut seen, &format!("password={number}"), made);
         }
         assert_eq!(seen.changed.len(), PLACES);
     }

@@ -13,6 +13,8 @@
 
 use std::ops::Range;
 
+use crate::text::word_at;
+
 /// The bits of a byte that tell it apart: both cases of a letter have the same,
 /// but not a letter and a digit.
 const CLASS: u8 = 0x5f;
@@ -93,27 +95,6 @@ impl Literal {
             at += WORD;
             is_same
         })
-    }
-}
-
-/// The eight bytes at `at`, with zeros behind the end of the text.
-#[inline]
-fn word_at(text: &[u8], at: usize) -> u64 {
-    if let Some(word) = text.get(at..).and_then(|rest| rest.first_chunk()) {
-        return u64::from_le_bytes(*word);
-    }
-    match text.last_chunk() {
-        // Here `at` is less than eight bytes from the end.
-        Some(last) if at < text.len() => {
-            u64::from_le_bytes(*last) >> (8 * (at + WORD - text.len()))
-        }
-        Some(_) => 0,
-        None => {
-            let mut word = [0; WORD];
-            let rest = text.get(at..).unwrap_or_default();
-            word.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-            u64::from_le_bytes(word)
-        }
     }
 }
 
@@ -204,28 +185,33 @@ impl Sieve {
     }
 
     /// Notes the literals of which the window at `at` is a piece.
-    #[inline(never)]
+    #[inline]
     fn compare(&self, text: &[u8], at: usize, hits: &mut Vec<Hit>) {
         let word = word_at(text, at);
         let cell = cell(word as u32);
         let pieces = self.starts[cell] as usize..self.starts[cell + 1] as usize;
         for piece in &self.pieces[pieces] {
-            if !piece.word.is(word) {
-                continue;
+            if piece.word.is(word) {
+                self.note(text, at, piece, hits);
             }
-            let literal = &self.literals[usize::from(piece.literal)];
-            let Some(start) = (at + 1).checked_sub(usize::from(piece.place)) else {
-                continue;
-            };
-            let end = start + literal.length;
-            if end <= text.len() && literal.is_at(text, start) {
-                let literal = piece.literal;
-                hits.push(Hit {
-                    end,
-                    start,
-                    literal,
-                });
-            }
+        }
+    }
+
+    /// Notes the literal of which this piece is at `at`, if all of it is there.
+    #[inline(never)]
+    fn note(&self, text: &[u8], at: usize, piece: &Piece, hits: &mut Vec<Hit>) {
+        let literal = &self.literals[usize::from(piece.literal)];
+        let Some(start) = (at + 1).checked_sub(usize::from(piece.place)) else {
+            return;
+        };
+        let end = start + literal.length;
+        if end <= text.len() && literal.is_at(text, start) {
+            let literal = piece.literal;
+            hits.push(Hit {
+                end,
+                start,
+                literal,
+            });
         }
     }
 

@@ -9,7 +9,7 @@ use telemetry_core::{Record, Records, Rewrite, Sink, SinkError, SinkStats, Span,
 use crate::callsites::{Callsites, verdict_on};
 use crate::names::Verdict;
 use crate::sanitizer::{Sanitizer, Space};
-use crate::seen::Seen;
+use crate::seen::{Known, Seen};
 use crate::spans::Spans;
 
 /// A sink that hands records on without secrets: message, fields and the fields
@@ -99,20 +99,21 @@ impl<S: Sink> Sanitized<S> {
             _ if is_secret => return self.sanitizer.change(verdict, value, space),
             _ => return None,
         };
-        if seen.contains(text) {
-            return None;
-        }
-        if let Some(place) = seen.changed_place(text) {
-            let known = seen.changed(place);
-            self.sanitizer.count_again(&known.rules);
-            return Some(&known.text);
-        }
+        let place = match seen.look(text) {
+            Known::Clean => return None,
+            Known::Changed(place) => {
+                let known = seen.changed(place);
+                self.sanitizer.count_again(&known.rules);
+                return Some(&known.text);
+            }
+            Known::Unknown(place) => place,
+        };
         if self.sanitizer.change(verdict, value, space).is_none() {
-            seen.insert(text);
+            seen.insert(text, place);
             return None;
         }
         if let Some(rules) = space.rules() {
-            seen.insert_changed(text, space.text(), rules);
+            seen.insert_changed(text, place, space.text(), rules);
         }
         Some(space.text())
     }

@@ -204,6 +204,25 @@ impl<'t> Text<'t> {
     }
 }
 
+/// The eight bytes at `at`, with zeros behind the end of the text.
+#[inline]
+pub(crate) fn word_at(text: &[u8], at: usize) -> u64 {
+    if let Some(word) = text.get(at..).and_then(|rest| rest.first_chunk()) {
+        return u64::from_le_bytes(*word);
+    }
+    match text.last_chunk() {
+        // Here `at` is less than eight bytes from the end.
+        Some(last) if at < text.len() => u64::from_le_bytes(*last) >> (8 * (at + 8 - text.len())),
+        Some(_) => 0,
+        None => {
+            let mut word = [0; 8];
+            let rest = text.get(at..).unwrap_or_default();
+            word.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+            u64::from_le_bytes(word)
+        }
+    }
+}
+
 /// A space or a tab.
 pub(crate) fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t')

@@ -8,53 +8,19 @@ use super::Scan;
 use crate::rules::Kind;
 use crate::text::{Text, is_blank};
 
-const SHORTEST: usize = 14;
+/// A text with fewer digits holds none.
+pub(super) const SHORTEST: usize = 14;
 const LONGEST: usize = 19;
 
-/// True when the text has too few digits for a card number. Counts eight bytes
-/// at once, and some before the last ones twice: the answer is a first look.
-#[inline]
-fn is_impossible(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    if bytes.len() < SHORTEST {
-        return true;
-    }
-    let (words, _) = bytes.as_chunks();
-    let mut count = bytes.last_chunk().map_or(0, |last| digits([last]));
-    for some in words.chunks(DIGITS_AT_ONCE) {
-        count += digits(some);
-    }
-    count < SHORTEST
-}
-
-/// More would not fit into the byte that counts them.
-const DIGITS_AT_ONCE: usize = u8::MAX as usize / 8;
-
-/// Counts the digits in a few words of eight bytes, in a byte for each place.
-#[inline]
-fn digits<'w>(words: impl IntoIterator<Item = &'w [u8; 8]>) -> usize {
-    const ONES: u64 = u64::MAX / 255;
-    let counts = words.into_iter().fold(0, |counts: u64, word| {
-        let values = u64::from_le_bytes(*word) ^ (ONES * u64::from(b'0'));
-        // The highest bit of a byte tells that it is no digit.
-        let others = ((values & (ONES * 0x7f)) + ONES * (0x80 - 10)) | values;
-        counts + (!others >> 7 & ONES)
-    });
-    (counts.wrapping_mul(ONES) >> 56) as usize
-}
-
-/// Looks at every run of digits; false when there are too few.
-pub(super) fn look(scan: &mut Scan<'_, '_>) -> bool {
-    if is_impossible(scan.text.as_str()) {
-        return false;
-    }
+/// Looks at every run of digits.
+pub(super) fn look(scan: &mut Scan<'_, '_>) {
     let mut at = 0;
     loop {
         at = scan
             .text
             .run(at, scan.text.len(), |byte| !byte.is_ascii_digit());
         if at >= scan.text.len() {
-            return true;
+            return;
         }
         let is_quote = scan.text.before(at) == b'%' && scan.text.has(at, "22");
         at += if is_quote { 2 } else { 0 }; // `%22` stands before.

@@ -16,14 +16,11 @@ const SHORTEST: usize = 20;
 const DECODED: usize = 8192;
 
 /// True when no run of base64 is long enough and has a capital: without one it
-/// decodes to nothing readable. Looks first at the byte in which a run would have
+/// decodes to nothing readable. There is a capital somewhere. Looks first at the byte in which a run would have
 /// to end, so that most bytes are never looked at.
 #[inline]
 pub(crate) fn is_impossible(text: &str) -> bool {
     let bytes = text.as_bytes();
-    if bytes.len() < SHORTEST || !has_capital(bytes) {
-        return true;
-    }
     let mut start = 0;
     while let Some(window) = bytes.get(start..start + SHORTEST) {
         if let Some(other) = window.iter().rposition(|&byte| !is_base64(byte)) {
@@ -41,22 +38,6 @@ pub(crate) fn is_impossible(text: &str) -> bool {
         start += length;
     }
     true
-}
-
-/// Whether a capital is in a text of at least eight bytes; looks at eight at once.
-#[inline]
-fn has_capital(bytes: &[u8]) -> bool {
-    const ONES: u64 = u64::MAX / 255;
-    let (words, _) = bytes.as_chunks();
-    let all = words.iter().chain(bytes.last_chunk());
-    let found = all.fold(0, |found, word: &[u8; 8]| {
-        let bytes = u64::from_le_bytes(*word);
-        let low = bytes & (ONES * 0x7f);
-        let from_a = low + ONES * u64::from(0x80 - b'A');
-        let past_z = low + ONES * u64::from(0x80 - b'Z' - 1);
-        found | (from_a & !past_z & !bytes)
-    });
-    found & (ONES * 0x80) != 0
 }
 
 /// Looks into every long run of base64 that is no finding yet; false when there

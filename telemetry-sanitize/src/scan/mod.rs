@@ -22,6 +22,7 @@ mod sentence;
 mod shape;
 mod spoken;
 mod sql;
+mod survey;
 mod table;
 mod token;
 mod told;
@@ -35,6 +36,8 @@ use crate::names::{Names, SecretName};
 use crate::rules::Kind;
 use crate::sieve::Hit;
 use crate::text::Text;
+
+use survey::Survey;
 
 pub(crate) use triggers::{Trigger, Triggers};
 
@@ -50,7 +53,7 @@ pub(crate) const LEAST_BUDGET: usize = 1 << 16;
 /// No secret can hide in base64: no run of it is long enough.
 #[cfg(test)]
 pub(crate) fn may_skip_encoded(text: &str) -> bool {
-    encoded::is_impossible(text)
+    !Survey::of(text).has_capital || encoded::is_impossible(text)
 }
 
 /// Whether the whole value of a field with a secret name is a secret.
@@ -87,6 +90,8 @@ pub(crate) struct Sight {
     hits: Vec<Hit>,
     /// What is here is that of the text to search next.
     is_of_next: bool,
+    /// Of the first text; replacements add nothing that a look is worth at.
+    survey: Survey,
     has_digits: bool,
     has_encoded: bool,
     /// While the text is replaced: hits that were looked at, and that stay.
@@ -132,6 +137,16 @@ impl Sight {
     pub(crate) fn end_replacing(&mut self) {
         self.hits.truncate(self.kept);
     }
+
+    /// A replacement of ours may stand in the text that was searched.
+    pub(crate) fn may_hold_masks(&self) -> bool {
+        self.is_of_next || self.survey.has_bracket
+    }
+
+    /// There is nothing in the text to search next that the built-in rules look at.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.is_of_next && self.hits.is_empty() && !self.has_digits && !self.has_encoded
+    }
 }
 
 /// One search over one text.
@@ -171,12 +186,17 @@ impl<'t, 'f> Scan<'t, 'f> {
         if sight.is_of_next {
             self.look_at_hits(&sight.hits);
         } else {
+            sight.survey = Survey::of(self.text.as_str());
+            sight.has_digits = sight.survey.digits >= card::SHORTEST;
+            sight.has_encoded = sight.survey.has_capital;
             self.run_in_stretches(sight);
+            if self.triggers.homes && sight.survey.has_tilde {
+                path::look_tildes(self);
+            }
         }
-        if self.triggers.homes && !sight.is_of_next {
-            path::look_tildes(self);
+        if sight.has_digits {
+            card::look(self);
         }
-        sight.has_digits = (!sight.is_of_next || sight.has_digits) && card::look(self);
     }
 
     fn run_in_stretches(&mut self, sight: &mut Sight) {
@@ -203,7 +223,11 @@ impl<'t, 'f> Scan<'t, 'f> {
     fn look_at_hits(&mut self, hits: &[Hit]) {
         for &hit in hits {
             if hit.start >= self.taken {
-                self.look(self.triggers.of(hit), hit.start..hit.end);
+                for &trigger in self.triggers.of(hit) {
+                    if hit.start >= self.taken {
+                        self.look(trigger, hit.start..hit.end);
+                    }
+                }
                 if self.text.steps() > self.text.len() * BUDGET + LEAST_BUDGET {
                     return self.redact(0..self.text.len(), Kind::Error);
                 }
@@ -213,7 +237,7 @@ impl<'t, 'f> Scan<'t, 'f> {
 
     /// Finds what hides in base64; only where `run` is not already inside of one.
     pub(crate) fn run_encoded(&mut self, sight: &mut Sight) {
-        sight.has_encoded = (!sight.is_of_next || sight.has_encoded) && encoded::look(self);
+        sight.has_encoded = sight.has_encoded && encoded::look(self);
     }
 
     /// Finds the secret parts of a text that is the value of a header.

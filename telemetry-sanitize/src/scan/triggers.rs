@@ -57,7 +57,10 @@ pub(crate) struct Triggers {
     sieve: Sieve,
     /// A replacement could be a part of a literal, or hold one that matters.
     join_replacements: bool,
+    /// One literal's after the other's.
     triggers: Vec<Trigger>,
+    /// Where those of each literal start, and where the last ones end.
+    starts: Vec<u16>,
     #[cfg(test)]
     literals: Vec<String>,
     roots: Vec<(String, What)>,
@@ -69,12 +72,8 @@ impl Triggers {
     /// `homes`: look for home directories. `roots` are further directories,
     /// with what to write in their place.
     pub(crate) fn new(names: &Names, homes: bool, roots: Vec<(String, What)>) -> Self {
-        let mut literals: Vec<String> = Vec::new();
-        let mut triggers = Vec::new();
-        let mut add = |literal: &str, trigger: Trigger| {
-            literals.push(literal.to_owned());
-            triggers.push(trigger);
-        };
+        let mut all: Vec<(String, Trigger)> = Vec::new();
+        let mut add = |literal: &str, trigger| all.push((literal.to_ascii_lowercase(), trigger));
         NAMES.iter().for_each(|piece| add(piece, Trigger::Name));
         add_denied(names, &mut add);
         SCHEMES.iter().for_each(|word| add(word, Trigger::Scheme));
@@ -108,10 +107,23 @@ impl Triggers {
         for (index, (root, _)) in roots.iter().enumerate() {
             add(root, Trigger::Root(index as u16));
         }
+        // Where a literal is found, its triggers are looked at in the order of above.
+        all.sort_by(|(one, _), (other, _)| one.cmp(other));
+        let mut literals: Vec<String> = Vec::new();
+        let mut starts = Vec::new();
+        for (place, (literal, _)) in all.iter().enumerate() {
+            if literals.last() != Some(literal) {
+                literals.push(literal.clone());
+                starts.push(place as u16);
+            }
+        }
+        starts.push(all.len() as u16);
+        let triggers = all.into_iter().map(|(_, trigger)| trigger).collect();
         Self {
             sieve: Sieve::new(&literals),
             join_replacements: literals.iter().any(|literal| joins_replacements(literal)),
             triggers,
+            starts,
             #[cfg(test)]
             literals,
             roots,
@@ -157,8 +169,10 @@ impl Triggers {
     }
 
     /// What a hit stands for.
-    pub(super) fn of(&self, hit: Hit) -> Trigger {
-        self.triggers[usize::from(hit.literal)]
+    #[inline]
+    pub(super) fn of(&self, hit: Hit) -> &[Trigger] {
+        let literal = usize::from(hit.literal);
+        &self.triggers[usize::from(self.starts[literal])..usize::from(self.starts[literal + 1])]
     }
 }
 

@@ -63,15 +63,18 @@ fn user_info_end(text: &Text<'_>, start: usize, encoded: bool) -> Option<usize> 
         let end = text.run(start, start + REACH, is_url_byte);
         return find(text, start..end, "%40");
     }
-    let authority = text.run(start, text.len(), |byte| !AFTER_AUTHORITY.has(byte));
     let (mut semicolon, mut at_sign, mut colon) = (None, None, None);
-    for (place, byte) in (start..authority).zip(text.slice(start..authority)) {
-        match byte {
-            b';' if semicolon.is_none() => semicolon = Some(place),
-            b'@' => at_sign = Some(place),
-            b':' => colon = Some(place),
-            _ => {}
+    let mut authority = start;
+    loop {
+        authority = text.run(authority, text.len(), |byte| !IN_AUTHORITY.has(byte));
+        match text.at(authority) {
+            b';' if semicolon.is_none() => semicolon = Some(authority),
+            b'@' => at_sign = Some(authority),
+            b':' => colon = Some(authority),
+            b';' => {}
+            _ => break,
         }
+        authority += 1;
     }
     // What follows the `;` of `sqlserver://db;user=sa` are parameters.
     if semicolon.is_some_and(|semicolon| pair_at(text, semicolon + 1)) {
@@ -95,7 +98,8 @@ const REACH: usize = 256;
 /// What is no part of a URL.
 static AFTER_URL: Bytes = Bytes::of(b" \t\n\r\x0c\"'`<>\\");
 static AFTER_USER: Bytes = Bytes::of(b" \t\n\r\x0c\"'`<>\\/?#@:");
-static AFTER_AUTHORITY: Bytes = Bytes::of(b" \t\n\r\x0c\"'`<>\\/?#");
+/// What ends an authority or divides it; a NUL does not.
+static IN_AUTHORITY: Bytes = Bytes::of(b" \t\n\r\x0c\"'`<>\\/?#;@:");
 
 fn is_url_byte(byte: u8) -> bool {
     !AFTER_URL.has(byte)
