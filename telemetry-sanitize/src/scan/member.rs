@@ -112,6 +112,9 @@ fn rejected_input(text: &Text<'_>, line: usize) -> Option<(Delimiter, usize)> {
 
 /// `"value":"x","name":"password"`: where the value starts.
 fn value_before(text: &Text<'_>, name: &Name, quoted: bool) -> Option<(Delimiter, usize)> {
+    if !quoted {
+        return None;
+    }
     let is_filler = |byte: u8| {
         byte.is_ascii_whitespace() || matches!(byte, b'\\' | b':' | b',') || is_quote(byte)
     };
@@ -122,7 +125,7 @@ fn value_before(text: &Text<'_>, name: &Name, quoted: bool) -> Option<(Delimiter
         text.slice(key..key_end)
             .eq_ignore_ascii_case(known.as_bytes())
     });
-    if !quoted || !is_key || key_end == name.range.start {
+    if !is_key || key_end == name.range.start {
         return None;
     }
     let close = text.run_back(key, key.saturating_sub(16), is_filler);

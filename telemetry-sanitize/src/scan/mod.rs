@@ -48,7 +48,7 @@ const STRETCH: usize = 4096;
 /// Steps that may be taken for each byte of a text, and some for a short one. What
 /// programs write takes less than a tenth of it.
 pub(crate) const BUDGET: usize = 128;
-pub(crate) const LEAST_BUDGET: usize = 1 << 16;
+pub(crate) const LEAST_BUDGET: usize = 1 << 18;
 
 /// No secret can hide in base64: no run of it is long enough.
 #[cfg(test)]
@@ -221,16 +221,16 @@ impl<'t, 'f> Scan<'t, 'f> {
     }
 
     fn look_at_hits(&mut self, hits: &[Hit]) {
+        let most_steps = self.text.len() * BUDGET + LEAST_BUDGET;
         for &hit in hits {
-            if hit.start >= self.taken {
-                for &trigger in self.triggers.of(hit) {
-                    if hit.start >= self.taken {
-                        self.look(trigger, hit.start..hit.end);
-                    }
+            for &trigger in self.triggers.of(hit) {
+                if hit.start < self.taken {
+                    break;
                 }
-                if self.text.steps() > self.text.len() * BUDGET + LEAST_BUDGET {
-                    return self.redact(0..self.text.len(), Kind::Error);
-                }
+                self.look(trigger, hit.start..hit.end);
+            }
+            if self.text.steps() > most_steps {
+                return self.redact(0..self.text.len(), Kind::Error);
             }
         }
     }

@@ -6,7 +6,7 @@ use super::sentence::{self, find_word};
 use super::{Scan, member, shape, table, told, value};
 use crate::names::{MAX_NAME, SecretName, Trust, Verdict};
 use crate::rules::Kind;
-use crate::text::{Text, is_blank, is_name_byte, is_quote};
+use crate::text::{Bytes, Text, is_blank, is_name_byte, is_quote};
 use crate::vendors::looks_random;
 
 /// A name in the text.
@@ -222,7 +222,9 @@ fn is_open_key(text: &Text<'_>, name: &Name) -> bool {
         name.range.start.saturating_sub(2),
         is_blank,
     );
-    end < name.range.start && WORDS.iter().any(|word| text.ends_with(end, word))
+    static LAST: Bytes = Bytes::of(b"btpydhvre3cgnxkswBTPYDHVRECGNXKSW");
+    let may_be = end < name.range.start && LAST.has(text.before(end));
+    may_be && WORDS.iter().any(|word| text.ends_with(end, word))
 }
 
 /// `PRAGMA key = 'x'` and `ATTACH DATABASE 'x' AS y KEY 'x'` of encrypted SQLite.

@@ -48,13 +48,14 @@ pub(super) fn spoken(
     if let Some(value) = after_command(text, name, value) {
         return Some((Delimiter::Equals, value));
     }
+    let linked = past_links(text, value);
     let spoken = if name.is_option {
         !matches!(text.at(value), b'-' | 0)
     } else {
-        is_secret_at(text, name, secret, past_links(text, value))
+        is_secret_at(text, name, secret, linked)
     };
     if spoken {
-        let quoted = past_links(text, value);
+        let quoted = linked;
         let is_string = is_quote(text.at(quoted)) || value::is_curly(text, quoted);
         let value = if name.is_option || !is_string {
             value
@@ -66,7 +67,7 @@ pub(super) fn spoken(
     let first = value;
     let value = match ["- ", "? "].iter().find(|mark| text.has(value, mark)) {
         Some(mark) => value + mark.len(),
-        None => past_links(text, value),
+        None => linked,
     };
     let is_scheme = word.eq_ignore_ascii_case(b"bearer"); // Has a rule of its own.
     let is_marked = value > first && matches!(text.before(value - 1), b'-' | b'?');
@@ -160,6 +161,9 @@ fn chosen_at(text: &Text<'_>, at: usize, secret: SecretName) -> bool {
 
 /// A word in running text that somebody chose for a password.
 fn passwordish_at(text: &Text<'_>, at: usize, secret: SecretName) -> bool {
+    if secret.trust != Trust::Strong || secret.rule == Kind::Cookie {
+        return false;
+    }
     let end = text.run(at, at + 130, |byte| {
         !byte.is_ascii_whitespace() && !byte.is_ascii_control() && !is_quote(byte) && byte != b'\\'
     });
@@ -167,14 +171,13 @@ fn passwordish_at(text: &Text<'_>, at: usize, secret: SecretName) -> bool {
     let word = word.split(|&byte| byte == b',').next().unwrap_or_default();
     let is_linked =
         text.ends_with(at, " is ") || text.ends_with(at, " was ") || text.ends_with(at, " to ");
-    let trusted = secret.trust == Trust::Strong && secret.rule != Kind::Cookie;
     let is_digits = word.len() >= 4 && word.iter().all(u8::is_ascii_digit);
     let is_base32 = word.len() >= 16
         && word.iter().any(u8::is_ascii_digit)
         && word
             .iter()
             .all(|byte| byte.is_ascii_uppercase() || (b'2'..=b'7').contains(byte));
-    trusted && (shape::is_passwordish(word) || is_base32 || is_linked && is_digits)
+    shape::is_passwordish(word) || is_base32 || is_linked && is_digits
 }
 
 /// `setenv NAME value`, and the digit of a router's `password 7 value`.
@@ -185,14 +188,16 @@ fn after_command(text: &Text<'_>, name: &Name, value: usize) -> Option<usize> {
     {
         return Some(value);
     }
-    let kind = text.at(value).is_ascii_digit() && text.at(value + 1) == b' ';
+    if !text.at(value).is_ascii_digit() || text.at(value + 1) != b' ' {
+        return None;
+    }
     let end = text.run(value + 2, value + 130, |byte| !byte.is_ascii_whitespace());
     let word = text.slice(value.min(text.len())..end.min(text.len()));
     let word = word.get(2..).unwrap_or_default();
     let has_digit = word.iter().any(u8::is_ascii_digit);
     let is_mixed = word.len() >= 6
         && (has_digit && word.iter().any(u8::is_ascii_alphabetic) || looks_random(word));
-    (kind && is_mixed).then_some(value + 2)
+    is_mixed.then_some(value + 2)
 }
 
 /// After words for a secret, what stands in quotes is one; after `token` and
@@ -200,6 +205,9 @@ fn after_command(text: &Text<'_>, name: &Name, value: usize) -> Option<usize> {
 fn is_secret_at(text: &Text<'_>, name: &Name, secret: SecretName, value: usize) -> bool {
     if secret.rule == Kind::Password && after_login(text, name.range.start) {
         return true;
+    }
+    if !is_quote(text.at(value)) && !value::is_curly(text, value) {
+        return false;
     }
     const COMMON: [&[u8]; 8] = [
         b"token",
@@ -225,8 +233,7 @@ fn is_secret_at(text: &Text<'_>, name: &Name, secret: SecretName, value: usize) 
         || is_varied(text, value)
         || text.before(name.range.start) == b':'; // `{:secret "x"}`.
     let is_common = is_common && !is_symbol && secret.rule != Kind::SqlPassword;
-    (is_quote(text.at(value)) || value::is_curly(text, value))
-        && !is_common
+    !is_common
         && !is_api
         && !matches!(
             secret.trust,
@@ -299,9 +306,10 @@ fn past_links(text: &Text<'_>, from: usize) -> usize {
     }
     static STARTS: Bytes = Bytes::of(b"iwtcsrnavufp1mheIWTCSRNAVUFPMHE");
     for _ in 0..4 {
-        let may_be = STARTS.has(text.at(at));
-        let link = LINKS.iter().find(|link| may_be && text.has(at, link));
-        let Some(link) = link else {
+        if !STARTS.has(text.at(at)) {
+            break;
+        }
+        let Some(link) = LINKS.iter().find(|link| text.has(at, link)) else {
             break;
         };
         at += link.len();
@@ -339,6 +347,9 @@ pub(super) fn random_word_at(text: &Text<'_>, at: usize, secret: SecretName) -> 
     let count = |class: fn(&u8) -> bool| word.iter().filter(|byte| class(byte)).count();
     let digits = count(u8::is_ascii_digit);
     let (lower, upper) = (count(u8::is_ascii_lowercase), count(u8::is_ascii_uppercase));
+    if digits == 0 && upper <= 4 {
+        return false; // A word, as most are.
+    }
     let least = if secret.rule == Kind::Card { 3 } else { 4 };
     let is_code = matches!(secret.rule, Kind::Pin | Kind::Card)
         || ["passcode", "PIN"]

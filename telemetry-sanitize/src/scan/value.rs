@@ -378,6 +378,9 @@ fn curly_quoted(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
         ("\u{ab}", "\u{bb}"),
         ("\u{300c}", "\u{300d}"),
     ];
+    if text.at(at).is_ascii() {
+        return None;
+    }
     let (open, close) = QUOTES.iter().find(|(open, _)| text.has(at, open))?;
     let start = at + open.len();
     let limit = text.line_end(start).min(start + 256);
@@ -586,9 +589,18 @@ fn is_wrapper_key(key: &[u8]) -> bool {
 
 /// Past what says how the value is written: `sha256=`, `base64:`.
 fn past_encoding(text: &Text<'_>, at: usize) -> usize {
-    let time_end = text.run(at + 2, at + 16, |byte| byte.is_ascii_digit());
-    let is_timed = text.has(at, "t=") && text.has(time_end, ",v1=");
-    let at = if is_timed { time_end + 1 } else { at };
+    // Most often the first letter tells that nothing is said.
+    static STARTS: Bytes = Bytes::of(b"tsbvpTSBVP");
+    if !STARTS.has(text.at(at)) {
+        return at;
+    }
+    let mut at = at;
+    if text.has(at, "t=") {
+        let time_end = text.run(at + 2, at + 16, |byte| byte.is_ascii_digit());
+        if text.has(time_end, ",v1=") {
+            at = time_end + 1;
+        }
+    }
     let prefix = ["sha256=", "sha1=", "base64:", "v1=", "v0=", "pass:"]
         .iter()
         .find(|prefix| text.has(at, prefix));
@@ -1266,10 +1278,6 @@ fn tail_end(
     delimiter: Delimiter,
     end: usize,
 ) -> usize {
-    let floor = name.range.start.saturating_sub(64);
-    let line = text.run_back(name.range.start, floor, |byte| {
-        is_blank(byte) || matches!(byte, b'-')
-    });
     if let Some(end) = app_password_end(text, name, end) {
         return end;
     }
@@ -1282,8 +1290,14 @@ fn tail_end(
             return last; // `passphrase: correct horse battery`, to the end of the line.
         }
     }
-    let own_line = matches!(text.before(line), b'\n' | 0);
-    if !own_line || delimiter != Delimiter::ColonBlank || secret.trust != Trust::Strong {
+    if delimiter != Delimiter::ColonBlank || secret.trust != Trust::Strong {
+        return end;
+    }
+    let floor = name.range.start.saturating_sub(64);
+    let line = text.run_back(name.range.start, floor, |byte| {
+        is_blank(byte) || matches!(byte, b'-')
+    });
+    if !matches!(text.before(line), b'\n' | 0) {
         return end;
     }
     let limit = text.line_end(end);
