@@ -37,7 +37,7 @@ pub(crate) struct Sieve {
     /// bits of its first byte may be, a bit for each.
     cells: Box<[u32; CELLS]>,
     /// The pieces of each cell, one cell after the other.
-    pieces: Vec<Piece>,
+    pieces: Box<[Piece]>,
     /// Where those of each cell start, and where the last ones end.
     starts: Box<[u32]>,
     literals: Vec<Literal>,
@@ -53,7 +53,7 @@ struct Literal {
 
 /// Eight bytes, with the bits that matter: not that which tells capitals from
 /// small letters, and none where any byte may stand.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Word {
     bytes: u64,
     care: u64,
@@ -100,7 +100,7 @@ impl Literal {
 
 /// What stands from a window on that holds four bytes of a literal: as much of
 /// it as is compared at once, so that few literals but the right one remain.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Piece {
     word: Word,
     literal: u16,
@@ -124,7 +124,7 @@ impl Sieve {
     pub(crate) fn new(literals: &[String]) -> Self {
         let mut sieve = Self {
             cells: Box::new([0; CELLS]),
-            pieces: Vec::new(),
+            pieces: Box::default(),
             starts: vec![0; CELLS + 1].into_boxed_slice(),
             literals: literals
                 .iter()
@@ -132,22 +132,22 @@ impl Sieve {
                 .collect(),
             shortest: literals.iter().map(String::len).min().unwrap_or(0),
         };
-        let mut pieces = Vec::new();
-        for (index, literal) in literals.iter().enumerate() {
-            let literal = literal.as_bytes();
-            if let Some(place) = rarest_place(literal) {
-                sieve.add(literal, index as u16, place, &mut pieces);
-                sieve.add(literal, index as u16, place + 1, &mut pieces);
-            }
-        }
-        pieces.sort_by_key(|(cell, _)| *cell);
-        for (cell, _) in &pieces {
+        // Counted first and then put in their places, not collected and sorted: the allocator of the
+        // C library keeps back as much memory as the largest block that it was ever given back.
+        for_each_piece(literals, |cell, _, firsts| {
+            sieve.cells[cell] |= firsts;
             sieve.starts[cell + 1] += 1;
-        }
+        });
         for cell in 0..CELLS {
             sieve.starts[cell + 1] += sieve.starts[cell];
         }
-        sieve.pieces = pieces.into_iter().map(|(_, piece)| piece).collect();
+        sieve.pieces = vec![Piece::default(); sieve.starts[CELLS] as usize].into_boxed_slice();
+        let mut next = [0_u16; CELLS];
+        for_each_piece(literals, |cell, piece, _| {
+            let place = sieve.starts[cell] as usize + usize::from(next[cell]);
+            sieve.pieces[place] = piece;
+            next[cell] += 1;
+        });
         sieve
     }
 
@@ -214,28 +214,37 @@ impl Sieve {
             });
         }
     }
+}
 
-    /// Notes the piece of a literal whose window is at `place - 1` in it.
-    fn add(&mut self, literal: &[u8], index: u16, place: u8, pieces: &mut Vec<(usize, Piece)>) {
-        let bytes: [_; WORD] = std::array::from_fn(|at| piece_byte(literal, place, at));
-        let piece = Piece {
-            word: Word::new(bytes),
-            literal: index,
-            place,
+/// Calls with each cell in which a piece may be found, the piece, and the bits of the bytes that may
+/// stand before the three that make the cell.
+fn for_each_piece(literals: &[String], mut note: impl FnMut(usize, Piece, u32)) {
+    let mut cells = Vec::new();
+    for (index, literal) in literals.iter().enumerate() {
+        let literal = literal.as_bytes();
+        let Some(place) = rarest_place(literal) else {
+            continue;
         };
-        let [first, second, third, fourth, ..] = bytes;
-        let firsts = first.map_or(u32::MAX, |byte| 1 << (byte & 31));
-        let mut is_found = vec![false; CELLS];
-        for second in classes(second) {
-            for third in classes(third) {
-                for fourth in classes(fourth) {
-                    is_found[cell(u32::from_le_bytes([0, second, third, fourth]))] = true;
+        for place in [place, place + 1] {
+            let bytes: [_; WORD] = std::array::from_fn(|at| piece_byte(literal, place, at));
+            let piece = Piece {
+                word: Word::new(bytes),
+                literal: index as u16,
+                place,
+            };
+            let [first, second, third, fourth, ..] = bytes;
+            let firsts = first.map_or(u32::MAX, |byte| 1 << (byte & 31));
+            cells.clear();
+            for second in classes(second) {
+                for third in classes(third) {
+                    for fourth in classes(fourth) {
+                        cells.push(cell(u32::from_le_bytes([0, second, third, fourth])));
+                    }
                 }
             }
-        }
-        for cell in (0..CELLS).filter(|&cell| is_found[cell]) {
-            self.cells[cell] |= firsts;
-            pieces.push((cell, piece));
+            cells.sort_unstable();
+            cells.dedup();
+            cells.iter().for_each(|&cell| note(cell, piece, firsts));
         }
     }
 }

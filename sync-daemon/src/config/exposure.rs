@@ -2,22 +2,22 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::sync::LazyLock;
-
-use regex::Regex;
 
 use super::{Config, Loaded};
 
 /// "Others may read".
 const READABLE_BY_ALL: u32 = 0o004;
 
-/// A password where none belongs: in a comment, for instance, or in an address. Keys that name a file hold none.
-static PASSWORD: LazyLock<Regex> = LazyLock::new(|| {
-    let assigned =
-        r#"(?im)^[^=\n]*(password|passwd|passphrase|secret|token|api_?key)\s*=\s*["'][^"'\n]+["']"#;
-    let in_address = r"://[^/\s:@]+:[^/\s:@]+@";
-    Regex::new(&format!("{assigned}|{in_address}")).expect("a pattern of our own")
-});
+/// How keys end whose value is a secret. Those that name a file end otherwise.
+const SECRET_KEYS: [&str; 7] = [
+    "password",
+    "passwd",
+    "passphrase",
+    "secret",
+    "token",
+    "apikey",
+    "api_key",
+];
 
 /// The files with a password in them that everybody may read, each with what to do about it: configuration files, and the files that the
 /// configuration names for secrets. A file that cannot be looked at is none of them.
@@ -53,7 +53,37 @@ fn is_open(path: &Path) -> bool {
 }
 
 fn has_password(path: &Path) -> bool {
-    std::fs::read_to_string(path).is_ok_and(|text| PASSWORD.is_match(&text))
+    std::fs::read_to_string(path).is_ok_and(|text| {
+        let mut lines = text.lines();
+        lines.any(|line| assigns_secret(line) || has_address_with_password(line))
+    })
+}
+
+/// `password = "..."`, in a comment too. Not with a regular expression: one alone would take some hundred kilobytes for as long as the daemon
+/// lives.
+fn assigns_secret(line: &str) -> bool {
+    let Some((key, value)) = line.split_once('=') else {
+        return false;
+    };
+    let is_quote = |char| matches!(char, '"' | '\'');
+    let key = key.trim_end().to_ascii_lowercase();
+    let quoted = value.trim_start().strip_prefix(is_quote);
+    SECRET_KEYS.iter().any(|secret| key.ends_with(secret))
+        && quoted.and_then(|value| value.find(is_quote)) > Some(0)
+}
+
+/// `http://name:password@host`.
+fn has_address_with_password(line: &str) -> bool {
+    let is_part = |part: &str| {
+        !part.is_empty()
+            && !part.contains(|char: char| char.is_whitespace() || matches!(char, '/' | ':'))
+    };
+    line.split("://").skip(1).any(|address| {
+        let login = address
+            .split_once('@')
+            .and_then(|(login, _)| login.split_once(':'));
+        login.is_some_and(|(name, password)| is_part(name) && is_part(password))
+    })
 }
 
 fn in_words(path: &Path) -> String {
@@ -84,6 +114,30 @@ mod tests {
         assert_eq!(exposed(&text, 0o640), [""; 0]);
         let address = format!("# http://root:{}@localhost\n", "x".repeat(12));
         assert_eq!(exposed(&address, 0o644).len(), 1);
+    }
+
+    #[test]
+    fn passwords_are_told_from_what_only_looks_like_them() {
+        for line in [
+            r#"  #ADMIN_Password='x'"#,
+            "telemetry.Token=\"t\"",
+            "# see http://a.b/?x=ftp://root:hunter2@host/",
+        ] {
+            assert!(
+                assigns_secret(line) || has_address_with_password(line),
+                "{line}"
+            );
+        }
+        for line in [
+            r#"password_file = "/etc/x""#,
+            r#"password = """#,
+            "password = x",
+            r#"url = "http://host:8090/a@b""#,
+            "http://:x@host and http://root:@host and http://a b:c@d",
+        ] {
+            assert!(!assigns_secret(line), "{line}");
+            assert!(!has_address_with_password(line), "{line}");
+        }
     }
 
     #[test]
