@@ -157,7 +157,7 @@ fn carry_out(run: Run<'_>, destination: &Path) -> Report {
 fn make_plan(run: &Run<'_>, scanned: Scanned, destination: &Path) -> Plan {
     let plan = tracing::info_span!("plan").in_scope(|| {
         let entries = scanned.destination_entries;
-        Plan::new(scanned.directories, entries, run.options)
+        Plan::new(scanned.directories, scanned.steps, entries, run.options)
     });
     note_withheld_deletions(run, plan.deletions_withheld(), destination);
     run.observer.planned(&plan);

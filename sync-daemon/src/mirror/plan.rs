@@ -1,6 +1,7 @@
 //! What a run is going to do, as a value: it can be counted, refused, printed or applied.
 
 use std::ffi::OsStr;
+use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -14,6 +15,7 @@ use super::tally::Operation;
 pub struct Plan {
     /// The root first, parents before their children, siblings in the order of their names.
     pub(super) directories: Vec<Directory>,
+    steps: Steps,
     totals: Totals,
     /// Deletions that the limit forbids; they are not in `directories` any more.
     deletions_withheld: u64,
@@ -58,9 +60,8 @@ pub(super) struct Directory {
     pub(super) time_differs: bool,
     /// Something in it stays, so that it cannot be deleted.
     pub(super) keeps_something: bool,
-    pub(super) steps: Vec<Step>,
-    /// Those of the steps.
-    pub(super) names: Names,
+    /// Where its steps stand among [`Steps`].
+    pub(super) steps: Range<usize>,
 }
 
 /// Where a directory is to be found.
@@ -91,10 +92,9 @@ pub(super) enum Change {
 }
 
 /// One thing to do in a directory, to something that is no directory.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Step {
-    /// In the names of its directory.
-    pub(super) name: NameAt,
+    name: NameAt,
     /// Bytes of content to write.
     pub(super) bytes: u64,
     pub(super) action: Action,
@@ -102,36 +102,83 @@ pub(super) struct Step {
     pub(super) waits_for_deletions: bool,
 }
 
-/// Names, one after the other in one piece of memory: small pieces, of which a large run has many,
-/// would stay with the process when it is over.
+/// The steps of all directories and their names, each in one piece of memory: of small pieces, which
+/// a large run has many of, much would stay with the process when it is over.
 #[derive(Debug, Default)]
-pub(super) struct Names(Vec<u8>);
+pub(super) struct Steps {
+    all: Vec<Step>,
+    /// One after the other.
+    names: Vec<u8>,
+}
 
-/// Where a name stands among [`Names`].
+/// Where a name stands among the names.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct NameAt {
+struct NameAt {
     start: usize,
     length: u16,
 }
 
-impl Names {
-    pub(super) fn push(&mut self, name: &OsStr) -> NameAt {
-        let start = self.0.len();
-        self.0.extend_from_slice(name.as_bytes());
-        NameAt {
-            start,
+impl Steps {
+    /// Adds a step, which waits for nothing.
+    pub(super) fn push(&mut self, name: &OsStr, action: Action, bytes: u64) {
+        let name_at = NameAt {
+            start: self.names.len(),
             // A listing refuses longer ones.
             length: name.len() as u16,
-        }
+        };
+        self.names.extend_from_slice(name.as_bytes());
+        self.all.push(Step {
+            name: name_at,
+            bytes,
+            action,
+            waits_for_deletions: false,
+        });
     }
 
-    pub(super) fn shrink_to_fit(&mut self) {
-        self.0.shrink_to_fit();
+    /// The step that was added last.
+    pub(super) fn last_mut(&mut self) -> Option<&mut Step> {
+        self.all.last_mut()
     }
 
-    fn get(&self, at: NameAt) -> &OsStr {
-        OsStr::from_bytes(&self.0[at.start..at.start + usize::from(at.length)])
+    /// Adds the steps of one directory, and empties `others`, which keeps its memory; returns where
+    /// they stand.
+    pub(super) fn take_over(&mut self, others: &mut Self) -> Range<usize> {
+        let (first, shift) = (self.all.len(), self.names.len());
+        self.names.append(&mut others.names);
+        self.all.extend(others.all.drain(..).map(|mut step| {
+            step.name.start += shift;
+            step
+        }));
+        first..self.all.len()
     }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    fn of(&self, directory: &Directory) -> &[Step] {
+        &self.all[directory.steps.clone()]
+    }
+
+    fn name_of(&self, step: &Step) -> &OsStr {
+        let NameAt { start, length } = step.name;
+        OsStr::from_bytes(&self.names[start..start + usize::from(length)])
+    }
+}
+
+impl Drop for Steps {
+    fn drop(&mut self) {
+        give_back(std::mem::take(&mut self.all));
+        give_back(std::mem::take(&mut self.names));
+    }
+}
+
+/// Frees memory by way of a small piece. The allocator of the C library keeps blocks of the size of
+/// the largest that it was ever given back; what `realloc` cuts off goes to the system, and does not
+/// count.
+fn give_back<T>(mut large: Vec<T>) {
+    large.clear();
+    large.shrink_to(1);
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -172,11 +219,6 @@ impl Directory {
         }
     }
 
-    /// The name that a step of this directory is about.
-    pub(super) fn name_of(&self, step: &Step) -> &OsStr {
-        self.names.get(step.name)
-    }
-
     /// Whether the source has it, so that its attributes have to be right in the end.
     pub(super) fn is_mirrored(&self) -> bool {
         matches!(self.side, Side::Both | Side::SourceOnly)
@@ -193,20 +235,22 @@ impl Plan {
     /// children, and how many entries the destination has.
     pub(super) fn new(
         mut scanned: Vec<Directory>,
+        mut steps: Steps,
         destination_entries: u64,
         options: &Options,
     ) -> Self {
         decide_directory_deletions(&mut scanned);
-        let deletions = totals(&scanned).delete;
+        let deletions = totals(&scanned, &steps).delete;
         let mut deletions_withheld = 0;
         if options.exceeds_delete_limit(deletions, destination_entries) {
-            withhold_deletions(&mut scanned);
+            withhold_deletions(&mut scanned, &mut steps);
             deletions_withheld = deletions;
         }
         let directories = in_walking_order(scanned);
         Self {
-            totals: totals(&directories),
+            totals: totals(&directories, &steps),
             directories,
+            steps,
             deletions_withheld,
         }
     }
@@ -217,10 +261,11 @@ impl Plan {
             directory.side = Side::Kept;
             directory.change = Change::None;
             directory.time_differs = false;
-            directory.steps.clear();
+            directory.steps = 0..0;
         }
         Self {
             directories: in_walking_order(scanned),
+            steps: Steps::default(),
             totals: Totals::default(),
             deletions_withheld: 0,
         }
@@ -232,9 +277,18 @@ impl Plan {
     }
 
     /// How many entries have something to be done to them, besides the directories themselves.
-    pub(super) fn steps(&self) -> usize {
-        let steps = self.directories.iter().map(|found| found.steps.len());
-        steps.sum()
+    pub(super) fn step_count(&self) -> usize {
+        self.steps.all.len()
+    }
+
+    /// What is to be done in a directory.
+    pub(super) fn steps_in(&self, directory: u32) -> &[Step] {
+        self.steps.of(&self.directories[directory as usize])
+    }
+
+    /// The name that a step is about.
+    pub(super) fn name_of(&self, step: &Step) -> &OsStr {
+        self.steps.name_of(step)
     }
 
     /// How many deletions the limit forbids. If it is not 0, the plan deletes nothing.
@@ -259,11 +313,11 @@ impl Plan {
                     is_directory: true,
                 })?;
             }
-            for step in &directory.steps {
+            for step in self.steps.of(directory) {
                 if let Some(operation) = step.action.operation() {
                     visit(PlannedAction {
                         operation,
-                        path: path.join(directory.name_of(step)),
+                        path: path.join(self.name_of(step)),
                         is_directory: false,
                     })?;
                 }
@@ -311,20 +365,25 @@ fn decide_directory_deletions(scanned: &mut [Directory]) {
     }
 }
 
-fn withhold_deletions(scanned: &mut [Directory]) {
+fn withhold_deletions(scanned: &mut [Directory], steps: &mut Steps) {
+    let mut kept = Vec::new();
     for directory in scanned {
-        directory.steps.retain(|step| step.action != Action::Delete);
+        let first = kept.len();
+        let others = steps.of(directory).iter();
+        kept.extend(others.filter(|step| step.action != Action::Delete));
+        directory.steps = first..kept.len();
         if directory.change == Change::Delete {
             directory.change = Change::None;
         }
     }
+    give_back(std::mem::replace(&mut steps.all, kept));
 }
 
-fn totals(directories: &[Directory]) -> Totals {
+fn totals(directories: &[Directory], all: &Steps) -> Totals {
     let mut totals = Totals::default();
     for (index, directory) in directories.iter().enumerate() {
         let own = directory.operation().filter(|_| index != 0);
-        let steps = directory.steps.iter();
+        let steps = all.of(directory).iter();
         let of_steps = steps.filter_map(|step| step.action.operation());
         for operation in own.into_iter().chain(of_steps) {
             match operation {
@@ -333,7 +392,8 @@ fn totals(directories: &[Directory]) -> Totals {
                 Operation::Delete => totals.delete += 1,
             }
         }
-        totals.bytes += directory.steps.iter().map(|step| step.bytes).sum::<u64>();
+        let bytes = all.of(directory).iter().map(|step| step.bytes);
+        totals.bytes += bytes.sum::<u64>();
     }
     totals
 }
@@ -412,19 +472,14 @@ mod tests {
             relaxed_from: None,
             time_differs: false,
             keeps_something: false,
-            steps: Vec::new(),
-            names: Names::default(),
+            steps: 0..0,
         }
     }
 
-    fn add_step(directory: &mut Directory, name: &str, action: Action) {
-        let name = directory.names.push(OsStr::new(name));
-        directory.steps.push(Step {
-            name,
-            bytes: 10,
-            action,
-            waits_for_deletions: false,
-        });
+    fn step(name: &str, action: Action, all: &mut Steps) -> Range<usize> {
+        let mut steps = Steps::default();
+        steps.push(OsStr::new(name), action, 10);
+        all.take_over(&mut steps)
     }
 
     fn lines(plan: &Plan) -> Vec<String> {
@@ -441,7 +496,8 @@ mod tests {
         lines
     }
 
-    fn tree_with_deletions() -> Vec<Directory> {
+    fn tree_with_deletions() -> (Vec<Directory>, Steps) {
+        let mut steps = Steps::default();
         let mut scanned = vec![
             directory(0, "", Side::Both, Change::None),
             directory(0, "z", Side::Both, Change::None),
@@ -450,14 +506,16 @@ mod tests {
             directory(0, "a", Side::SourceOnly, Change::Create),
             directory(0, "idle", Side::Both, Change::None),
         ];
-        add_step(&mut scanned[1], "new", Action::CreateFile);
-        add_step(&mut scanned[2], "old", Action::Delete);
-        scanned
+        // Those of a directory that is behind another may stand before its.
+        scanned[2].steps = step("old", Action::Delete, &mut steps);
+        scanned[1].steps = step("new", Action::CreateFile, &mut steps);
+        (scanned, steps)
     }
 
     #[test]
     fn plan_is_in_walking_order_and_leaves_out_what_is_idle() {
-        let plan = Plan::new(tree_with_deletions(), 10, &Options::default());
+        let (scanned, steps) = tree_with_deletions();
+        let plan = Plan::new(scanned, steps, 10, &Options::default());
         let expected = [
             "create a",
             "delete gone",
@@ -472,9 +530,9 @@ mod tests {
 
     #[test]
     fn directory_stays_when_something_below_it_stays() {
-        let mut scanned = tree_with_deletions();
+        let (mut scanned, steps) = tree_with_deletions();
         scanned[3].keeps_something = true;
-        let plan = Plan::new(scanned, 10, &Options::default());
+        let plan = Plan::new(scanned, steps, 10, &Options::default());
         assert_eq!(
             lines(&plan),
             ["create a", "delete gone/old", "create z/new"]
@@ -487,7 +545,8 @@ mod tests {
             max_delete: 2,
             ..Options::default()
         };
-        let plan = Plan::new(tree_with_deletions(), 10, &options);
+        let (scanned, steps) = tree_with_deletions();
+        let plan = Plan::new(scanned, steps, 10, &options);
         assert_eq!(plan.deletions_withheld(), 3);
         assert_eq!(lines(&plan), ["create a", "create z/new"]);
     }

@@ -26,7 +26,7 @@ use super::dirs::{self, DirStack};
 use super::failure::Failure;
 use super::metadata::mode_of;
 use super::pinned;
-use super::plan::{Change, Directory, Plan, Side};
+use super::plan::{Change, Directory, Plan, Side, Step};
 use super::run::Run;
 use super::temporary::Temporary;
 use super::workers::{self, CloseOnDrop, Jobs};
@@ -61,7 +61,7 @@ pub(super) fn apply(run: &Run<'_>, plan: &Plan) {
     let most = run.options.file_operations.clamp(1, run.handles.workers);
     workers::run(
         "mirror-copy",
-        plan.steps().clamp(1, most),
+        plan.step_count().clamp(1, most),
         || {
             // On the stack: it goes back to the system with the thread, freed memory might not.
             let mut buffer = [0; BUFFER_BYTES];
@@ -145,6 +145,10 @@ impl<'a> Lead<'a> {
         &self.shared.plan.directories[number as usize]
     }
 
+    fn steps_in(&self, number: u32) -> &'a [Step] {
+        self.shared.plan.steps_in(number)
+    }
+
     fn state(&mut self, number: u32) -> &mut DirState {
         &mut self.states[number as usize]
     }
@@ -183,7 +187,7 @@ impl<'a> Lead<'a> {
                 self.make_directory(number);
             }
             self.hand_out(number, 0..directory.steps.len(), Task::Copy);
-            for (index, step) in directory.steps.iter().enumerate() {
+            for (index, step) in self.steps_in(number).iter().enumerate() {
                 if step.waits_for_deletions {
                     self.shared.postpone((number, index));
                 }
@@ -250,9 +254,8 @@ impl<'a> Lead<'a> {
 
     /// Hands the steps of one directory that belong to `task` to the workers.
     fn hand_out(&mut self, number: u32, steps: Range<usize>, task: Task) {
-        let directory = self.directory(number);
         let offset = steps.start;
-        let all = &directory.steps[steps];
+        let all = &self.steps_in(number)[steps];
         if !all.iter().any(|step| task.includes(step)) {
             return;
         }
@@ -339,7 +342,7 @@ impl<'a> Lead<'a> {
         let late: Vec<StepNumber> = self.shared.take_late();
         let (mut at_once, mut alone) = (Vec::new(), Vec::new());
         for (number, step) in late {
-            let list = match self.directory(number).steps[step].waits_for_deletions {
+            let list = match self.steps_in(number)[step].waits_for_deletions {
                 true => &mut at_once,
                 false => &mut alone,
             };

@@ -59,7 +59,7 @@ impl<'a> Shared<'a> {
         let now = Instant::now();
         for task in self.in_work.slow_ones(now) {
             let (directory, step) = task.subject();
-            let step = &self.plan.directories[directory as usize].steps[step];
+            let step = &self.plan.steps_in(directory)[step];
             task.warn(&self.path(directory, step), now);
         }
     }
@@ -83,7 +83,7 @@ impl<'a> Shared<'a> {
             if self.run.should_stop() {
                 return;
             }
-            let name = self.name(job.directory, step);
+            let name = self.plan.name_of(step);
             let removed = match step.action {
                 Action::Sweep => sweep(&job.destination, name),
                 _ => rustix::fs::unlinkat(&job.destination, name, AtFlags::empty()),
@@ -113,7 +113,7 @@ impl<'a> Shared<'a> {
             let place = Place {
                 source: source.as_fd(),
                 destination: job.destination.as_fd(),
-                name: self.name(job.directory, step),
+                name: self.plan.name_of(step),
             };
             slow::begin(desk, (job.directory, index), step.bytes);
             let outcome = self.carry_out(copier, place, step.action);
@@ -162,7 +162,7 @@ impl<'a> Shared<'a> {
 
     fn publish(&self, directory: u32, step: &Step, prepared: Prepared<'_>) {
         let (bytes, is_torn) = (prepared.bytes, prepared.is_torn);
-        if let Err(failure) = prepared.publish(self.name(directory, step)) {
+        if let Err(failure) = prepared.publish(self.plan.name_of(step)) {
             self.fail(directory, step, failure);
             return;
         }
@@ -241,7 +241,7 @@ impl<'a> Shared<'a> {
 
     /// The steps of a job with their places in the directory.
     fn steps_of<'s>(&'s self, job: &'s Job) -> impl Iterator<Item = (usize, &'s Step)> {
-        let steps = &self.plan.directories[job.directory as usize].steps;
+        let steps = self.plan.steps_in(job.directory);
         let range = job.steps.clone();
         range
             .map(move |index| (index, &steps[index]))
@@ -249,12 +249,7 @@ impl<'a> Shared<'a> {
     }
 
     fn path(&self, directory: u32, step: &Step) -> PathBuf {
-        let name = self.name(directory, step);
-        self.plan.path_of(directory).join(name)
-    }
-
-    fn name(&self, directory: u32, step: &Step) -> &OsStr {
-        self.plan.directories[directory as usize].name_of(step)
+        self.plan.path_of(directory).join(self.plan.name_of(step))
     }
 
     /// Counts a step, or the change of the directory itself.

@@ -15,7 +15,7 @@ use crate::mirror::dirs::{self, Listing};
 use crate::mirror::escape_path;
 use crate::mirror::failure::Failure;
 use crate::mirror::metadata::{Kind, Metadata};
-use crate::mirror::plan::{Action, Change, Side, Step};
+use crate::mirror::plan::{Action, Change, Side};
 use crate::mirror::temporary;
 
 /// One pass through the two listings of a directory.
@@ -184,13 +184,10 @@ impl Merge<'_> {
         if deletes {
             self.child(name, Side::InTheWay, Change::None, None);
         }
-        let name = self.found.names.push(name);
-        self.found.steps.push(Step {
-            name,
-            bytes,
-            action,
-            waits_for_deletions: deletes,
-        });
+        self.step(name, action, bytes);
+        if let Some(step) = self.found.steps.last_mut() {
+            step.waits_for_deletions = deletes;
+        }
     }
 
     fn compare(&self, name: &OsStr, source: &Metadata) -> Difference {
@@ -217,13 +214,7 @@ impl Merge<'_> {
     }
 
     fn step(&mut self, name: &OsStr, action: Action, bytes: u64) {
-        let name = self.found.names.push(name);
-        self.found.steps.push(Step {
-            name,
-            bytes,
-            action,
-            waits_for_deletions: false,
-        });
+        self.found.steps.push(name, action, bytes);
     }
 
     fn child(&mut self, name: &OsStr, side: Side, change: Change, source: Option<Metadata>) {

@@ -18,7 +18,7 @@ use super::dirs::{self, Listing, ListingBuffer};
 use super::failure::Failure;
 use super::metadata::Metadata;
 use super::pinned::{self, OpenedUp};
-use super::plan::{Change, Directory, Names, Side, Step};
+use super::plan::{Change, Directory, Side, Steps};
 use super::run::Run;
 use super::temporary;
 use super::workers;
@@ -29,6 +29,8 @@ use merge::Merge;
 pub(super) struct Scanned {
     /// Every directory that was visited, parents before children.
     pub(super) directories: Vec<Directory>,
+    /// What is to be done in them.
+    pub(super) steps: Steps,
     /// How many entries the destination has, as far as it was looked at.
     pub(super) destination_entries: u64,
 }
@@ -52,6 +54,7 @@ pub(super) fn scan(run: &Run<'_>, threads: usize) -> Scanned {
         .unwrap_or_else(PoisonError::into_inner);
     Scanned {
         directories: state.directories,
+        steps: state.steps,
         destination_entries: walk.destination_entries.into_inner(),
     }
 }
@@ -71,6 +74,7 @@ struct Walk<'a> {
 
 struct State {
     directories: Vec<Directory>,
+    steps: Steps,
     /// Last in, first out: depth first, so that few parents wait.
     to_visit: Vec<Visit>,
     /// Directories that are being visited, and may still add to `to_visit`.
@@ -109,6 +113,8 @@ struct Desk {
     source: Listing,
     /// Empty without a destination.
     destination: Listing,
+    /// Empty between two visits.
+    steps: Steps,
 }
 
 /// What a visit found.
@@ -117,8 +123,7 @@ struct Found {
     relaxed_from: Option<u32>,
     time_differs: bool,
     keeps_something: bool,
-    steps: Vec<Step>,
-    names: Names,
+    steps: Steps,
     children: Vec<Child>,
 }
 
@@ -139,6 +144,7 @@ impl State {
         let source = run.roots.source_metadata;
         Self {
             directories: vec![new_directory(0, OsStr::new("").into(), side, source)],
+            steps: Steps::default(),
             to_visit: vec![Visit {
                 number: 0,
                 path: PathBuf::new(),
@@ -168,8 +174,7 @@ fn new_directory(parent: u32, name: Box<OsStr>, side: Side, source: Metadata) ->
         relaxed_from: None,
         time_differs: false,
         keeps_something: false,
-        steps: Vec::new(),
-        names: Names::default(),
+        steps: 0..0,
     }
 }
 
@@ -180,6 +185,7 @@ impl Walk<'_> {
             buffer: dirs::listing_buffer(),
             source: Listing::default(),
             destination: Listing::default(),
+            steps: Steps::default(),
         };
         while let Some(visit) = self.next() {
             let finished = Finished(self);
@@ -217,12 +223,11 @@ impl Walk<'_> {
             relaxed_from: None,
             time_differs: false,
             keeps_something: visit.side == Side::Kept,
-            steps: Vec::new(),
-            names: Names::default(),
+            steps: std::mem::take(&mut desk.steps),
             children: Vec::new(),
         };
         let handles = self.open_and_merge(&visit, desk, &mut found);
-        self.keep(&visit, found, handles);
+        desk.steps = self.keep(&visit, found, handles);
     }
 
     /// `None`: one side could not be opened or listed whole; that was reported, and nothing in the
@@ -339,6 +344,7 @@ impl Walk<'_> {
             buffer,
             source,
             destination,
+            ..
         } = desk;
         destination.clear();
         let listed = handles.destination.as_ref();
@@ -408,21 +414,20 @@ impl Walk<'_> {
         }
     }
 
-    /// Stores what was found in a directory, and queues its children.
-    fn keep(&self, visit: &Visit, mut found: Found, handles: Option<Handles>) {
+    /// Stores what was found in a directory, and queues its children; returns the memory of its
+    /// steps, empty.
+    fn keep(&self, visit: &Visit, mut found: Found, handles: Option<Handles>) -> Steps {
         let parent = handles
             .filter(|_| !found.children.is_empty())
             .and_then(|handles| self.share(handles));
-        found.steps.shrink_to_fit();
-        found.names.shrink_to_fit();
         let mut state = self.lock();
+        let steps = state.steps.take_over(&mut found.steps);
         let directory = &mut state.directories[visit.number as usize];
         directory.change = found.change;
         directory.relaxed_from = found.relaxed_from;
         directory.time_differs = found.time_differs;
         directory.keeps_something = found.keeps_something;
-        directory.steps = found.steps;
-        directory.names = found.names;
+        directory.steps = steps;
         for child in found.children {
             let number = state.directories.len() as u32;
             // Without a source there is nothing to carry over, and this is never looked at.
@@ -439,6 +444,7 @@ impl Walk<'_> {
                 parent: parent.clone(),
             });
         }
+        found.steps
     }
 
     fn share(&self, handles: Handles) -> Option<Arc<Parent>> {
