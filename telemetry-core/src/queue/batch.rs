@@ -112,6 +112,23 @@ impl Chunk {
         self.spans.shrink_to(USUAL_SPANS);
     }
 
+    /// Gives memory back to the system, and reserves as much anew, which takes none until it is used.
+    /// The chunk is empty.
+    pub(super) fn renew(&mut self) {
+        let (fields, text) = (self.fields.capacity(), self.text.capacity());
+        self.give_back();
+        self.fields.reserve_exact(fields);
+        self.text.reserve_exact(text);
+    }
+
+    /// Gives back what is large, by way of a small block: a large one is pages of its own, of which
+    /// `realloc` gives back what it cuts off. Freed as a whole it would teach the allocator of the C
+    /// library to keep blocks of its size from now on.
+    pub(super) fn give_back(&mut self) {
+        self.fields.shrink_to(1);
+        self.text.shrink_to(1);
+    }
+
     /// Where the span is kept. A chunk has fewer records than there are indices.
     #[inline]
     fn place_of(&mut self, span: &Arc<Span>) -> u32 {

@@ -19,7 +19,7 @@ const FULL_ENOUGH: usize = 1_000;
 
 /// Empty chunks that a queue keeps while it has nothing to do: for as many
 /// records as [`FULL_ENOUGH`], twice.
-const CHUNKS_AT_REST: usize = 2;
+pub(super) const CHUNKS_AT_REST: usize = 2;
 
 /// The part of the room that is worth waking a thread which waits for it: one
 /// in so many. Such a wake-up costs more than dozens of records.
@@ -221,15 +221,14 @@ impl State {
         self.spare.push(chunk);
     }
 
-    /// Chunks to give back to the system, if nothing came since the writer began
-    /// to wait.
+    /// The empty chunks, if there are more than a queue at rest keeps and nothing
+    /// came since the writer began to wait.
     pub(super) fn take_superfluous(&mut self) -> Vec<Chunk> {
-        let kept = if self.idle {
-            CHUNKS_AT_REST
+        if self.idle && self.spare.len() > CHUNKS_AT_REST {
+            std::mem::take(&mut self.spare)
         } else {
-            self.spare.len()
-        };
-        self.spare.split_off(kept.min(self.spare.len()))
+            Vec::new()
+        }
     }
 
     /// Counts a record that found no room. It uses up a number, so that a gap in
@@ -600,8 +599,14 @@ mod tests {
         assert!(state.take_superfluous().is_empty(), "there is work");
         all_written(state);
         assert!(matches!(state.next_task(&mut Vec::new()), Task::Wait));
-        assert_eq!(state.take_superfluous().len(), chunks - CHUNKS_AT_REST);
-        assert_eq!(state.spare.len(), CHUNKS_AT_REST);
+        let mut superfluous = state.take_superfluous();
+        assert_eq!(superfluous.len(), chunks);
+        superfluous.truncate(CHUNKS_AT_REST);
+        superfluous.into_iter().for_each(|mut chunk| {
+            chunk.renew();
+            state.recycle(chunk);
+        });
+        assert!(state.take_superfluous().is_empty(), "it is at rest");
     }
 
     /// What `book` says when the writer has written so many of what it holds.

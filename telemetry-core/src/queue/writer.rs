@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::Shared;
 use super::batch::{Chunk, Reader, size_of_record};
-use super::state::{CloseOrder, FlushOrder, Progress, Task, Wake};
+use super::state::{CHUNKS_AT_REST, CloseOrder, FlushOrder, Progress, Task, Wake};
 use super::sync::{self, lock};
 use crate::capture::suppress_events_of_this_thread;
 use crate::complain::complain;
@@ -49,8 +49,7 @@ impl Writer {
             match task {
                 Task::Wait => {
                     sync::sleep(HEARTBEAT);
-                    // Freed outside of the lock.
-                    drop(lock(&self.shared.state).take_superfluous());
+                    self.give_back();
                     self.batch_end();
                     self.linger();
                 }
@@ -86,6 +85,19 @@ impl Writer {
         }
         if has_panicked {
             self.complain();
+        }
+    }
+
+    /// Gives back what a flood has touched, outside of the lock.
+    fn give_back(&self) {
+        let superfluous = lock(&self.shared.state).take_superfluous();
+        for (number, mut chunk) in superfluous.into_iter().enumerate() {
+            if number < CHUNKS_AT_REST {
+                chunk.renew();
+                lock(&self.shared.state).recycle(chunk);
+            } else {
+                chunk.give_back();
+            }
         }
     }
 
