@@ -54,7 +54,7 @@ fn show(status: &StatusReport, json: bool) -> u8 {
 /// The parts in the order in which somebody in trouble reads them.
 fn for_people(status: &StatusReport, now: Timestamp) -> String {
     let parts = [
-        overview(status),
+        overview(status, now),
         jobs(&status.jobs, now),
         watchers(&status.watchers),
         sinks(&status.sinks),
@@ -63,17 +63,14 @@ fn for_people(status: &StatusReport, now: Timestamp) -> String {
     parts.join("\n")
 }
 
-fn overview(status: &StatusReport) -> String {
+fn overview(status: &StatusReport, now: Timestamp) -> String {
     let uptime = humantime::format_duration(Duration::from_secs(status.uptime_secs));
     let mut lines = vec![
         (
             "metrics",
             status.metrics.as_deref().unwrap_or("off").to_owned(),
         ),
-        (
-            "log level",
-            status.log_level.as_deref().unwrap_or("off").to_owned(),
-        ),
+        ("log level", level_line(status, now)),
     ];
     if let Some(upload) = &status.upload {
         lines.push(("upload", upload_line(upload)));
@@ -99,6 +96,23 @@ fn overview(status: &StatusReport) -> String {
         status.pid,
         lines.collect::<String>()
     )
+}
+
+fn level_line(status: &StatusReport, now: Timestamp) -> String {
+    let in_force = status.log_level.as_deref().unwrap_or("off");
+    let Some(set) = &status.log_level_set else {
+        return in_force.to_owned();
+    };
+    let back = set.until.map_or_else(
+        || "until `log-level default`".to_owned(),
+        |until| {
+            format!(
+                "for {} more, until {until:.0}",
+                span(until.duration_since(now))
+            )
+        },
+    );
+    format!("{in_force}, set by `log-level` {back}")
 }
 
 fn upload_line(upload: &UploadReport) -> String {
@@ -262,6 +276,7 @@ fn span(span: SignedDuration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::control::LevelSet;
     use serde_json::json;
 
     fn report() -> StatusReport {
@@ -303,6 +318,24 @@ mod tests {
         ] {
             assert!(shown.contains(line), "{line}\n---\n{shown}");
         }
+    }
+
+    #[test]
+    fn a_level_that_was_set_tells_until_when_it_holds() {
+        let now = "2026-01-01T00:00:00.4Z".parse().unwrap();
+        let mut status = report();
+        status.log_level = Some("debug".to_owned());
+        status.log_level_set = Some(LevelSet {
+            level: "debug".to_owned(),
+            until: Some("2026-01-01T00:09:58.4Z".parse().unwrap()),
+        });
+        let line =
+            "  log level debug, set by `log-level` for 9m 58s more, until 2026-01-01T00:09:58Z\n";
+        let shown = for_people(&status, now);
+        assert!(shown.contains(line), "{shown}");
+        status.log_level_set.as_mut().unwrap().until = None;
+        let line = "  log level debug, set by `log-level` until `log-level default`\n";
+        assert!(for_people(&status, now).contains(line));
     }
 
     #[test]

@@ -26,7 +26,8 @@ nothing. DST is created if it is missing, its parent must exist.\n\n\
 Refused before anything is touched: a missing SRC, an empty SRC while DST is not empty (an \
 unmounted disk looks like this), and SRC and DST that contain each other.\n\n\
 Exit codes: 0 done, 1 failed or stopped, 2 bad usage, 3 finished, but some files could not be \
-synced (each is named). Files that vanished meanwhile and special files leave it at 0.\n\n\
+synced (each is named). Files that vanished meanwhile and special files leave it at 0. A dry run changes no mode, so that it \
+cannot tell what is in a directory of DST that is closed to its owner: it names it and ends with 3.\n\n\
 Examples:\n  sync-daemon sync ~/Documents /backup/Documents --delete\n  \
 sync-daemon sync /srv/www /mnt/www --exclude '*.tmp' --exclude 'cache/' --dry-run"
 )]

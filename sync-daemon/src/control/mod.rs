@@ -10,6 +10,7 @@ mod server;
 
 pub use client::{ControlError, ask};
 pub use protocol::{
-    MAX_LINE_BYTES, ReloadReport, Reply, Request, Response, SinkReport, StatusReport, UploadReport,
+    LevelSet, MAX_LINE_BYTES, ReloadReport, Reply, Request, Response, SinkReport, StatusReport,
+    UploadReport,
 };
 pub use server::{Control, Handler};

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use telemetry_core::{Health, SinkStats};
@@ -100,6 +101,9 @@ pub struct StatusReport {
     /// The levels of the log in force, as directives like those of `RUST_LOG`.
     #[serde(default)]
     pub log_level: Option<String>,
+    /// What `log-level` has set, as long as it holds.
+    #[serde(default)]
+    pub log_level_set: Option<LevelSet>,
     /// What somebody should know, in words.
     pub notes: Vec<String>,
     /// The jobs with their last and next run.
@@ -115,6 +119,15 @@ pub struct StatusReport {
     pub upload: Option<UploadReport>,
     /// The accounts of the sinks, in the order of the pipeline.
     pub sinks: Vec<SinkReport>,
+}
+
+/// A level that was set at run time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LevelSet {
+    /// The level of every target.
+    pub level: String,
+    /// When it is taken back; `None`: not by itself.
+    pub until: Option<Timestamp>,
 }
 
 /// How the upload to PocketBase is.

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 use telemetry_core::{Health, Identity};
@@ -13,10 +14,10 @@ use tracing::level_filters::LevelFilter;
 
 use super::watchdog::Progress;
 use crate::config::{Config, Loaded, exposed_secrets};
-use crate::control::{SinkReport, StatusReport, UploadReport};
+use crate::control::{LevelSet, SinkReport, StatusReport, UploadReport};
 use crate::jobs::Scheduler;
 use crate::mirror::Status;
-use crate::telemetry::{Accounts, LevelControl, Telemetry};
+use crate::telemetry::{Accounts, AtRunTime, LevelControl, Telemetry};
 use crate::version;
 use crate::watchers::{WatcherState, WatcherStatus, Watchers};
 
@@ -132,7 +133,9 @@ impl Shared {
         let Some(levels) = &self.levels else {
             return Err("telemetry is off (telemetry.enabled = false)".to_owned());
         };
-        let setting = levels.set_at_run_time(level);
+        // A limit beyond the end of the calendar holds for ever.
+        let until = limit.and_then(|limit| Timestamp::now().checked_add(limit).ok());
+        let setting = levels.set_at_run_time(level.map(|level| AtRunTime { level, until }));
         if let (Some(limit), Some(_)) = (limit, level) {
             let levels = Arc::clone(levels);
             tokio::spawn(async move {
@@ -201,6 +204,7 @@ impl Shared {
             config_files: self.config_files.clone(),
             metrics: self.metrics.get().cloned(),
             log_level: self.levels.as_ref().map(|levels| levels.in_force()),
+            log_level_set: self.level_set(),
             notes: self.notes(),
             jobs: scheduler.map_or_else(Vec::new, |scheduler| values(scheduler.status())),
             queue: scheduler.map_or(Value::Null, |scheduler| value(scheduler.queue())),
@@ -235,6 +239,14 @@ impl Shared {
             });
         }
         None
+    }
+
+    fn level_set(&self) -> Option<LevelSet> {
+        let set = self.levels.as_ref()?.at_run_time()?;
+        Some(LevelSet {
+            level: set.level.to_string(),
+            until: set.until,
+        })
     }
 
     fn watcher_status(&self) -> Vec<WatcherStatus> {

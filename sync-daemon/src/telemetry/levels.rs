@@ -2,6 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use jiff::Timestamp;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::{EnvFilter, Registry, reload};
@@ -52,10 +53,7 @@ impl Levels {
         let default = self.command_line.unwrap_or(configured);
         let rust_log = self.rust_log.as_deref().unwrap_or_default();
         // Later directives replace earlier ones for the same target.
-        let mut directives = vec![default.to_string()];
-        if default == LevelFilter::INFO {
-            directives.push(QUIETED.to_owned());
-        }
+        let mut directives = vec![for_all(default)];
         directives.extend(for_telemetry_crates(rust_log));
         directives.extend(rust_log.split(',').map(str::to_owned));
         let directives = directives.join(",");
@@ -77,10 +75,18 @@ pub struct LevelControl {
 
 struct LevelState {
     configured: LevelFilter,
-    /// What was set at run time, for every target.
-    at_run_time: Option<LevelFilter>,
+    at_run_time: Option<AtRunTime>,
     /// Counts the settings, so that the end of one does not end a later one.
     settings: u64,
+}
+
+/// A level that was set at run time, for every target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AtRunTime {
+    /// The level.
+    pub level: LevelFilter,
+    /// When it is taken back; `None`: not by itself.
+    pub until: Option<Timestamp>,
 }
 
 /// One setting of the level at run time.
@@ -111,9 +117,9 @@ impl LevelControl {
     }
 
     /// Sets one level for every target, over all else; `None` takes that back.
-    pub fn set_at_run_time(&self, level: Option<LevelFilter>) -> Setting {
+    pub fn set_at_run_time(&self, set: Option<AtRunTime>) -> Setting {
         let mut state = self.state();
-        state.at_run_time = level;
+        state.at_run_time = set;
         state.settings += 1;
         self.apply(&state);
         Setting(state.settings)
@@ -138,6 +144,11 @@ impl LevelControl {
         self.apply(&state);
     }
 
+    /// What was set at run time, and holds.
+    pub fn at_run_time(&self) -> Option<AtRunTime> {
+        self.state().at_run_time
+    }
+
     /// What is in force, as directives like those of `RUST_LOG`.
     pub fn in_force(&self) -> String {
         let filter = self.filter.with_current(EnvFilter::to_string);
@@ -146,7 +157,7 @@ impl LevelControl {
 
     fn apply(&self, state: &LevelState) {
         let filter = match state.at_run_time {
-            Some(level) => EnvFilter::new(level.to_string()),
+            Some(set) => EnvFilter::new(for_all(set.level)),
             // It was understood at the start, and has not changed.
             None => match self.levels.filter(state.configured) {
                 Ok(filter) => filter,
@@ -159,6 +170,15 @@ impl LevelControl {
 
     fn state(&self) -> MutexGuard<'_, LevelState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The directives of one level for every target.
+fn for_all(level: LevelFilter) -> String {
+    if level == LevelFilter::INFO {
+        format!("{level},{QUIETED}")
+    } else {
+        level.to_string()
     }
 }
 
@@ -266,10 +286,26 @@ mod tests {
         LevelControl::new(&levels, LevelFilter::INFO).unwrap()
     }
 
+    fn set(level: LevelFilter) -> Option<AtRunTime> {
+        Some(AtRunTime { level, until: None })
+    }
+
+    #[test]
+    fn info_at_run_time_brings_no_more_of_a_library_than_info_in_the_configuration() {
+        let (control, _layer) = control(Some("notify=trace"));
+        control.set_at_run_time(set(LevelFilter::INFO));
+        let filter = control.filter.with_current(EnvFilter::to_string).unwrap();
+        assert_eq!(parts(&filter), ["info", "notify=warn"]);
+        assert_eq!(control.in_force(), "info");
+        assert_eq!(control.at_run_time(), set(LevelFilter::INFO));
+        control.set_at_run_time(None);
+        assert_eq!(control.at_run_time(), None);
+    }
+
     #[test]
     fn a_level_at_run_time_is_over_all_else_until_it_is_taken_back() {
         let (control, _layer) = control(Some("hyper=trace"));
-        control.set_at_run_time(Some(LevelFilter::ERROR));
+        control.set_at_run_time(set(LevelFilter::ERROR));
         assert_eq!(control.in_force(), "error");
         control.set_configured(LevelFilter::WARN);
         assert_eq!(control.in_force(), "error");
@@ -280,8 +316,8 @@ mod tests {
     #[test]
     fn the_end_of_a_setting_does_not_end_a_later_one() {
         let (control, _layer) = control(None);
-        let first = control.set_at_run_time(Some(LevelFilter::TRACE));
-        let second = control.set_at_run_time(Some(LevelFilter::DEBUG));
+        let first = control.set_at_run_time(set(LevelFilter::TRACE));
+        let second = control.set_at_run_time(set(LevelFilter::DEBUG));
         assert!(!control.end(first));
         assert_eq!(control.in_force(), "debug");
         assert!(control.end(second));
@@ -296,7 +332,7 @@ mod tests {
         tracing::subscriber::with_default(subscriber, || {
             let is_seen = || tracing::enabled!(tracing::Level::DEBUG);
             assert!(!is_seen());
-            control.set_at_run_time(Some(LevelFilter::DEBUG));
+            control.set_at_run_time(set(LevelFilter::DEBUG));
             assert!(is_seen());
             control.set_at_run_time(None);
             assert!(!is_seen());

@@ -33,7 +33,7 @@ pub mod pocketbase;
 #[cfg(feature = "sanitize")]
 mod sanitize;
 
-pub use levels::{LevelControl, Levels, LevelsError, Setting};
+pub use levels::{AtRunTime, LevelControl, Levels, LevelsError, Setting};
 #[cfg(feature = "metrics")]
 pub use metrics::{Metrics, serve as serve_metrics};
 #[cfg(feature = "sanitize")]

@@ -57,11 +57,23 @@ fn the_level_changes_at_run_time_over_rust_log_and_comes_back() {
         let status: Value = serde_json::from_str(&status).unwrap();
         status["log_level"] == "warn"
     });
-    let set = ask(&daemon, &["log-level", "trace"]).expect_success();
-    assert_eq!(set, "log level: trace\n");
+    let set = ask(&daemon, &["log-level", "trace", "--for", "1h"]).expect_success();
+    assert_eq!(set, "log level: trace for 1h\n");
+    let status = ask(&daemon, &["status", "--json"]).expect_success();
+    let status: Value = serde_json::from_str(&status).unwrap();
+    assert_eq!(status["log_level_set"]["level"], "trace");
+    assert!(status["log_level_set"]["until"].is_string(), "{status}");
+    let shown = ask(&daemon, &["status"]).expect_success();
+    assert!(
+        shown.contains("trace, set by `log-level` for 59m"),
+        "{shown}"
+    );
     daemon.wait_for_record(SOON, "a trace event", |record| record["level"] == "TRACE");
     let back = ask(&daemon, &["log-level", "default"]).expect_success();
     assert_eq!(back, "log level: warn\n");
+    let status = ask(&daemon, &["status", "--json"]).expect_success();
+    let status: Value = serde_json::from_str(&status).unwrap();
+    assert!(status["log_level_set"].is_null(), "{status}");
     assert_eq!(ask(&daemon, &["log-level", "loud"]).code(), Some(2));
 }
 

@@ -126,6 +126,32 @@ fn a_closed_directory_that_stays_is_as_closed_as_before() {
     assert!(!closed.join("extra").exists());
 }
 
+#[test]
+fn a_dry_run_says_of_a_closed_directory_that_it_does_not_look_into_it() {
+    let place = tempfile::tempdir().unwrap();
+    fs::set_permissions(place.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    for name in ["source/closed", "copy/closed"] {
+        fs::create_dir_all(place.path().join(name)).unwrap();
+    }
+    fs::write(place.path().join("source/closed/file"), "text").unwrap();
+    let closed = place.path().join("copy/closed");
+    give_away(place.path());
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).unwrap();
+    let mut command = sync(place.path(), "copy");
+    command.arg("--dry-run");
+    let told = as_ordinary_user(command);
+    let mode = fs::metadata(&closed).unwrap().permissions().mode();
+    assert_eq!(mode & 0o7777, 0);
+    assert_eq!(told.code(), Some(3), "{}", told.stderr);
+    assert!(
+        told.stderr.contains("closed: ") && told.stderr.contains("the run itself opens it up"),
+        "{}",
+        told.stderr
+    );
+    as_ordinary_user(sync(place.path(), "copy")).expect_success();
+    assert!(closed.join("file").exists());
+}
+
 /// The kernel takes setgid away when somebody outside the group sets a mode, even the same one.
 #[test]
 fn setgid_of_a_foreign_group_stays_where_only_the_time_differs() {

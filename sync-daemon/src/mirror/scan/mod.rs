@@ -323,11 +323,18 @@ impl Walk<'_> {
     fn report_destination(&self, visit: &Visit, doing: &str, errno: Errno, found: &mut Found) {
         found.keeps_something = true;
         // A directory that stays as it is may be closed to us.
-        if visit.side != Side::Kept {
-            let doing = format!("{doing} the directory in the destination");
-            let failure = Failure::writing(&doing, errno);
-            self.run.tally.failed(&visit.path, failure);
+        if visit.side == Side::Kept {
+            return;
         }
+        let doing = format!("{doing} the directory in the destination");
+        let mut failure = Failure::writing(&doing, errno);
+        if self.run.options.dry_run && errno == Errno::ACCESS {
+            // As `rsync -n` does: what is in it cannot be told without changing its mode.
+            failure
+                .message
+                .push_str("; the run itself opens it up if it is ours, a dry run changes nothing");
+        }
+        self.run.tally.failed(&visit.path, failure);
     }
 
     /// Lists the destination, and goes through both listings. `None`: it could not be listed whole;
