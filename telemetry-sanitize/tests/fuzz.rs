@@ -19,6 +19,7 @@ const KNOWN: &[&str] = &[
     "\0",
     "\u{feff}password=\u{301}x",
     "Authorization: Digest username=[",
+    "xfreerdp /v:host /u:bob /p:",
 ];
 
 /// What rules look for, and what stands between.

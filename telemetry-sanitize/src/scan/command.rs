@@ -279,7 +279,11 @@ fn password(
             value => behind(text, value, mark),
         },
         Word(name) if content.eq_ignore_ascii_case(name.as_bytes()) => words.next(text),
-        Slash(name) if text.has(word.start, name) => Some(word.start + name.len()..word.end),
+        // The word may be without the colon at its end: `/p:` alone.
+        Slash(name) if text.has(word.start, name) => {
+            let start = word.start + name.len();
+            (start <= word.end).then_some(start..word.end)
+        }
         Nth(wanted) => (nth == wanted && !content.starts_with(b"-")).then_some(word),
         First(mark) if nth == 0 => behind(text, word, mark),
         Share if content.starts_with(b"\\") => words.next(text),
