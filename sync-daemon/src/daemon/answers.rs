@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
 use tracing::level_filters::LevelFilter;
 
 use super::shared::Shared;
@@ -22,8 +23,8 @@ impl Handler for Answers {
             Request::LogLevel { level, for_secs } => self.log_level(level.as_deref(), for_secs),
         };
         match reply {
-            Ok(reply) => Response::Ok(reply),
-            Err(why) => Response::Error(why),
+            Ok(reply) => Response::Ok(self.cleaned(reply)),
+            Err(why) => Response::Error((self.0.clean)(&why)),
         }
     }
 }
@@ -35,6 +36,37 @@ impl Answers {
         status
             .map(|status| Reply::Status(Box::new(status)))
             .map_err(|error| error.to_string())
+    }
+
+    /// The answer without secrets in its error texts, which have not been through the pipeline. What
+    /// the configuration says stays as it was written.
+    fn cleaned(&self, reply: Reply) -> Reply {
+        let clean = &*self.0.clean;
+        match reply {
+            Reply::Status(mut status) => {
+                let reasons = status
+                    .sinks
+                    .iter_mut()
+                    .filter_map(|sink| sink.reason.as_mut());
+                for text in status.notes.iter_mut().chain(reasons) {
+                    *text = clean(text);
+                }
+                for job in &mut status.jobs {
+                    if let Some(run) = job.get_mut("last_run") {
+                        clean_errors(run, clean);
+                    }
+                }
+                for watcher in &mut status.watchers {
+                    clean_text(watcher, "reason", clean);
+                }
+                Reply::Status(status)
+            }
+            Reply::Finished(mut summary) => {
+                clean_errors(&mut summary, clean);
+                Reply::Finished(summary)
+            }
+            other => other,
+        }
     }
 
     async fn trigger(&self, job: &str, wait: bool) -> Result<Reply, String> {
@@ -77,6 +109,22 @@ impl Answers {
     fn scheduler(&self) -> Result<&Scheduler, String> {
         let scheduler = self.0.scheduler.get();
         scheduler.ok_or_else(|| "the daemon is still starting".to_owned())
+    }
+}
+
+/// Of the summary of a run.
+fn clean_errors(run: &mut Value, clean: &dyn Fn(&str) -> String) {
+    if let Some(Value::Array(errors)) = run.pointer_mut("/report/errors") {
+        for error in errors {
+            clean_text(error, "path", clean);
+            clean_text(error, "message", clean);
+        }
+    }
+}
+
+fn clean_text(of: &mut Value, key: &str, clean: &dyn Fn(&str) -> String) {
+    if let Some(Value::String(text)) = of.get_mut(key) {
+        *text = clean(text);
     }
 }
 

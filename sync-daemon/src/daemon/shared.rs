@@ -17,7 +17,7 @@ use crate::config::{Config, Loaded, exposed_secrets};
 use crate::control::{LevelSet, SinkReport, StatusReport, UploadReport};
 use crate::jobs::Scheduler;
 use crate::mirror::Status;
-use crate::telemetry::{Accounts, AtRunTime, LevelControl, Telemetry};
+use crate::telemetry::{Accounts, AtRunTime, Clean, LevelControl, Telemetry};
 use crate::version;
 use crate::watchers::{WatcherState, WatcherStatus, Watchers};
 
@@ -57,6 +57,8 @@ pub(super) struct Shared {
     /// Of the last reload.
     reload_notes: Mutex<Vec<String>>,
     pub(super) accounts: Accounts,
+    /// Redacts what is told past the pipeline.
+    pub(super) clean: Clean,
     pub(super) levels: Option<Arc<LevelControl>>,
     #[cfg(feature = "metrics")]
     recorder: Option<telemetry_metrics::Handle>,
@@ -84,6 +86,7 @@ impl Shared {
             notes: Mutex::new(notes),
             reload_notes: Mutex::default(),
             accounts: telemetry.accounts(),
+            clean: telemetry.clean(),
             levels: telemetry.levels(),
             #[cfg(feature = "metrics")]
             recorder: telemetry.metrics().map(|metrics| metrics.handle()),

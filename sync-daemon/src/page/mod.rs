@@ -14,14 +14,12 @@ use serde_json::Value;
 use telemetry_metrics::{CollectError, Collector, Handle};
 
 use crate::control::StatusReport;
+use crate::telemetry::Clean;
 use history::History;
 pub use warnings::Warnings;
 
 /// The page itself.
 pub const HTML: &str = include_str!("page.html");
-
-/// Redacts text. Records were redacted in the pipeline; the status was not.
-pub type Clean = Arc<dyn Fn(&str) -> String + Send + Sync>;
 
 /// What the page remembers. Cheap to clone.
 #[derive(Clone)]

@@ -10,11 +10,11 @@ use telemetry_metrics::{
 };
 use tracing::level_filters::LevelFilter;
 
-use super::{Outputs, Setup, TelemetryError};
+use super::{Clean, Outputs, Setup, TelemetryError};
 use crate::config;
 use crate::control::StatusReport;
 use crate::jobs;
-use crate::page::{self, Clean, Page};
+use crate::page::{self, Page};
 
 /// The target whose series of `log_entries_total` are there from the start.
 const TARGET: &str = "sync_daemon";
@@ -28,12 +28,15 @@ pub struct Metrics {
 
 impl Metrics {
     /// Installs the recorder with every series of the contract at 0; `None` when metrics are off.
-    pub(super) fn install(setup: &Setup<'_>) -> Result<Option<Self>, TelemetryError> {
+    pub(super) fn install(
+        setup: &Setup<'_>,
+        clean: &Clean,
+    ) -> Result<Option<Self>, TelemetryError> {
         let settings = &setup.settings.metrics;
         if !settings.enabled || setup.outputs != Outputs::All {
             return Ok(None);
         }
-        let clean = clean(setup.settings)?;
+        let clean = Arc::clone(clean);
         let mut presets = jobs::presets(setup.job_ids);
         presets.extend(telemetry_metrics::log_presets(TARGET));
         presets.extend(telemetry_metrics::upload_presets());
@@ -88,20 +91,6 @@ pub fn serve(
         .readiness(move || cleaned(readiness(), &clean))
         .page(page::HTML, move || page.data(&status()));
     MetricsServer::spawn(server_config(settings), endpoints)
-}
-
-/// Redacts what reaches people past the pipeline: with the rules of the pipeline.
-#[cfg(feature = "sanitize")]
-fn clean(settings: &config::Telemetry) -> Result<Clean, TelemetryError> {
-    let sanitizer = super::sanitize::sanitizer(&settings.sanitize)?;
-    Ok(Arc::new(move |text| {
-        sanitizer.sanitize_text(text).into_owned()
-    }))
-}
-
-#[cfg(not(feature = "sanitize"))]
-fn clean(_: &config::Telemetry) -> Result<Clean, TelemetryError> {
-    Ok(Arc::new(str::to_owned))
 }
 
 fn cleaned(readiness: Readiness, clean: &Clean) -> Readiness {

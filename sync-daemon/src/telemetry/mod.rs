@@ -132,7 +132,11 @@ pub struct Telemetry {
     levels: Option<Arc<LevelControl>>,
     repeats: Option<(RepeatLimit, Identity)>,
     notes: Vec<String>,
+    clean: Clean,
 }
+
+/// Redacts a text. For what reaches people past the pipeline: errors in answers and on the page.
+pub type Clean = Arc<dyn Fn(&str) -> String + Send + Sync>;
 
 impl Telemetry {
     /// Builds the pipeline of the configuration and installs it for the whole
@@ -142,13 +146,14 @@ impl Telemetry {
     /// If the configuration asks for what cannot be.
     pub fn start(setup: &Setup<'_>) -> Result<Self, TelemetryError> {
         let settings = setup.settings;
+        let clean = clean(settings)?;
         if !settings.enabled {
-            return Ok(Self::none());
+            return Ok(Self::none(clean));
         }
         let notes = sanitizing_notes(setup)?;
         // Handles made before the recorder are dead for ever: it comes first.
         #[cfg(feature = "metrics")]
-        let metrics = Metrics::install(setup)?;
+        let metrics = Metrics::install(setup, &clean)?;
 
         let console = console(settings, setup.color);
         let file = file_sink(setup)?;
@@ -186,11 +191,12 @@ impl Telemetry {
             levels: Some(Arc::new(levels)),
             repeats: repeats.map(|limit| (limit, setup.identity)),
             notes,
+            clean,
         })
     }
 
     /// None at all, as `telemetry.enabled = false` asks for.
-    fn none() -> Self {
+    fn none(clean: Clean) -> Self {
         Self {
             pipeline: None,
             #[cfg(feature = "metrics")]
@@ -198,7 +204,13 @@ impl Telemetry {
             levels: None,
             repeats: None,
             notes: vec!["telemetry is off (telemetry.enabled = false)".to_owned()],
+            clean,
         }
+    }
+
+    /// Redacts with the rules of the pipeline what does not go through it.
+    pub fn clean(&self) -> Clean {
+        Arc::clone(&self.clean)
     }
 
     /// What somebody should know about this build and configuration.
@@ -373,6 +385,19 @@ fn sanitized(
 #[cfg(not(feature = "sanitize"))]
 fn sanitized(_: &Setup<'_>, next: impl Sink + 'static) -> Result<Box<dyn Sink>, TelemetryError> {
     Ok(Box::new(next))
+}
+
+#[cfg(feature = "sanitize")]
+fn clean(settings: &config::Telemetry) -> Result<Clean, TelemetryError> {
+    let sanitizer = sanitize::sanitizer(&settings.sanitize)?;
+    Ok(Arc::new(move |text| {
+        sanitizer.sanitize_text(text).into_owned()
+    }))
+}
+
+#[cfg(not(feature = "sanitize"))]
+fn clean(_: &config::Telemetry) -> Result<Clean, TelemetryError> {
+    Ok(Arc::new(str::to_owned))
 }
 
 /// Says loudly that nothing is redacted, and refuses to upload that.

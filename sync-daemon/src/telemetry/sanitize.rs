@@ -101,7 +101,6 @@ pub fn rules(settings: &config::Sanitize) -> Result<Vec<String>, TelemetryError>
 }
 
 /// One by itself, for text that takes another way out than the pipeline.
-#[cfg(feature = "metrics")]
 pub(super) fn sanitizer(
     settings: &config::Sanitize,
 ) -> Result<Sanitizer, telemetry_sanitize::SanitizeError> {

@@ -1,6 +1,6 @@
 //! Secrets and home directories do not leave the process.
 
-use telemetry_tests::{Daemon, Invocation, Signal, free_port, plant};
+use telemetry_tests::{Daemon, Invocation, Signal, free_port, get, plant};
 
 use crate::{MANUAL, SOON, job, with_jobs};
 
@@ -62,6 +62,59 @@ fn a_secret_in_a_file_name_is_redacted_in_the_log() {
         assert!(!text.contains(&secret), "{output}: {text}");
     }
     assert!(place.path().join("documents").join(name).exists());
+}
+
+#[test]
+fn an_error_that_names_a_secret_does_not_tell_it_to_anybody() {
+    let place = tempfile::tempdir().unwrap();
+    let secret = ["hunter", "2-is-not-", "secret"].concat();
+    let port = free_port();
+    // No such directory: the job fails, and its error names the path.
+    let jobs = job("documents", place.path(), MANUAL).replace(
+        &format!("{}/source", place.path().display()),
+        &format!("/home/alice-in-wonderland/db?password={secret}&x=1"),
+    );
+    let daemon = Daemon::start(place.path(), &with_jobs(port, &jobs));
+    daemon.wait_for_record(SOON, "the start", |record| {
+        record["message"] == "sync daemon started"
+    });
+    let summary = daemon
+        .beside()
+        .args(["trigger", "documents", "--wait", "--json"])
+        .run();
+    daemon.wait_for_record(SOON, "the failed run", |record| {
+        record["fields"]["error_type"] == "source_missing"
+    });
+    let status = daemon.beside().arg("status").run();
+    let status_json = daemon.beside().args(["status", "--json"]).run();
+    let metrics = get(&format!("http://127.0.0.1:{port}/metrics"))
+        .unwrap()
+        .body;
+    daemon.signal(Signal::TERM);
+    assert!(daemon.wait_exit(SOON).success());
+
+    // That they tell of the error at all.
+    for (output, text) in [
+        ("summary", &summary.stdout),
+        ("status as JSON", &status_json.stdout),
+    ] {
+        assert!(
+            text.contains("[REDACTED:") && text.contains("source_missing"),
+            "{output}: {text}"
+        );
+    }
+    let file = std::fs::read_to_string(place.path().join("logs/daemon.log")).unwrap();
+    for (output, text) in [
+        ("summary", summary.stdout + &summary.stderr),
+        ("status", status.stdout + &status.stderr),
+        ("status as JSON", status_json.stdout + &status_json.stderr),
+        ("metrics", metrics),
+        ("file", file),
+        ("console", daemon.stderr()),
+    ] {
+        assert!(!text.contains(&secret), "{output}: {text}");
+        assert!(!text.contains("wonderland"), "{output}: {text}");
+    }
 }
 
 #[test]
