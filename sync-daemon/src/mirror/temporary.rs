@@ -100,7 +100,7 @@ impl<'d> Temporary<'d> {
             Ok(false) => Err(Failure::new(
                 ErrorType::Write,
                 "a directory that is not empty stands in its place; \
-                 only a run that may delete removes it",
+                 only a run that may delete removes it, and not with excluded files in it",
             )),
             // It is gone, or no directory any more.
             Ok(true) | Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(()),
