@@ -387,7 +387,9 @@ impl Sanitizer {
             sight.move_piece(done..found.range.start, out.len());
             out.push_str(&text[done..found.range.start]);
             let before = out.as_bytes().last().copied().unwrap_or_default();
-            sight.replace(&self.triggers, before, found.what);
+            let after = text.as_bytes().get(found.range.end).copied();
+            let around = [before, after.unwrap_or_default()];
+            sight.replace(&self.triggers, around, found.what);
             self.push_replacement(out, found.what, &text[found.range.clone()]);
             self.counts.add(rule_index(found.what), 1);
             space.rules.push(rule_index(found.what));

@@ -20,6 +20,7 @@ const KNOWN: &[&str] = &[
     "\u{feff}password=\u{301}x",
     "Authorization: Digest username=[",
     "xfreerdp /v:host /u:bob /p:",
+    "/Users/Shar👩4111 1111 1111 1111\u{200d}💻ed/x",
 ];
 
 /// What rules look for, and what stands between.

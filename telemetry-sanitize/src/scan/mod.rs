@@ -129,9 +129,9 @@ impl Sight {
         }
     }
 
-    /// A finding behind the byte `before` is replaced.
-    pub(crate) fn replace(&mut self, triggers: &Triggers, before: u8, what: What) {
-        self.is_of_next &= triggers.stay_when_replaced(before, what);
+    /// A finding between these two bytes is replaced.
+    pub(crate) fn replace(&mut self, triggers: &Triggers, around: [u8; 2], what: What) {
+        self.is_of_next &= triggers.stay_when_replaced(around, what);
     }
 
     pub(crate) fn end_replacing(&mut self) {

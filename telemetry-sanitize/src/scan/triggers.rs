@@ -160,10 +160,16 @@ impl Triggers {
 
     /// With `[REDACTED:rule]` or `~` in the place of a finding, a text has no
     /// triggers but those that were in the rest of it.
-    pub(super) fn stay_when_replaced(&self, before: u8, what: What) -> bool {
+    /// The bytes `around` stand before and behind it: `~` in the place of a directory
+    /// could become `~name/` with what follows.
+    pub(super) fn stay_when_replaced(&self, around: [u8; 2], what: What) -> bool {
+        let [before, after] = around;
+        let starts_name = after.is_ascii_alphabetic() || !after.is_ascii();
         match what {
             What::Root(_) => false,
-            What::Home => !self.join_replacements && !before.is_ascii_alphanumeric(),
+            What::Home => {
+                !self.join_replacements && !before.is_ascii_alphanumeric() && !starts_name
+            }
             _ => !self.join_replacements,
         }
     }
