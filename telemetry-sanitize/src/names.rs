@@ -265,7 +265,10 @@ fn judge_compound(head: &[u8]) -> Option<Verdict> {
         return Some(secret(Kind::Token, Trust::Shaped));
     }
     if let Some(owner) = head.strip_suffix(b"key".as_slice()) {
-        return judge_key(&[owner]);
+        let verdict = judge_key(&[owner])?;
+        let is_told =
+            !matches!(verdict, Verdict::Secret(secret) if secret.trust == Trust::Scrambled);
+        return is_told.then_some(verdict);
     }
     let owner = head
         .strip_suffix(b"pass".as_slice())
@@ -286,8 +289,11 @@ fn judge_key(before: &[&[u8]]) -> Option<Verdict> {
     }
     let is_service =
         |word: &&[u8]| KEY_OF.contains(word) || GROWN.iter().any(|end| word.ends_with(end));
-    let of_service = before.iter().any(is_service);
-    of_service.then(|| secret(Kind::ApiKey, Trust::Shaped))
+    if before.iter().any(is_service) {
+        return Some(secret(Kind::ApiKey, Trust::Shaped));
+    }
+    let is_open = OPEN_KEYS.contains(last);
+    (!is_open).then(|| secret(Kind::ApiKey, Trust::Scrambled))
 }
 
 /// Words that make the whole name secret, unless its last word says otherwise.
@@ -375,6 +381,15 @@ const KEY_OF: [&[u8]; 67] = [
     b"sendgrid", b"server", b"service", b"session", b"shared", b"sharedaccess", b"sign", b"signing",
     b"storage", b"stripe", b"subscription", b"unseal", b"vault", b"webhook", b"accountaccess",
     b"bearer", b"product", b"wallet", b"totp", b"ingest", b"write", b"serial",
+];
+
+/// Whose keys name something, and may look like anything.
+#[rustfmt::skip] // A list of words, not one a line.
+const OPEN_KEYS: [&[u8]; 40] = [
+    b"blob", b"bucket", b"cache", b"column", b"composite", b"config", b"content", b"dedup", b"digest", b"entry",
+    b"etcd", b"foreign", b"group", b"hash", b"host", b"id", b"idempotency", b"index", b"kv", b"layer", b"lock",
+    b"lookup", b"map", b"message", b"node", b"object", b"partition", b"peer", b"primary", b"pub", b"redis",
+    b"registry", b"row", b"s3", b"sort", b"topic", b"unique", b"verify", b"verifying", b"routing",
 ];
 
 /// How words end that more words have grown together with: `AWSSECRETACCESSKEY`.
@@ -609,6 +624,16 @@ mod tests {
     }
 
     #[test]
+    fn a_key_of_something_unknown_is_secret_when_it_looks_like_one() {
+        for name in ["CF_KEY", "mapsKey", "seed", "key"] {
+            let Verdict::Secret(secret) = judge(name) else {
+                panic!("{name}");
+            };
+            assert_eq!(secret.trust, Trust::Scrambled, "{name}");
+        }
+    }
+
+    #[test]
     fn names_about_secrets_survive() {
         for name in [
             "max_tokens_count",
@@ -645,6 +670,8 @@ mod tests {
             "tokens_per_second",
             "keycode",
             "keyguardActive",
+            "s3_key",
+            "idempotency_key",
             "signal",
         ] {
             assert_eq!(judge(name), Verdict::Plain, "{name}");

@@ -135,7 +135,12 @@ pub(super) fn argument_at(text: &Text<'_>, at: usize, number: usize) -> Option<R
 }
 
 fn argument(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
-    let at = at + usize::from(text.at(at) == b'N' && text.at(at + 1) == b'\'');
+    let is_prefixed = matches!(text.at(at), b'N' | b'b') && is_quote(text.at(at + 1));
+    let at = at + usize::from(is_prefixed);
+    if text.at(at) == b'{' {
+        let end = text.run(at, at + 256, |byte| byte != b'}' && byte != b'\n');
+        return (text.at(end) == b'}').then_some(at..end + 1);
+    }
     let quote = text.run(at, at + 8, |byte| byte == b'\\');
     if is_quote(text.at(quote)) {
         return Some(value::quoted(text, quote, quote - at));

@@ -161,6 +161,17 @@ fn judge(scan: &Scan<'_, '_>, name: Name) -> Option<(Name, SecretName)> {
     if name.range.len() > 32 && shape::is_scrambled(text.slice(name.range.clone())) {
         return None; // A token, no name.
     }
+    if name.is_option && matches!(text.at(name.range.start), b'D' | b'H') && name.range.len() > 1 {
+        // Java's `-Dname=value`, `curl -Hname:value`.
+        let range = name.range.start + 1..name.range.end;
+        let name = Name {
+            range,
+            ..name.clone()
+        };
+        if let Some(found) = judge(scan, name) {
+            return Some(found);
+        }
+    }
     match scan.names.judge(text.slice(name.range.clone())) {
         Verdict::Secret(secret) if secret.trust == Trust::Scrambled => {
             return joined(scan, &name)
@@ -173,11 +184,6 @@ fn judge(scan: &Scan<'_, '_>, name: Name) -> Option<(Name, SecretName)> {
             return Some((name, SecretName { rule, trust }));
         }
         Verdict::Plain => {}
-    }
-    let word = text.slice(name.range.clone());
-    if name.is_option && matches!(word.first(), Some(b'D' | b'H')) && word.len() > 1 {
-        let range = name.range.start + 1..name.range.end; // Java's `-Dname=value`, `curl -Hname:value`.
-        return judge(scan, Name { range, ..name });
     }
     joined(scan, &name)
 }

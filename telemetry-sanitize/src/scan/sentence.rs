@@ -135,17 +135,23 @@ fn plain_word_at(text: &Text<'_>, at: usize, secret: SecretName) -> bool {
 
 /// `482913 is your verification code`: the code stands before.
 fn code_before(text: &Text<'_>, name: &Name, secret: SecretName) -> Option<usize> {
-    if secret.rule != Kind::Pin {
+    let is_password = secret.rule == Kind::Password
+        && ["one time ", "one-time "]
+            .iter()
+            .any(|words| text.ends_with(name.range.start, words));
+    if secret.rule != Kind::Pin && !is_password {
         return None;
     }
     let floor = name.range.start.saturating_sub(32);
     let from = text.run_back(name.range.start, floor, |byte| {
-        byte.is_ascii_alphabetic() || byte == b' '
+        byte.is_ascii_alphabetic() || matches!(byte, b' ' | b'-')
     });
     let between = text.slice(from..name.range.start);
     let end = from;
     let start = text.run_back(end, end.saturating_sub(9), |byte| byte.is_ascii_digit());
-    let is_code = (4..=8).contains(&(end - start)) && between.starts_with(b" is your ");
+    let is_code = (4..=8).contains(&(end - start)) && {
+        between.starts_with(b" is your ") || between.starts_with(b" as your ")
+    };
     is_code.then_some(start)
 }
 
@@ -258,7 +264,8 @@ fn is_varied(text: &Text<'_>, at: usize) -> bool {
 
 /// Past the words between a name and its value: `is`, `changed to`, `for bob:`.
 fn past_links(text: &Text<'_>, from: usize) -> usize {
-    const LINKS: [&str; 26] = [
+    const LINKS: [&str; 27] = [
+        "/d ",
         "hex ",
         "expected ",
         "mismatch: expected ",
@@ -304,7 +311,7 @@ fn past_links(text: &Text<'_>, from: usize) -> usize {
     if let Some(value) = after_colon(text, at) {
         return value::past_lead(text, Delimiter::ColonBlank, value);
     }
-    static STARTS: Bytes = Bytes::of(b"iwtcsrnavufp1mheIWTCSRNAVUFPMHE");
+    static STARTS: Bytes = Bytes::of(b"iwtcsrnavufp1mhe/IWTCSRNAVUFPMHE");
     for _ in 0..4 {
         if !STARTS.has(text.at(at)) {
             break;

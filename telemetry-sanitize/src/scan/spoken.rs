@@ -54,6 +54,10 @@ pub(crate) enum Place {
     Account,
     /// The second argument of a call: `login("bob", "x")`.
     Call,
+    /// The first, a string: `Fernet("x")`.
+    Argument,
+    /// Behind `-u bob -p` of any program.
+    WithUser,
     /// The third: `connect("db", "bob", "x")`.
     Connect,
     /// Redis' `ACL SETUSER bob on >x`.
@@ -112,6 +116,22 @@ pub(crate) const PLACES: &[(&str, Place)] = &[
     ("your code: ", Place::Code),
     ("_connect(", Place::Connect),
     ("getconnection(", Place::Connect),
+    (".ftp(", Place::Connect),
+    ("jwt.sign(", Place::Call),
+    ("jwt.encode(", Place::Call),
+    ("jwt.verify(", Place::Call),
+    ("jwt.decode(", Place::Call),
+    ("createhmac(", Place::Call),
+    ("pbkdf2_hmac(", Place::Call),
+    ("pbkdf2sync(", Place::Argument),
+    ("hmac.new(", Place::Argument),
+    ("fernet(", Place::Argument),
+    ("bcrypt.compare(", Place::Argument),
+    ("bcrypt.hash(", Place::Argument),
+    ("checkpw(", Place::Argument),
+    ("hashpw(", Place::Argument),
+    (" -p ", Place::WithUser),
+    ("addauth digest ", Place::Account),
     ("__construct(", Place::Connect),
     ("combination ", Place::Account),
     ("user/password combination ", Place::Account),
@@ -282,6 +302,10 @@ pub(super) fn look(scan: &mut Scan<'_, '_>, place: Place, hit: Range<usize>) {
         Place::Path => path(text, hit.end),
         Place::Account => account(text, hit.end),
         Place::Call => call::argument_at(text, hit.end, 1),
+        Place::Argument => {
+            call::argument_at(text, hit.end, 0).filter(|word| is_quote(text.before(word.start)))
+        }
+        Place::WithUser => with_user(text, &hit),
         Place::Connect => call::argument_at(text, hit.end, 2),
         Place::Last => nth_word(text, hit.end, 1).or_else(|| word_at(text, hit.end)),
         Place::Rule => acl_rule(text, hit.end),
@@ -476,6 +500,16 @@ fn path(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
     (part.len() >= 16 && digits > 1 && looks_random(part)).then_some(at..end)
 }
 
+/// The word behind `-p`, with `-u` not far before.
+fn with_user(text: &Text<'_>, hit: &Range<usize>) -> Option<Range<usize>> {
+    let from = hit.start.saturating_sub(64);
+    let is_user = (from..hit.start).any(|at| text.has(at, " -u ") || text.has(at, " --user "));
+    let word = word_at(text, hit.end)?;
+    let content = text.slice(word.clone());
+    let is_chosen = shape::is_chosen(content) && !content.contains(&b'/');
+    (is_user && is_chosen).then_some(word)
+}
+
 /// The word behind `>`.
 fn acl_rule(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
     let limit = text.line_end(at).min(at + 256);
@@ -595,7 +629,8 @@ fn account(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
     let word = text.slice(mark.min(end)..end);
     let is_plain = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let is_thing = text.ends_with(at, "for ") && word.iter().all(is_plain); // `for job:night2`.
-    const TOLD: [&str; 12] = [
+    const TOLD: [&str; 13] = [
+        "digest ",
         "--user ",
         "--user=",
         "userinfo=",

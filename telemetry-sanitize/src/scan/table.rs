@@ -99,7 +99,7 @@ fn columns(scan: &Scan<'_, '_>, cells: Cells, head: Range<usize>) -> Option<Colu
             Cells::Mark(mark) => at..text.run(at, head.end, |byte| byte != mark),
             Cells::Aligned => aligned(text, at, head.end),
         };
-        let name = trimmed(text, cell.clone());
+        let name = trimmed(text, past_remark(text, cell.clone(), columns.count));
         let word = text.slice(name.clone());
         let is_name = word.len() <= 48
             && word
@@ -135,6 +135,13 @@ fn aligned(text: &Text<'_>, at: usize, limit: usize) -> Range<usize> {
         end += 1;
     }
     start..text.run(end, limit, is_blank).max(end)
+}
+
+/// Past what a program says before the first name: `dump: user,password`.
+fn past_remark(text: &Text<'_>, cell: Range<usize>, number: usize) -> Range<usize> {
+    let start = text.run_back(cell.end, cell.start, |byte| byte != b':');
+    let is_remark = number == 0 && start > cell.start && is_blank(text.at(start));
+    if is_remark { start..cell.end } else { cell }
 }
 
 /// Without the blanks and quotes around.
@@ -231,7 +238,7 @@ fn take_cell(scan: &mut Scan<'_, '_>, secret: SecretName, cell: Range<usize>) ->
     let value = scan.text.slice(cell.clone());
     let is_random = value.len() >= 16 && looks_random(value);
     let is_secret = match secret.trust {
-        Trust::Strong => shape::is_chosen(value) || is_random,
+        Trust::Strong | Trust::Counted => shape::is_chosen(value) || is_random,
         Trust::Shaped => is_random,
         Trust::Digits => shape::is_short_number(value) && value.len() >= 4,
         Trust::Number => shape::is_long_number(value),

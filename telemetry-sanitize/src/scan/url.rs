@@ -33,7 +33,12 @@ pub(super) fn look(scan: &mut Scan<'_, '_>, hit: Range<usize>) {
     } else {
         return;
     };
+    let user = hit.end..colon;
+    let is_key = colon < at_sign && user.len() >= 32 && is_token(text.slice(user.clone()));
     if !is_harmless(text.slice(password.clone())) {
+        if is_key {
+            scan.redact(user, Kind::UrlPassword); // `https://KEY:SECRET@host`.
+        }
         scan.redact(password, Kind::UrlPassword);
     }
 }

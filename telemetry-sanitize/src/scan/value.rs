@@ -244,7 +244,16 @@ pub(super) fn past_lead(text: &Text<'_>, delimiter: Delimiter, at: usize) -> usi
     if delimiter != Delimiter::ColonBlank {
         return at;
     }
-    const WORDS: [&str; 6] = ["old ", "new ", "expected ", "got ", "old=", "new="];
+    const WORDS: [&str; 8] = [
+        "new value: ",
+        "value: ",
+        "old ",
+        "new ",
+        "expected ",
+        "got ",
+        "old=",
+        "new=",
+    ];
     let word = WORDS.iter().find(|word| text.has(at, word));
     at + word.map_or(0, |word| word.len())
 }
@@ -293,6 +302,7 @@ fn past_opening(text: &Text<'_>, at: usize) -> usize {
     match text.at(at) {
         b'@' | b'$' if text.at(at + 1) == b'"' => at + 1,
         b'"' if text.has(at, "\"\"\"") && text.at(at + 3) != b'"' => at + 2,
+        b'\'' if text.has(at, "'''") && text.at(at + 3) != b'\'' => at + 2,
         b'[' if text.has(at, "[]string{") || text.has(at, "[]byte(") => {
             let value = text.run(at, at + 9, |byte| !matches!(byte, b'{' | b'(')) + 1;
             if is_quote(text.at(value)) { value } else { at }
@@ -640,6 +650,7 @@ fn take_bare(
     if secret.rule == Kind::Credential && is_assignment(word)
         || is_option_name(scan, name, at..end)
         || is_secret_pair(scan, name, delimiter, at..end)
+        || is_cmdlet(text, at..end)
     {
         return; // Each pair by itself.
     }
@@ -695,6 +706,12 @@ fn is_secret_pair(
     if delimiter != Delimiter::ColonBlank {
         return false;
     }
+    if is_assignment(text.slice(value.clone()))
+        && text.at(value.end) == b' '
+        && pair_at(text, value.end + 1)
+    {
+        return true; // `auth-user-pass: username=bob password=x`.
+    }
     let end = text.run(value.start, value.end, is_name_byte);
     text.at(end) == b'='
         && end + 1 < value.end
@@ -703,6 +720,20 @@ fn is_secret_pair(
             scan.names.judge(text.slice(value.start..end)),
             Verdict::Secret(_)
         )
+}
+
+/// `$pw = ConvertTo-SecureString "x"`: a command, whose words are looked at.
+fn is_cmdlet(text: &Text<'_>, value: Range<usize>) -> bool {
+    let word = text.slice(value.clone());
+    text.at(value.end) == b' '
+        && matches!(text.at(value.end + 1), b'"' | b'\'' | b'-' | b'(')
+        && word.first().is_some_and(u8::is_ascii_uppercase)
+        && word.windows(3).any(|three| {
+            three[0].is_ascii_lowercase() && three[1] == b'-' && three[2].is_ascii_uppercase()
+        })
+        && word
+            .iter()
+            .all(|byte| byte.is_ascii_alphabetic() || *byte == b'-')
 }
 
 /// Of `bob:x` behind `credentials` the user stays, and of `bob/x` behind `user/pass`.
