@@ -1,5 +1,6 @@
 //! What callers hold.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -62,6 +63,9 @@ pub struct FileSink {
     /// `None`: JSON lines.
     pretty: Option<Mutex<Words>>,
     writer: Mutex<Writer>,
+    /// To be done by whoever has the lock next: under a flood it is free for
+    /// moments only, and who asks may have no time to wait for one.
+    reopen_asked: AtomicBool,
     accounts: Arc<Accounts>,
     durability: Arc<Durability>,
     archiver: Option<Arc<Archiver>>,
@@ -128,6 +132,7 @@ impl FileSink {
                 Arc::clone(&accounts),
                 Arc::clone(&durability),
             )?),
+            reopen_asked: AtomicBool::new(false),
             accounts,
             durability,
             archiver: None,
@@ -170,7 +175,16 @@ impl FileSink {
     }
 
     fn writer(&self) -> MutexGuard<'_, Writer> {
-        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        self.reopen_if_asked(&mut writer);
+        writer
+    }
+
+    fn reopen_if_asked(&self, writer: &mut Writer) {
+        if self.reopen_asked.load(Ordering::Relaxed) {
+            self.reopen_asked.store(false, Ordering::Relaxed);
+            writer.reopen();
+        }
     }
 
     /// The writer, unless somebody holds it beyond the deadline.
@@ -260,8 +274,13 @@ impl Sink for FileSink {
         closed
     }
 
+    /// Done at once, or by the thread that writes at the moment when it next does
+    /// something: waits for nobody.
     fn reopen(&self) {
-        self.writer().reopen();
+        self.reopen_asked.store(true, Ordering::Relaxed);
+        if let Some(mut writer) = self.writer_until(Instant::now()) {
+            self.reopen_if_asked(&mut writer);
+        }
     }
 
     fn stats(&self, into: &mut Vec<SinkStats>) {

@@ -1,12 +1,14 @@
 //! Real events through the real `Capture`, as another project would use it.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use telemetry_core::{Capture, Identity, Numbered, Queue, QueueConfig, Sink, SinkStats};
+use telemetry_core::{
+    Capture, Identity, Numbered, Queue, QueueConfig, Record, Records, Sink, SinkError, SinkStats,
+};
 use telemetry_file::{Compression, FileConfig, FileSink, RotationConfig};
 use tracing_subscriber::layer::SubscriberExt as _;
 
@@ -123,4 +125,64 @@ fn a_queue_in_front_delivers_everything_in_order() {
     assert_eq!(file.delivered as usize, THREADS * EVENTS);
     assert_eq!((file.pending, file.dropped), (0, 0));
     queue.close(LIMIT).expect("closed");
+}
+
+/// Moves the file away while records are being written, as a rotation from outside
+/// does, and says so.
+struct Moving {
+    file: FileSink,
+    from: PathBuf,
+    to: PathBuf,
+}
+
+impl Sink for Moving {
+    fn write(&self, record: &Record<'_>) -> Result<(), SinkError> {
+        self.file.write(record)
+    }
+    fn write_all(&self, records: &mut Records<'_>) {
+        self.file.write_all(&mut Records::new(&mut |take| {
+            records.for_each(&mut |record| {
+                take(record);
+                if !self.to.exists() {
+                    fs::rename(&self.from, &self.to).expect("renamed");
+                    self.file.reopen();
+                }
+            });
+        }));
+    }
+    fn batch_end(&self) {
+        self.file.batch_end();
+    }
+    fn flush(&self, limit: Duration) -> Result<(), SinkError> {
+        self.file.flush(limit)
+    }
+    fn close(&self, limit: Duration) -> Result<(), SinkError> {
+        self.file.close(limit)
+    }
+    fn stats(&self, into: &mut Vec<SinkStats>) {
+        self.file.stats(into);
+    }
+}
+
+#[test]
+fn who_says_that_the_file_was_moved_does_not_wait_for_the_thread_that_writes() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let (from, to) = (
+        folder.path().join("daemon.log"),
+        folder.path().join("moved"),
+    );
+    let sink = Moving {
+        file: FileSink::open(config(folder.path())).expect("opened"),
+        from: from.clone(),
+        to: to.clone(),
+    };
+    let queue = Arc::new(Queue::start(QueueConfig::default(), sink));
+    let capture = Capture::new(identity(), Arc::clone(&queue));
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(capture), || {
+        (0..200).for_each(|number| tracing::info!(number));
+    });
+    queue.close(LIMIT).expect("it does not hang");
+    assert!(to.exists());
+    assert_eq!(column(&from, "seq").len() + column(&to, "seq").len(), 200);
+    assert!(!column(&from, "seq").is_empty(), "the file was opened anew");
 }
