@@ -32,9 +32,9 @@ struct Entry {
 
 const NO_SPAN: u32 = u32::MAX;
 
-/// Most records of a chunk: large enough that to change it costs nothing, and
-/// that its memory goes back to the system when it is given up.
-const CHUNK: usize = 1_024;
+/// Most records of a chunk: so many that to change it costs nothing, and that each
+/// of its parts is a large block, which the C library gives back to the system.
+const CHUNK: usize = 2_048;
 
 /// What a usual record needs: the preallocation reckons with it.
 const USUAL_FIELDS: usize = 6;
@@ -116,7 +116,9 @@ impl Chunk {
     /// The chunk is empty.
     pub(super) fn renew(&mut self) {
         let (fields, text) = (self.fields.capacity(), self.text.capacity());
+        let entries = self.entries.capacity();
         self.give_back();
+        self.entries.reserve_exact(entries);
         self.fields.reserve_exact(fields);
         self.text.reserve_exact(text);
     }
@@ -125,6 +127,7 @@ impl Chunk {
     /// `realloc` gives back what it cuts off. Freed as a whole it would teach the allocator of the C
     /// library to keep blocks of its size from now on.
     pub(super) fn give_back(&mut self) {
+        self.entries.shrink_to(1);
         self.fields.shrink_to(1);
         self.text.shrink_to(1);
     }

@@ -17,8 +17,8 @@ const RESERVE: usize = 16;
 /// small queue half of the room is.
 const FULL_ENOUGH: usize = 1_000;
 
-/// Empty chunks that a queue keeps while it has nothing to do: for as many
-/// records as [`FULL_ENOUGH`], twice.
+/// Empty chunks that a queue keeps while it has nothing to do: one to fill, while
+/// the writer reads the other.
 pub(super) const CHUNKS_AT_REST: usize = 2;
 
 /// The part of the room that is worth waking a thread which waits for it: one
