@@ -27,7 +27,8 @@ pub const DEFAULT_DEAD_LETTER_MAX_BYTES: u64 = 16 * 1024 * 1024;
 #[derive(Clone)]
 pub struct PocketBaseConfig {
     /// Where the server is: `http://host:port` or, with feature `tls`,
-    /// `https://…`. A path prefix is allowed, a user or password is not.
+    /// `https://…`. A path prefix is allowed, a user or password is not. What the
+    /// name resolves to is used for 30 s, or until a request fails.
     pub url: String,
     /// The collection that takes the records. Default `daemon_logs`.
     pub collection: String,

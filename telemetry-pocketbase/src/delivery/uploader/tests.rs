@@ -7,7 +7,7 @@ use telemetry_core::SinkStats;
 use tracing::Level;
 use uuid::Uuid;
 
-use super::super::destination::{Doubt, Rest};
+use super::super::destination::{Doubt, Rest, Verdict};
 use super::super::intake::Message;
 use super::super::spool::{Evicted, MemorySpool};
 use super::*;
@@ -236,6 +236,24 @@ fn spool_that_makes_no_sense_is_set_aside() {
         world.go_on();
     }
     assert_eq!(world.disk.lock().unwrap().openings, [(false, true)]);
+}
+
+#[test]
+fn what_was_delivered_may_stay_in_the_file_longer_than_what_is_a_dead_letter() {
+    let due_after = |refused: usize| {
+        let mut world = World::new();
+        world.write(100);
+        world.uploader.commit(world.now);
+        let count = world.uploader.turn(world.now).unwrap().batch.records.len();
+        let mut answer = Answer::delivered(count);
+        for (_, verdict) in &mut answer.settled[..refused] {
+            *verdict = Verdict::Refused("no".to_owned());
+        }
+        world.uploader.answered(world.now, answer);
+        world.uploader.wake_at().map(|due| due - world.now)
+    };
+    assert_eq!(due_after(0), Some(REMOVAL_INTERVAL));
+    assert_eq!(due_after(1), Some(COMMIT_INTERVAL));
 }
 
 #[test]
