@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::pair::Name;
-use super::{shape, value};
+use super::{shape, string};
 use crate::names::{SecretName, Trust};
 use crate::text::{Text, is_blank, is_quote};
 use crate::vendors::looks_random;
@@ -33,7 +33,7 @@ pub(super) fn tuple_struct(text: &Text<'_>, name: &Name, secret: SecretName) -> 
         return None;
     }
     if !is_type && secret.trust != Trust::Strong {
-        let content = text.slice(value::quoted(text, quote, quote - value));
+        let content = text.slice(string::quoted(text, quote, quote - value));
         let is_token = shape::is_token_like(content) || looks_random(content);
         if !is_token {
             return None;
@@ -46,7 +46,7 @@ pub(super) fn tuple_struct(text: &Text<'_>, name: &Name, secret: SecretName) -> 
         let is_token = end - value >= 16 && looks_random(text.slice(value..end));
         return (is_token && text.at(end) == b')').then_some(value);
     }
-    let first = value::quoted(text, quote, quote - value);
+    let first = string::quoted(text, quote, quote - value);
     let next = first.end + (quote - value) + 1;
     if text.has(next, ", ") && (is_quote(text.at(next + 2)) || text.at(next + 2) == b'\\') {
         value = next + 2;
@@ -88,7 +88,7 @@ pub(super) fn wrapped_value(text: &Text<'_>, name: &Name, secret: SecretName) ->
         }
     })?;
     let content = match is_quote(text.at(value)) {
-        true => value::quoted(text, value, 0),
+        true => string::quoted(text, value, 0),
         false => value..text.run(value, limit, |byte| byte != b',' && !is_blank(byte)),
     };
     let content = text.slice(content);
@@ -143,7 +143,7 @@ fn argument(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
     }
     let quote = text.run(at, at + 8, |byte| byte == b'\\');
     if is_quote(text.at(quote)) {
-        return Some(value::quoted(text, quote, quote - at));
+        return Some(string::quoted(text, quote, quote - at));
     }
     let end = text.run(at, at + 130, |byte| {
         !byte.is_ascii_whitespace() && !is_quote(byte) && !matches!(byte, b',' | b')' | b'(' | b'=')

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::{Scan, shape, value};
+use super::{Scan, bare, shape, string};
 use crate::mask::{is_harmless, is_status};
 use crate::rules::Kind;
 use crate::text::{Text, is_quote};
@@ -381,7 +381,7 @@ impl Words {
         }
         let quote = text.run(start, start + 16, |byte| byte == b'\\');
         if is_quote(text.at(quote)) {
-            let content = value::quoted(text, quote, quote - start);
+            let content = string::quoted(text, quote, quote - start);
             self.at = content.end + (quote - start) + 1;
             let closed = content.end < self.limit + 128;
             return closed.then_some(content);
@@ -403,11 +403,11 @@ impl Words {
         }
         // `-p'two words'` and `--user="bob:x"`.
         if is_quote(text.at(end)) && end > start && text.at(start) == b'-' {
-            let content = value::quoted(text, end, 0);
+            let content = string::quoted(text, end, 0);
             self.at = content.end + 1;
             return Some(start..content.end);
         }
         self.at = end.max(start + 1);
-        Some(start..value::trim_closers(text, start, end))
+        Some(start..bare::trim_closers(text, start, end))
     }
 }

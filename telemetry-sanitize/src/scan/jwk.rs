@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Scan, value};
+use super::{Scan, string};
 use crate::rules::Kind;
 use crate::text::is_quote;
 
@@ -24,7 +24,7 @@ pub(super) fn look(scan: &mut Scan<'_, '_>, hit: Range<usize>) {
             return;
         }
         let depth = quote - scan.text.run_back(quote, at, |byte| byte == b'\\');
-        let name = value::quoted(&scan.text, quote, depth);
+        let name = string::quoted(&scan.text, quote, depth);
         let colon = scan.text.run(name.end, name.end + depth + 4, |byte| {
             byte == b'\\' || byte == b'"' || byte == b':' || byte == b' '
         });
@@ -34,7 +34,7 @@ pub(super) fn look(scan: &mut Scan<'_, '_>, hit: Range<usize>) {
             .any(|private| scan.text.slice(name.clone()) == private.as_bytes());
         let open = colon.saturating_sub(1);
         if is_private && is_quote(scan.text.at(open)) && open > name.end + depth {
-            let content = value::quoted(&scan.text, open, depth);
+            let content = string::quoted(&scan.text, open, depth);
             at = content.end + depth + 1;
             if content.len() >= 16 {
                 scan.redact(content, Kind::PrivateKey);

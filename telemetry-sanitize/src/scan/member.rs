@@ -2,7 +2,7 @@
 //! validator says of a field.
 
 use super::pair::{Delimiter, Name, colon_at, past_closers};
-use super::{Scan, value};
+use super::{Scan, group, value};
 use crate::names::{MAX_NAME, SecretName, Trust};
 use crate::text::{Text, is_blank, is_quote};
 
@@ -34,10 +34,10 @@ pub(super) fn take_beside(
     for _ in 0..MEMBERS {
         let text = &scan.text;
         let start = text.run(at, at + 32, |byte| byte.is_ascii_whitespace());
-        let Some((key, content)) = value::key_at(text, start) else {
+        let Some((key, content)) = group::key_at(text, start) else {
             break;
         };
-        let next = value::past_member(text, content);
+        let next = group::past_member(text, content);
         if is_value_key(text.slice(key), secret) {
             let quote = text.run(content, content + 16, |byte| byte == b'\\');
             if is_quote(text.at(quote)) {

@@ -8,10 +8,13 @@
 //! text be made so that looks go far again and again, there is a budget of steps
 //! for each byte; past it all of the text goes.
 
+mod bare;
 mod call;
 mod card;
 mod command;
+mod doubt;
 mod encoded;
+mod group;
 mod header;
 mod jwk;
 mod member;
@@ -22,6 +25,7 @@ mod sentence;
 mod shape;
 mod spoken;
 mod sql;
+mod string;
 mod survey;
 mod table;
 mod token;

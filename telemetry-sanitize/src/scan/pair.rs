@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::sentence::{self, find_word};
-use super::{Scan, member, shape, table, told, value};
+use super::{Scan, group, member, shape, string, table, told, value};
 use crate::names::{MAX_NAME, SecretName, Trust, Verdict};
 use crate::rules::Kind;
 use crate::text::{Bytes, Text, is_blank, is_name_byte, is_quote};
@@ -584,7 +584,7 @@ fn comma_at(text: &Text<'_>, name: &Name, comma: usize) -> Option<(Delimiter, us
     let is_prefix = |byte: u8| matches!(byte, b'b' | b'u' | b'r');
     let value = value + usize::from(is_prefix(text.at(value)) && is_quote(text.at(value + 1)));
     let quote = text.run(value, value + 64, |byte| byte == b'\\');
-    if !is_quote(text.at(quote)) && value::struct_brace(text, value).is_none() {
+    if !is_quote(text.at(quote)) && group::struct_brace(text, value).is_none() {
         return None;
     }
     let open = text.run_back(
@@ -607,7 +607,7 @@ fn comma_at(text: &Text<'_>, name: &Name, comma: usize) -> Option<(Delimiter, us
 
 /// The string that opens at `quote` is the last of its line.
 fn ends_line(text: &Text<'_>, quote: usize) -> bool {
-    let end = value::quoted(text, quote, 0).end + 1;
+    let end = string::quoted(text, quote, 0).end + 1;
     end >= text.len() || matches!(text.at(end), b'\n' | b'\r')
 }
 

@@ -1,7 +1,7 @@
 //! Names in running text: `the password is x1y2z3`, `changed from x to y`.
 
 use super::pair::{Delimiter, Name, past_tabs};
-use super::{call, shape, value};
+use super::{call, shape, string, value};
 use crate::mask::is_status;
 use crate::names::{SecretName, Trust};
 use crate::rules::Kind;
@@ -56,7 +56,7 @@ pub(super) fn spoken(
     };
     if spoken {
         let quoted = linked;
-        let is_string = is_quote(text.at(quoted)) || value::is_curly(text, quoted);
+        let is_string = is_quote(text.at(quoted)) || string::is_curly(text, quoted);
         let value = if name.is_option || !is_string {
             value
         } else {
@@ -101,7 +101,7 @@ fn after_quoted_name(text: &Text<'_>, at: usize, secret: SecretName) -> Option<u
         .iter()
         .find(|link| text.has(at, link) && is_quote(text.at(at + link.len())))?;
     let value = at + link.len();
-    let content = text.slice(value::quoted(text, value, 0));
+    let content = text.slice(string::quoted(text, value, 0));
     shape::is_chosen(content).then_some(value)
 }
 
@@ -212,7 +212,7 @@ fn is_secret_at(text: &Text<'_>, name: &Name, secret: SecretName, value: usize) 
     if secret.rule == Kind::Password && after_login(text, name.range.start) {
         return true;
     }
-    if !is_quote(text.at(value)) && !value::is_curly(text, value) {
+    if !is_quote(text.at(value)) && !string::is_curly(text, value) {
         return false;
     }
     const COMMON: [&[u8]; 8] = [
@@ -246,7 +246,7 @@ fn is_secret_at(text: &Text<'_>, name: &Name, secret: SecretName, value: usize) 
             Trust::Digits | Trust::Session | Trust::Scrambled
         )
         && (secret.rule != Kind::Signature || {
-            let content = text.slice(value::quoted(text, value, 0));
+            let content = text.slice(string::quoted(text, value, 0));
             content.len() >= 32 && looks_random(content)
         })
 }
@@ -257,7 +257,7 @@ fn is_varied(text: &Text<'_>, at: usize) -> bool {
     if !is_quote(text.at(at)) {
         return false;
     }
-    let content = text.slice(value::quoted(text, at, 0));
+    let content = text.slice(string::quoted(text, at, 0));
     let has = |class: fn(&u8) -> bool| content.iter().any(class);
     (6..=128).contains(&content.len()) && has(u8::is_ascii_uppercase) && has(u8::is_ascii_digit)
 }

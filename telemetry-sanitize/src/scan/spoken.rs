@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::{Scan, call, shape, value};
+use super::{Scan, bare, call, shape, string};
 use crate::mask::{is_harmless, is_status};
 use crate::rules::Kind;
 use crate::text::{Text, is_base64, is_blank, is_quote};
@@ -333,7 +333,7 @@ fn word_at(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
     let start = text.skip_blanks(at, 4);
     let quote = text.run(start, start + 8, |byte| byte == b'\\');
     if is_quote(text.at(quote)) {
-        return Some(value::quoted(text, quote, quote - start));
+        return Some(string::quoted(text, quote, quote - start));
     }
     let end = text.run(start, start + 256, |byte| {
         !byte.is_ascii_whitespace() && !is_quote(byte) && !matches!(byte, b'\\' | b',')
@@ -344,7 +344,7 @@ fn word_at(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
 /// The next word, if somebody chose it for a password.
 fn chosen(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
     let word = match is_quote(text.before(at)) {
-        true => value::quoted(text, at - 1, text.escapes_before(at - 1)),
+        true => string::quoted(text, at - 1, text.escapes_before(at - 1)),
         false => word_at(text, at)?,
     };
     let is_string = is_quote(text.before(word.start));
@@ -479,7 +479,7 @@ fn named(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
     let is_string = is_quote(text.before(word.start));
     let end = match is_string {
         true => word.end,
-        false => value::trim_closers(text, word.start, word.end),
+        false => bare::trim_closers(text, word.start, word.end),
     };
     Some(word.start..end)
 }
@@ -561,9 +561,9 @@ fn asked(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
 }
 
 fn last_string(text: &Text<'_>, quote: usize) -> Option<Range<usize>> {
-    let first = value::quoted(text, quote, 0);
+    let first = string::quoted(text, quote, 0);
     match text.has(first.end, "\" \"") {
-        true => Some(value::quoted(text, first.end + 2, 0)),
+        true => Some(string::quoted(text, first.end + 2, 0)),
         false => Some(first),
     }
 }
@@ -593,10 +593,10 @@ fn wire(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
 }
 
 fn pair(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
-    let user = value::quoted(text, at - 1, 0);
+    let user = string::quoted(text, at - 1, 0);
     let wraps = ["\", \"", "\", Some(\"", "', '"];
     let wrap = wraps.iter().find(|wrap| text.has(user.end, wrap))?;
-    Some(value::quoted(text, user.end + wrap.len() - 1, 0))
+    Some(string::quoted(text, user.end + wrap.len() - 1, 0))
 }
 
 /// The second part of `admin/x`, `bob:x` or `bob / x`, if nobody would write it in
@@ -625,7 +625,7 @@ fn account(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
     let host = text.slice(at_sign..end);
     let is_host = at_sign > mark + 1 && host.iter().all(|byte| !byte.is_ascii_uppercase());
     let end = if is_host { at_sign - 1 } else { end };
-    let end = value::trim_closers(text, mark, end);
+    let end = bare::trim_closers(text, mark, end);
     let word = text.slice(mark.min(end)..end);
     let is_plain = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let is_thing = text.ends_with(at, "for ") && word.iter().all(is_plain); // `for job:night2`.

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Scan, value};
+use super::{Scan, string};
 use crate::mask::is_harmless;
 use crate::names::Verdict;
 use crate::rules::Kind;
@@ -19,7 +19,7 @@ pub(super) fn look(scan: &mut Scan<'_, '_>, hit: Range<usize>) {
     let text = &scan.text;
     let quote = text.run(at, at + 16, |byte| byte == b'\\');
     let range = if is_quote(text.at(quote)) {
-        value::quoted(text, quote, quote - at)
+        string::quoted(text, quote, quote - at)
     } else {
         let end = text.run(at, text.len(), |byte| {
             !is_blank(byte) && !matches!(byte, b';' | b'\n' | b'\r' | b'"' | b')')
@@ -157,7 +157,7 @@ fn value_at(text: &Text<'_>, at: usize) -> SqlValue {
             after,
         };
     }
-    let content = value::quoted(text, quote, quote - at);
+    let content = string::quoted(text, quote, quote - at);
     let after = text.run_far(Far::SqlValue, content.end, |byte| !ends(byte));
     SqlValue {
         content,

@@ -1,0 +1,222 @@
+//! Whether what stands behind a secret name without quotes is a secret, or tells
+//! something: `password: required`, `token: Token{…}`, `--password PASSWORD`.
+
+use std::ops::Range;
+
+use super::bare::{in_query, is_long_phrase, is_phrase};
+use super::pair::{Delimiter, Name};
+use super::shape::{
+    is_count, is_hex_key, is_long_number, is_predicate, is_scrambled, is_session, is_short_number,
+    is_token_like,
+};
+use crate::mask::{is_harmless, is_status};
+use crate::names::{SecretName, Trust};
+use crate::rules::Kind;
+use crate::text::{Text, is_blank, is_quote};
+use crate::vendors::looks_random;
+
+pub(super) fn is_bare_secret(
+    text: &Text<'_>,
+    name: &Name,
+    secret: SecretName,
+    delimiter: Delimiter,
+    at: Range<usize>,
+) -> bool {
+    let value = text.slice(at.clone());
+    if is_harmless(value) || is_directory(text, name, value) || is_count(secret.trust, value) {
+        return false;
+    }
+    match secret.trust {
+        Trust::Digits => return is_short_number(value),
+        Trust::Number => return is_long_number(value),
+        Trust::Session => return is_session(secret, value),
+        Trust::Scrambled => return is_scrambled(value) || is_hex_key(value),
+        _ => {}
+    }
+    let is_of_card = text.has(name.range.start, "security");
+    let least = if is_of_card { 3 } else { 4 };
+    if secret.rule == Kind::Pin && is_short_number(value) && value.len() >= least {
+        return true;
+    }
+    let running_text = matches!(delimiter, Delimiter::ColonBlank | Delimiter::Blank);
+    if is_usage(text, name, value) {
+        return false;
+    }
+    let is_told = running_text && !name.is_option && is_told(text, at.clone());
+    if secret.rule == Kind::Secret && is_phrase(text, name) && is_long_phrase(text, at.clone()) {
+        return true; // Some of its words tell things in other places.
+    }
+    if is_status(value) && !name.is_option || is_told {
+        return false;
+    }
+    if delimiter == Delimiter::ColonBlank && is_type(value) {
+        return false;
+    }
+    if secret.trust == Trust::Strong {
+        return true;
+    }
+    let shaped = match secret.rule {
+        Kind::Signature => value.len() >= if in_query(text, name) { 8 } else { 16 },
+        Kind::Credential | Kind::Authorization => is_token_like(value),
+        _ => {
+            !running_text
+                || name.is_option
+                || is_token_like(value)
+                || is_word_alone(text, name, at.clone())
+        }
+    };
+    shaped && (name.is_option || !is_debug_dump(text, at)) && !after_parser_word(text, name)
+}
+
+/// A long word that is all the value of a name made of several words (`apiKey: x`),
+/// and tells nothing.
+fn is_word_alone(text: &Text<'_>, name: &Name, at: Range<usize>) -> bool {
+    let words = text.slice(name.range.clone());
+    let value = text.slice(at.clone());
+    let is_made_of_words = words.windows(2).any(|two| {
+        matches!(two[0], b'_' | b'-' | b'.')
+            || two[0].is_ascii_lowercase() && two[1].is_ascii_uppercase()
+    });
+    let is_word = value.len() >= 12 && value.iter().all(u8::is_ascii_alphabetic);
+    let is_last = at.end >= text.len() || matches!(text.at(at.end), b'\n' | b'\r');
+    is_made_of_words && is_word && is_last && !is_predicate(value)
+}
+
+/// `password: user must change it`: the second word tells something.
+fn is_told(text: &Text<'_>, at: Range<usize>) -> bool {
+    let value = text.slice(at.clone());
+    if !value.iter().all(u8::is_ascii_alphabetic) {
+        return false;
+    }
+    let next = text.skip_blanks(at.end, 2);
+    let end = text.run(next, next + 16, |byte| byte.is_ascii_alphabetic());
+    end > next && is_status(text.slice(next..end))
+}
+
+/// The type of a field or parameter in source text: `password: Option<String>`.
+fn is_type(value: &[u8]) -> bool {
+    const TYPES: [&str; 12] = [
+        "String",
+        "string",
+        "str",
+        "&str",
+        "&'",
+        "Option<",
+        "Vec<",
+        "Secret<",
+        "SecretString",
+        "Optional[",
+        "bytes",
+        "Box<",
+    ];
+    TYPES.iter().any(|name| {
+        let open = name.ends_with(['<', '[', '\'']);
+        value == name.as_bytes() || (open && value.starts_with(name.as_bytes()))
+    })
+}
+
+/// `Token{a64f992 …}`, `android.os.BinderProxy@3a1b`, `Token(..)`: a dump.
+fn is_debug_dump(text: &Text<'_>, at: Range<usize>) -> bool {
+    let word = text.run(at.start, at.end, |byte| {
+        byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'$' | b':')
+    });
+    let starts_like_type = text.at(at.start).is_ascii_alphabetic();
+    if text.at(at.start) == b'<' && text.at(at.end) == b' ' {
+        return text
+            .slice(at.start + 1..at.end)
+            .iter()
+            .all(u8::is_ascii_alphanumeric);
+    }
+    match text.at(word) {
+        _ if word >= at.end => false,
+        b'{' | b'(' | b'[' | b'<' => starts_like_type && word > at.start,
+        b'@' => {
+            let address = text.slice(word + 1..at.end);
+            let is_type = text.slice(at.start..word).contains(&b'.') && starts_like_type;
+            is_type && address.iter().all(u8::is_ascii_hexdigit)
+        }
+        _ => false,
+    }
+}
+
+/// A shell's `PWD=/srv` and `OLDPWD=~`.
+fn is_directory(text: &Text<'_>, name: &Name, value: &[u8]) -> bool {
+    let name = text.slice(name.range.clone());
+    (name == b"PWD" || name == b"OLDPWD" || name == b"pwd")
+        && matches!(value.first(), Some(b'/' | b'~'))
+}
+
+/// The name of an option's value in a help text: `--password PASSWORD`, and what
+/// a message tells about the option: `option --password requires`.
+fn is_usage(text: &Text<'_>, name: &Name, value: &[u8]) -> bool {
+    if !name.is_option {
+        return false;
+    }
+    let word = value.split(|byte| !byte.is_ascii_alphanumeric() && *byte != b'_' && *byte != b'-');
+    let word = word.clone().next().unwrap_or_default();
+    let option = text.slice(name.range.clone());
+    let is_upper = !word.is_empty() && !word.iter().any(u8::is_ascii_lowercase);
+    let same = word.len() >= 3
+        && option
+            .to_ascii_uppercase()
+            .windows(word.len())
+            .any(|part| part == word);
+    let is_told = ["option", "flag", "argument", "parameter", "use"]
+        .iter()
+        .any(|before| {
+            let start = text.run_back(name.range.start, name.range.start.saturating_sub(3), |b| {
+                b == b'-'
+            });
+            text.ends_with(start.saturating_sub(1), before)
+        });
+    (is_upper && same) || is_typed_usage(text, name, value) || (is_told && is_status(value))
+}
+
+/// `--password string   Password for the registry`: the type, and a column that
+/// explains.
+fn is_typed_usage(text: &Text<'_>, name: &Name, value: &[u8]) -> bool {
+    let start = text.skip_blanks(name.range.end, 2);
+    let end = start + value.len();
+    let is_column = text.has(end, "  ");
+    is_column
+        && matches!(
+            value,
+            b"string" | b"text" | b"value" | b"str" | b"file" | b"bytes"
+        )
+}
+
+/// `unexpected token: "}"`, `invalid token 'x'`: a parser speaks.
+pub(super) fn after_parser_word(text: &Text<'_>, name: &Name) -> bool {
+    const WORDS: [&str; 6] = [
+        "unexpected",
+        "invalid",
+        "illegal",
+        "expected",
+        "unknown",
+        "next",
+    ];
+    let end = text.run_back(
+        name.range.start,
+        name.range.start.saturating_sub(2),
+        is_blank,
+    );
+    const COMMON: [&[u8]; 3] = [b"token", b"tokens", b"key"];
+    let word = text.slice(name.range.clone());
+    if !COMMON
+        .iter()
+        .any(|common| word.eq_ignore_ascii_case(common))
+    {
+        return false;
+    }
+    let mark = text.run(name.range.end, name.range.end + 4, |byte| {
+        is_blank(byte) || is_quote(byte) || matches!(byte, b':' | b'=')
+    });
+    let value_end = text.run(mark, mark + 64, |byte| {
+        byte.is_ascii_alphanumeric() || b"-_.+/=".contains(&byte)
+    });
+    let value = text.slice(mark..value_end);
+    let has = |class: fn(&u8) -> bool| value.iter().any(class);
+    let all = has(u8::is_ascii_digit) && has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase);
+    let is_token = value.len() >= if all { 8 } else { 16 } && looks_random(value);
+    !is_token && end < name.range.start && WORDS.iter().any(|word| text.ends_with(end, word))
+}
