@@ -61,6 +61,8 @@ pub(crate) enum Trust {
     Number,
     /// Only what nobody writes by hand is secret: `key=users/42` names an entry.
     Scrambled,
+    /// Only what somebody chose for a password is secret: `first_pass=done`.
+    Chosen,
     /// Only long random values are secret: a `session_id` may be a number or a
     /// UUID that gives no access.
     Session,
@@ -246,11 +248,13 @@ fn judge_head(head: &[u8], before: &[&[u8]]) -> Option<Verdict> {
         b"pw" | b"psw" | b"pword" => secret(Kind::Password, Trust::Strong),
         b"pass" if before.is_empty() => secret(Kind::Password, Trust::Counted),
         b"pass" if PASS_OF.contains(&last_before) => secret(Kind::Password, Trust::Strong),
+        b"pass" => secret(Kind::Password, Trust::Chosen),
         b"key" if before.is_empty() => secret(Kind::ApiKey, Trust::Scrambled),
         b"key" | b"keys" => judge_key(before)?,
         b"material" if last_before == b"key" => secret(Kind::PrivateKey, Trust::Strong),
         b"response" | b"assertion" if last_before == b"saml" => secret(Kind::Token, Trust::Shaped),
         b"psk" | b"presharedkey" => secret(Kind::PrivateKey, Trust::Strong),
+        b"private" if before.is_empty() => secret(Kind::PrivateKey, Trust::Scrambled),
         b"privatekey" | b"privkey" => secret(Kind::PrivateKey, Trust::Strong),
         b"mnemonic" => secret(Kind::Secret, Trust::Strong),
         b"phrase" if SEED_OF.contains(&last_before) => secret(Kind::Secret, Trust::Strong),
@@ -631,6 +635,12 @@ mod tests {
             };
             assert_eq!(secret.trust, Trust::Scrambled, "{name}");
         }
+        for name in ["first_pass", "acmePass"] {
+            let Verdict::Secret(secret) = judge(name) else {
+                panic!("{name}");
+            };
+            assert_eq!(secret.trust, Trust::Chosen, "{name}");
+        }
     }
 
     #[test]
@@ -656,7 +666,6 @@ mod tests {
             "monkey",
             "bypass",
             "compass",
-            "first_pass",
             "authority",
             "oauth_type",
             "pinned",

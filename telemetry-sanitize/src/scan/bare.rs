@@ -585,7 +585,7 @@ fn app_password_end(text: &Text<'_>, name: &Name, first_end: usize) -> Option<us
 }
 
 /// The end of a recovery phrase: 12, 15, … or 24 words in small letters.
-fn words_end(text: &Text<'_>, first_end: usize) -> usize {
+pub(super) fn words_end(text: &Text<'_>, first_end: usize) -> usize {
     let mut end = first_end;
     let mut phrase_end = first_end;
     for count in 1..=24 {

@@ -218,6 +218,10 @@ pub(super) fn look(scan: &mut Scan<'_, '_>, index: u8, hit: Range<usize>) {
     let Some(mut words) = Words::after(&scan.text, hit.end) else {
         return;
     };
+    let first = scan.text.skip_blanks(hit.end, 4);
+    if matches!(scan.text.at(first), b'=' | b':') {
+        return; // A name with its value.
+    }
     for expected in program.after {
         let found = words.next(&scan.text);
         if !found.is_some_and(|word| {

@@ -6,8 +6,8 @@ use std::ops::Range;
 use super::bare::{in_query, is_long_phrase, is_phrase};
 use super::pair::{Delimiter, Name};
 use super::shape::{
-    is_count, is_hex_key, is_long_number, is_predicate, is_scrambled, is_session, is_short_number,
-    is_token_like,
+    is_count, is_hex, is_hex_key, is_long_number, is_passwordish, is_predicate, is_scrambled,
+    is_session, is_short_number, is_token_like,
 };
 use crate::mask::{is_harmless, is_status};
 use crate::names::{SecretName, Trust};
@@ -30,7 +30,12 @@ pub(super) fn is_bare_secret(
         Trust::Digits => return is_short_number(value),
         Trust::Number => return is_long_number(value),
         Trust::Session => return is_session(secret, value),
-        Trust::Scrambled => return is_scrambled(value) || is_hex_key(value),
+        Trust::Chosen => return is_passwordish(value),
+        Trust::Scrambled => {
+            return is_scrambled(value)
+                || is_hex_key(value)
+                || is_variable(text, name) && is_hex(value);
+        }
         _ => {}
     }
     let is_of_card = text.has(name.range.start, "security");
@@ -39,7 +44,7 @@ pub(super) fn is_bare_secret(
         return true;
     }
     let running_text = matches!(delimiter, Delimiter::ColonBlank | Delimiter::Blank);
-    if is_usage(text, name, value) {
+    if is_usage(text, name, value) || running_text && is_address(value) {
         return false;
     }
     let is_told = running_text && !name.is_option && is_told(text, at.clone());
@@ -66,6 +71,27 @@ pub(super) fn is_bare_secret(
         }
     };
     shaped && (name.is_option || !is_debug_dump(text, at)) && !after_parser_word(text, name)
+}
+
+/// The name is that of a variable: `CF_Key`, `ACME_KEY`.
+pub(super) fn is_variable(text: &Text<'_>, name: &Name) -> bool {
+    let word = text.slice(name.range.clone());
+    let is_upper = word
+        .iter()
+        .all(|byte| byte.is_ascii_uppercase() || *byte == b'_');
+    let is_exported = text.ends_with(name.range.start, "export ");
+    word.contains(&b'_') && (is_upper || is_exported) && text.at(name.range.end) == b'='
+}
+
+/// `10.0.0.1`, with or without a port.
+fn is_address(value: &[u8]) -> bool {
+    let parts = value.split(|byte| !byte.is_ascii_digit());
+    let is_plain = value
+        .iter()
+        .all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b':'));
+    is_plain
+        && (4..=5).contains(&parts.clone().count())
+        && parts.clone().all(|part| !part.is_empty())
 }
 
 /// A long word that is all the value of a name made of several words (`apiKey: x`),

@@ -1,5 +1,6 @@
 //! Names in running text: `the password is x1y2z3`, `changed from x to y`.
 
+use super::bare::{is_phrase, words_end};
 use super::pair::{Delimiter, Name, past_tabs};
 use super::{call, shape, string, value};
 use crate::mask::is_status;
@@ -72,7 +73,8 @@ pub(super) fn spoken(
     let is_scheme = word.eq_ignore_ascii_case(b"bearer"); // Has a rule of its own.
     let is_marked = value > first && matches!(text.before(value - 1), b'-' | b'?');
     let is_bracketed = matches!(text.at(value), b'<' | b'[');
-    let is_value = (is_marked || is_bracketed) && chosen_at(text, value, secret)
+    let is_value = is_phrase_at(text, name, value)
+        || (is_marked || is_bracketed) && chosen_at(text, value, secret)
         || random_word_at(text, value, secret)
         || passwordish_at(text, value, secret)
         || value > first && plain_word_at(text, value, secret);
@@ -131,6 +133,18 @@ fn plain_word_at(text: &Text<'_>, at: usize, secret: SecretName) -> bool {
         && is_last
         && word.len() >= 6
         && (is_joined && !is_status(word) || !shape::is_predicate(word))
+}
+
+/// Behind `pass phrase for key:`, some words that go to the end of the line.
+fn is_phrase_at(text: &Text<'_>, name: &Name, at: usize) -> bool {
+    if !text.ends_with(at, ": ") || !is_phrase(text, name) {
+        return false;
+    }
+    let first = text.run(at, at + 16, |byte| byte.is_ascii_lowercase());
+    let end = words_end(text, first);
+    let words = text.slice(at..end).split(|&byte| byte == b' ');
+    let is_told = words.clone().any(is_status);
+    end == text.line_end(at) && words.count() >= 3 && !is_told
 }
 
 /// `482913 is your verification code`: the code stands before.
@@ -243,7 +257,7 @@ fn is_secret_at(text: &Text<'_>, name: &Name, secret: SecretName, value: usize) 
         && !is_api
         && !matches!(
             secret.trust,
-            Trust::Digits | Trust::Session | Trust::Scrambled
+            Trust::Digits | Trust::Session | Trust::Scrambled | Trust::Chosen
         )
         && (secret.rule != Kind::Signature || {
             let content = text.slice(string::quoted(text, value, 0));

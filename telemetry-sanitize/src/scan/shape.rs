@@ -59,7 +59,8 @@ pub(super) fn is_scrambled(value: &[u8]) -> bool {
     let allowed = value
         .iter()
         .all(|&byte| class(byte) > 0 || matches!(byte, b'_' | b'-' | b'+' | b'/' | b'=' | b'.'));
-    allowed && count(1) >= 3 && count(2) >= 3 && count(3) >= 2 && changes * 9 >= value.len() * 4
+    let least = if count(1) >= 5 && count(2) >= 5 { 1 } else { 2 };
+    allowed && count(1) >= 3 && count(2) >= 3 && count(3) >= least && changes * 9 >= value.len() * 4
 }
 
 /// In running text a token has digits, or is long and of both cases. A word and
@@ -136,6 +137,11 @@ pub(super) fn is_sentence(value: &[u8]) -> bool {
         .iter()
         .all(|byte| byte.is_ascii_alphanumeric() || b" ,.'!?-:()%".contains(byte));
     plain && words().count() >= 3 && words().filter(|word| is_status(word)).count() >= 2
+}
+
+/// 16 bytes in hexadecimal at least.
+pub(super) fn is_hex(value: &[u8]) -> bool {
+    value.len() >= 32 && value.iter().all(u8::is_ascii_hexdigit)
 }
 
 /// 32 bytes in hexadecimal, with or without `0x`.

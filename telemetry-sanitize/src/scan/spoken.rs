@@ -64,8 +64,8 @@ pub(crate) enum Place {
     Rule,
     /// The last word of the line, of one or two.
     Last,
-    /// A long word of capitals, small letters and digits.
-    Scrambled,
+    /// A long random word.
+    Random,
 }
 
 /// The literals, in small letters.
@@ -102,9 +102,9 @@ pub(crate) const PLACES: &[(&str, Place)] = &[
     ("-p\\\", \\\"", Place::Chosen),
     ("-p\\\",\\\"", Place::Chosen),
     ("-p, ", Place::Chosen),
-    ("exchanging code ", Place::Scrambled),
-    ("authorization code ", Place::Scrambled),
-    ("auth code ", Place::Scrambled),
+    ("exchanging code ", Place::Random),
+    ("authorization code ", Place::Random),
+    ("auth code ", Place::Random),
     ("stats auth ", Place::Account),
     ("--user ", Place::Account),
     ("--user=", Place::Account),
@@ -225,6 +225,7 @@ pub(crate) const PLACES: &[(&str, Place)] = &[
     ("exporter_secret ", Place::Second),
     ("hello 2 auth ", Place::Second),
     ("hello 3 auth ", Place::Second),
+    ("login=", Place::Account),
     ("login ", Place::Account),
     ("login: ", Place::Account),
     ("login as ", Place::Account),
@@ -309,12 +310,13 @@ pub(super) fn look(scan: &mut Scan<'_, '_>, place: Place, hit: Range<usize>) {
         Place::Connect => call::argument_at(text, hit.end, 2),
         Place::Last => nth_word(text, hit.end, 1).or_else(|| word_at(text, hit.end)),
         Place::Rule => acl_rule(text, hit.end),
-        Place::Scrambled => {
+        Place::Random => {
             let end = text.run(hit.end, hit.end + 130, |byte| {
                 byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
             });
             let word = text.slice(hit.end..end);
-            shape::is_scrambled(word).then_some(hit.end..end)
+            let is_random = word.len() >= 16 && looks_random(word);
+            is_random.then_some(hit.end..end)
         }
     };
     let Some(word) = found else { return };

@@ -97,6 +97,18 @@ fn fallback(text: &Text<'_>, quote: usize) -> Option<usize> {
     (text.at(end) == b',' && is_quote(text.at(next))).then_some(next)
 }
 
+/// Of `auth=BasicAuth("bob", "x")` the second string.
+pub(super) fn second_string(text: &Text<'_>, at: usize) -> Option<usize> {
+    let quote = text.run(at, at + 16, |byte| byte == b'\\');
+    if !is_quote(text.at(quote)) {
+        return None;
+    }
+    let end = quoted(text, quote, quote - at).end + (quote - at) + 1;
+    let next = text.skip_blanks(end + 1, 2);
+    let second = text.run(next, next + 16, |byte| byte == b'\\');
+    (text.at(end) == b',' && is_quote(text.at(second))).then_some(next)
+}
+
 pub(super) fn past_wrapper_once(text: &Text<'_>, at: usize) -> usize {
     let end = text.run(at, at + 48, |byte| {
         byte.is_ascii_alphanumeric() || byte == b'_'

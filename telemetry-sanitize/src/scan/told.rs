@@ -16,9 +16,9 @@ const REACH: usize = 40;
 
 /// What links a value to the name behind it.
 #[rustfmt::skip] // A list of words, not one a line.
-const LINKS: [&str; 17] = [
+const LINKS: [&str; 18] = [
     " as ", " for ", ") for ", ", expected ", " is not ", " is the ", " is a ", " is an ", " is your ", " is my ",
-    " is no ", " is invalid ", " does not match ", " was the ", " set as ", " used as ", " isn't ",
+    " is no ", " is invalid ", " does not match ", " was the ", " set as ", " used as ", " isn't ", " accepted as ",
 ];
 
 /// The value that a sentence tells before the name.
@@ -64,12 +64,26 @@ fn quoted_before(text: &Text<'_>, end: usize) -> Option<Range<usize>> {
 
 /// The word before `is the password`.
 fn word_before(text: &Text<'_>, end: usize) -> Option<Range<usize>> {
-    let link = [" is the ", " is your ", " is my "]
-        .iter()
-        .find(|link| text.ends_with(end, link))?;
+    let link = [
+        " is the ",
+        " is your ",
+        " is my ",
+        " accepted as ",
+        " used as ",
+        " set as ",
+    ]
+    .iter()
+    .find(|link| text.ends_with(end, link))?;
     let end = end - link.len();
     let start = text.run_back(end, end.saturating_sub(130), |byte| {
         !is_blank(byte) && byte != b'\n' && !is_quote(byte)
     });
+    let user_end = text.run(start, end, |byte| {
+        byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')
+    });
+    let start = match text.at(user_end) {
+        b':' if user_end + 4 < end => user_end + 1, // `bob:x accepted as password`.
+        _ => start,
+    };
     Some(start..end)
 }

@@ -7,17 +7,17 @@
 use std::ops::Range;
 
 use super::bare::{is_phrase, past_encoding, take_bare};
-use super::doubt::{after_parser_word, is_bare_secret};
+use super::doubt::{after_parser_word, is_bare_secret, is_variable};
 use super::group::{
     brace_end, holds_names, holds_strings, struct_brace, take_bracketed, take_group, take_tuple,
 };
 use super::pair::{self, Delimiter, Name, pair_at};
 use super::shape::{
-    is_assignment, is_count, is_hex_key, is_long_number, is_scrambled, is_sentence, is_session,
-    is_short_number,
+    is_assignment, is_chosen, is_count, is_hex, is_hex_key, is_long_number, is_scrambled,
+    is_sentence, is_session, is_short_number,
 };
 use super::string::{
-    changed_to, curly_quoted, encoded_quoted, next_line_string, past_wrapper, quoted,
+    changed_to, curly_quoted, encoded_quoted, next_line_string, past_wrapper, quoted, second_string,
 };
 use super::{Scan, header};
 use crate::mask::{is_harmless, is_status};
@@ -51,8 +51,13 @@ pub(super) fn take(
     if let Some(content) = curly_quoted(&scan.text, at) {
         return take_quoted(scan, name, secret, content);
     }
-    let Some(at) = past_wrapper(&scan.text, at) else {
+    let Some(inner) = past_wrapper(&scan.text, at) else {
         return;
+    };
+    let is_login = matches!(secret.rule, Kind::Authorization | Kind::Credential);
+    let at = match inner > at && is_login {
+        true => second_string(&scan.text, inner).unwrap_or(inner),
+        false => inner,
     };
     let at = past_lead(&scan.text, delimiter, at);
     let quote = scan.text.run(at, at + 64, |byte| byte == b'\\');
@@ -106,6 +111,7 @@ pub(super) fn is_secret_text(secret: SecretName, value: &[u8]) -> bool {
         Trust::Number => !is_long_number(value),
         Trust::Session => !is_session(secret, value),
         Trust::Scrambled => !is_scrambled(value),
+        Trust::Chosen => !is_chosen(value),
     };
     !told && !is_harmless(value) && !is_sentence(value)
 }
@@ -187,7 +193,11 @@ pub(super) fn take_quoted(
         _ if secret.trust == Trust::Shaped && after_parser_word(&scan.text, name) => {}
         _ if secret.trust == Trust::Digits && !is_short_number(value) => {}
         _ if secret.trust == Trust::Number && !is_long_number(value) => {}
-        _ if secret.trust == Trust::Scrambled && !is_scrambled(value) && !is_hex_key(value) => {}
+        _ if secret.trust == Trust::Scrambled
+            && !is_scrambled(value)
+            && !is_hex_key(value)
+            && !(is_variable(&scan.text, name) && is_hex(value)) => {}
+        _ if secret.trust == Trust::Chosen && !is_chosen(value) => {}
         _ if secret.trust == Trust::Session && !is_session(secret, value) => {}
         Kind::Signature => {
             let start = past_encoding(&scan.text, content.start).min(content.end);
