@@ -1,9 +1,14 @@
 //! The recorder that the facade sees.
 
-use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
+use std::borrow::Cow;
+
+use metrics::{
+    Counter, Gauge, Histogram, Key, KeyName, Label, Metadata, Recorder, SharedString, Unit,
+};
 use metrics_exporter_prometheus::{PrometheusHandle, PrometheusRecorder};
 
 use crate::exposition;
+use crate::recorder::CleanLabel;
 use crate::table::Table;
 
 /// Described families in a [`Table`]; the exporter takes those that nobody
@@ -12,14 +17,20 @@ pub(crate) struct Combined {
     described: Table,
     others: PrometheusRecorder,
     of_others: PrometheusHandle,
+    clean_label: Option<CleanLabel>,
 }
 
 impl Combined {
-    pub(crate) fn new(described: Table, others: PrometheusRecorder) -> Self {
+    pub(crate) fn new(
+        described: Table,
+        others: PrometheusRecorder,
+        clean_label: Option<CleanLabel>,
+    ) -> Self {
         Self {
             described,
             of_others: others.handle(),
             others,
+            clean_label,
         }
     }
 
@@ -38,6 +49,28 @@ impl Combined {
     /// Folds the samples of histograms that nobody described.
     pub(crate) fn upkeep(&self) {
         self.of_others.run_upkeep();
+    }
+
+    /// The key with clean values of labels. A series is made once and its handle
+    /// kept, so that this costs nothing where something is counted.
+    fn cleaned<'k>(&self, key: &'k Key) -> Cow<'k, Key> {
+        let Some(clean) = &self.clean_label else {
+            return Cow::Borrowed(key);
+        };
+        let mut is_changed = false;
+        let cleaned = |label: &Label| {
+            let value = clean(label.value());
+            if value == label.value() {
+                return label.clone();
+            }
+            is_changed = true;
+            Label::new(label.key().to_owned(), value)
+        };
+        let labels: Vec<Label> = key.labels().map(cleaned).collect();
+        match is_changed {
+            true => Cow::Owned(Key::from_parts(key.name().to_owned(), labels)),
+            false => Cow::Borrowed(key),
+        }
     }
 }
 
@@ -62,17 +95,20 @@ impl Recorder for Combined {
     }
 
     fn register_counter(&self, key: &Key, metadata: &Metadata<'_>) -> Counter {
-        let described = self.described.counter(key);
-        described.unwrap_or_else(|| self.others.register_counter(key, metadata))
+        let key = self.cleaned(key);
+        let described = self.described.counter(&key);
+        described.unwrap_or_else(|| self.others.register_counter(&key, metadata))
     }
 
     fn register_gauge(&self, key: &Key, metadata: &Metadata<'_>) -> Gauge {
-        let described = self.described.gauge(key);
-        described.unwrap_or_else(|| self.others.register_gauge(key, metadata))
+        let key = self.cleaned(key);
+        let described = self.described.gauge(&key);
+        described.unwrap_or_else(|| self.others.register_gauge(&key, metadata))
     }
 
     fn register_histogram(&self, key: &Key, metadata: &Metadata<'_>) -> Histogram {
-        let described = self.described.histogram(key);
-        described.unwrap_or_else(|| self.others.register_histogram(key, metadata))
+        let key = self.cleaned(key);
+        let described = self.described.histogram(&key);
+        described.unwrap_or_else(|| self.others.register_histogram(&key, metadata))
     }
 }

@@ -110,7 +110,8 @@ pub use figures::Figures;
 pub use metric::{Metric, log_presets, redaction_presets, upload_presets};
 pub use process::{CpuSample, ProcessCollector, cpu_percent};
 pub use recorder::{
-    DEFAULT_COLLECTION_INTERVAL, DEFAULT_UPKEEP_INTERVAL, Handle, Recorder, RecorderConfig,
+    CleanLabel, DEFAULT_COLLECTION_INTERVAL, DEFAULT_UPKEEP_INTERVAL, Handle, Recorder,
+    RecorderConfig,
 };
 pub use server::{
     Auth, DEFAULT_BIND_ADDRESS, DEFAULT_BURST, DEFAULT_CONNECTION_TIMEOUT, DEFAULT_HEADER_TIMEOUT,

@@ -23,8 +23,12 @@ pub const DEFAULT_COLLECTION_INTERVAL: Duration = Duration::from_secs(15);
 /// Time between two upkeeps where the configuration names none.
 pub const DEFAULT_UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
+/// Returns the value of a label without what nobody may see; the same one where
+/// there is nothing of that.
+pub type CleanLabel = Arc<dyn Fn(&str) -> String + Send + Sync>;
+
 /// What the recorder knows from the start, and its timer.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct RecorderConfig {
     /// The families of the program and their first series. What this crate
     /// fills itself (process figures, accounts of sinks, the endpoint) comes in
@@ -37,6 +41,21 @@ pub struct RecorderConfig {
     /// buckets: [`DEFAULT_UPKEEP_INTERVAL`]. Between two times every sample takes
     /// memory; those of described families ([`Preset`]) never do. At least 1 ms.
     pub upkeep_interval: Duration,
+    /// What the value of each label goes through before its series is made,
+    /// whoever makes it: none where this is `None`. It must not make series
+    /// itself. Series that become the same count together.
+    pub clean_label: Option<CleanLabel>,
+}
+
+impl std::fmt::Debug for RecorderConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RecorderConfig")
+            .field("presets", &self.presets)
+            .field("collection_interval", &self.collection_interval)
+            .field("upkeep_interval", &self.upkeep_interval)
+            .field("clean_label", &self.clean_label.is_some())
+            .finish()
+    }
 }
 
 impl Default for RecorderConfig {
@@ -45,6 +64,7 @@ impl Default for RecorderConfig {
             presets: Vec::new(),
             collection_interval: DEFAULT_COLLECTION_INTERVAL,
             upkeep_interval: DEFAULT_UPKEEP_INTERVAL,
+            clean_label: None,
         }
     }
 }
@@ -71,7 +91,7 @@ impl Recorder {
     /// [`MetricsError::AlreadyInstalled`], [`MetricsError::Thread`], and those
     /// of [`Handle::build`].
     pub fn install(config: RecorderConfig) -> Result<Self, MetricsError> {
-        let handle = Handle::build(&config.presets)?;
+        let handle = Handle::build_with(&config.presets, config.clean_label)?;
         metrics::set_global_recorder(Arc::clone(&handle.inner.recorder))
             .map_err(|_| MetricsError::AlreadyInstalled)?;
         handle.collect_at_intervals(ProcessCollector::new(&handle));
@@ -117,10 +137,22 @@ impl Handle {
     /// [`MetricsError::Buckets`], [`MetricsError::MissingLabel`],
     /// [`MetricsError::UnknownLabel`].
     pub fn build(presets: &[Preset]) -> Result<Self, MetricsError> {
+        Self::build_with(presets, None)
+    }
+
+    /// As [`build`](Self::build); values of labels go through `clean_label`
+    /// ([`RecorderConfig::clean_label`]).
+    ///
+    /// # Errors
+    /// Those of [`build`](Self::build).
+    pub fn build_with(
+        presets: &[Preset],
+        clean_label: Option<CleanLabel>,
+    ) -> Result<Self, MetricsError> {
         let own = own_presets();
         let presets: Vec<&Preset> = own.iter().chain(presets).collect();
         let described = Table::of(families(&presets)?);
-        let recorder = Combined::new(described, exporter_for_others()?);
+        let recorder = Combined::new(described, exporter_for_others()?, clean_label);
         let handle = Self::around(Arc::new(recorder));
         for preset in presets {
             handle.register(preset)?;
@@ -375,6 +407,33 @@ mod tests {
         handle.counter(JOBS, &["good"]).increment(2);
         handle.counter(JOBS, &["good"]).increment(3);
         assert!(handle.render().contains("jobs_total{status=\"good\"} 5\n"));
+    }
+
+    #[test]
+    fn every_way_to_a_series_goes_through_the_cleaning_of_labels() {
+        let secret = "s3cr3t";
+        let clean: CleanLabel = Arc::new(|text| text.replace("s3cr3t", "***"));
+        let jobs = Preset::of(JOBS).each("status", ["good", secret]);
+        let handle = Handle::build_with(&[jobs], Some(clean)).unwrap();
+        handle.counter(JOBS, &[secret]).increment(1);
+        metrics::with_local_recorder(&*handle.recorder(), || {
+            metrics::counter!("jobs_total", "status" => secret).increment(1);
+            metrics::counter!("foreign_total", "a" => secret, "b" => "good").increment(3);
+            metrics::gauge!("foreign_level", "a" => secret).set(4.0);
+            metrics::histogram!("foreign_seconds", "a" => secret).record(0.3);
+        });
+        handle.upkeep();
+        let text = handle.render();
+        assert!(!text.contains(secret), "{text}");
+        for line in [
+            "jobs_total{status=\"***\"} 2\n",
+            "jobs_total{status=\"good\"} 0\n",
+            "foreign_total{a=\"***\",b=\"good\"} 3\n",
+            "foreign_level{a=\"***\"} 4\n",
+            "foreign_seconds_count{a=\"***\"} 1\n",
+        ] {
+            assert!(text.contains(line), "{line}{text}");
+        }
     }
 
     #[test]

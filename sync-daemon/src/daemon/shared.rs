@@ -276,7 +276,7 @@ impl Shared {
         }
     }
 
-    /// For `systemctl status`.
+    /// For `systemctl status`, which others than the daemon's user may read.
     pub(super) fn in_one_line(&self) -> String {
         let phase = self.phase().as_str();
         let Some(scheduler) = self.scheduler.get() else {
@@ -298,7 +298,7 @@ impl Shared {
         let bad: Vec<&str> = bad.map(|(id, _)| id.as_str()).collect();
         if !bad.is_empty() {
             line.push_str("; last run not successful: ");
-            line.push_str(&bad.join(", "));
+            line.push_str(&(self.clean)(&bad.join(", ")));
         }
         line
     }

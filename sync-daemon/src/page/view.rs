@@ -20,8 +20,8 @@ pub(super) struct Source<'a> {
     pub(super) warnings: &'a [Value],
 }
 
-/// Puts together what the page's script reads. `clean` redacts what has not been through the pipeline: reasons, notes and
-/// paths.
+/// Puts together what the page's script reads. `clean` redacts what has not been through the pipeline: all but figures and
+/// warnings.
 pub(super) fn view(source: &Source<'_>, clean: &dyn Fn(&str) -> String) -> Value {
     let status = source.status;
     let figures = Figures::of(source.metrics);
@@ -45,7 +45,7 @@ pub(super) fn view(source: &Source<'_>, clean: &dyn Fn(&str) -> String) -> Value
         "cpu_percent": figures.sum("daemon_cpu_usage_percent", &[]),
         "jobs": status.jobs.iter().map(|of| job(of, &figures, clean)).collect::<Vec<_>>(),
         "queue": status.queue,
-        "watchers": status.watchers.iter().map(|of| watcher(of, clean)).collect::<Vec<_>>(),
+        "watchers": status.watchers.iter().map(|of| cleaned_all(of, clean)).collect::<Vec<_>>(),
         "hour": {
             "files": minutes.iter().map(|minute| minute.files).collect::<Vec<_>>(),
             "bytes": minutes.iter().map(|minute| minute.bytes).collect::<Vec<_>>(),
@@ -59,6 +59,11 @@ pub(super) fn view(source: &Source<'_>, clean: &dyn Fn(&str) -> String) -> Value
 /// A run may have a thousand errors; people look at the first ones.
 fn job(job: &Value, figures: &Figures<'_>, clean: &dyn Fn(&str) -> String) -> Value {
     let mut job = job.clone();
+    if let Some(Value::Array(errors)) = job.pointer_mut("/last_run/report/errors") {
+        errors.truncate(SHOWN_ERRORS);
+    }
+    // The id too: as it stands in the labels of its metrics.
+    let mut job = cleaned_all(&job, clean);
     let id = job["id"].as_str().unwrap_or_default();
     let runs = Status::ALL.map(Status::as_str).map(|status| {
         let labels = [("job_id", id), ("status", status)];
@@ -66,28 +71,21 @@ fn job(job: &Value, figures: &Figures<'_>, clean: &dyn Fn(&str) -> String) -> Va
         (status.to_owned(), Value::from(count))
     });
     job["runs"] = Value::Object(runs.into_iter().collect());
-    let Some(Value::Array(errors)) = job.pointer_mut("/last_run/report/errors") else {
-        return job;
-    };
-    errors.truncate(SHOWN_ERRORS);
-    for error in errors {
-        for key in ["path", "message"] {
-            if let Some(text) = error[key].as_str() {
-                error[key] = clean(text).into();
-            }
-        }
-    }
     job
 }
 
-fn watcher(watcher: &Value, clean: &dyn Fn(&str) -> String) -> Value {
-    let mut watcher = watcher.clone();
-    for key in ["path", "reason"] {
-        if let Some(text) = watcher[key].as_str() {
-            watcher[key] = clean(text).into();
+/// A copy in which every text is redacted, however deep it lies.
+fn cleaned_all(of: &Value, clean: &dyn Fn(&str) -> String) -> Value {
+    match of {
+        Value::String(text) => clean(text).into(),
+        Value::Array(items) => items.iter().map(|item| cleaned_all(item, clean)).collect(),
+        Value::Object(members) => {
+            let cleaned =
+                |(key, value): (&String, &Value)| (key.clone(), cleaned_all(value, clean));
+            Value::Object(members.iter().map(cleaned).collect())
         }
+        other => other.clone(),
     }
-    watcher
 }
 
 fn upload(sinks: &[SinkReport], figures: &Figures<'_>) -> Value {
@@ -191,10 +189,16 @@ mod tests {
         let mut status = status(&["pocketbase"]);
         status.notes = vec!["a secret note".to_owned()];
         status.sinks[0].reason = Some("a secret reason".to_owned());
-        status.watchers = vec![json!({ "path": "/secret", "reason": "a secret reason" })];
-        status.jobs = vec![json!({ "last_run": { "report": { "errors": [
-            { "path": "/secret", "message": "secret", "error_type": "read" }] } } })];
-        let seen = viewed(&status, "", &[]).to_string();
+        status.watchers =
+            vec![json!({ "id": "secret", "path": "/secret", "reason": "a secret reason" })];
+        status.jobs = vec![
+            json!({ "id": "secret", "name": "secret", "last_run": { "report": { "errors": [
+            { "path": "/secret", "message": "secret", "error_type": "read" }] } } }),
+        ];
+        let metrics = "sync_operations_total{job_id=\"***\",status=\"failed\"} 2\n";
+        let seen = viewed(&status, metrics, &[]);
+        assert_eq!(seen["jobs"][0]["runs"]["failed"], 2.0, "by its clean id");
+        let seen = seen.to_string();
         assert!(!seen.contains("secret"), "{seen}");
         assert!(
             seen.contains("a *** reason") && seen.contains("/***"),

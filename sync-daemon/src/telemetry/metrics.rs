@@ -44,6 +44,8 @@ impl Metrics {
         let recorder = Recorder::install(RecorderConfig {
             presets,
             collection_interval: settings.collection_interval,
+            // The id of a job is any text, and so is a target of the `log` crate.
+            clean_label: Some(Arc::clone(&clean)),
             ..RecorderConfig::default()
         })?;
         crate::version::count_build();

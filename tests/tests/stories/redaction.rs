@@ -118,6 +118,56 @@ fn an_error_that_names_a_secret_does_not_tell_it_to_anybody() {
 }
 
 #[test]
+fn a_secret_in_the_id_of_a_job_reaches_neither_metrics_nor_the_page() {
+    let place = tempfile::tempdir().unwrap();
+    plant(&place.path().join("source"), &[("a", "text")]);
+    let port = free_port();
+    // What people put there by mistake; harmless ids stay as they are.
+    let token = ["AKIA", "2E5DZXQ7", "LMNRT3WV"].concat();
+    let ids = [
+        token.as_str(),
+        "/home/alice-in-wonderland/Documents",
+        "documents",
+    ];
+    let jobs = ids.map(|id| {
+        job(id, place.path(), MANUAL).replace(
+            &format!("{}/{id}\"", place.path().display()),
+            &format!("{}/copy-{}\"", place.path().display(), id.len()),
+        )
+    });
+    let daemon = Daemon::start(place.path(), &with_jobs(port, &jobs.concat()));
+    daemon.wait_for_record(SOON, "the start", |record| {
+        record["message"] == "sync daemon started"
+    });
+    for id in ids {
+        let trigger = daemon.beside().args(["trigger", id, "--wait"]).run();
+        trigger.expect_success();
+    }
+    let read = |path: &str| get(&format!("http://127.0.0.1:{port}{path}")).unwrap().body;
+    let (metrics, page) = (read("/metrics"), read("/page.json"));
+    daemon.signal(Signal::TERM);
+    assert!(daemon.wait_exit(SOON).success());
+    for (output, text) in [("metrics", &metrics), ("page", &page)] {
+        assert!(!text.contains(&token), "{output}: {text}");
+        assert!(!text.contains("wonderland"), "{output}: {text}");
+    }
+    for id in ["[REDACTED:aws_access_key]", "~/Documents", "documents"] {
+        let series = format!(
+            "sync_operations_total{{job_id=\"{id}\",status=\"success\",trigger_source=\"manual\"}} 1"
+        );
+        assert!(
+            metrics.lines().any(|line| line == series),
+            "{series}: {metrics}"
+        );
+    }
+    // The page finds the figures of each job under its clean id.
+    let page: serde_json::Value = serde_json::from_str(&page).unwrap();
+    let jobs = page["jobs"].as_array().unwrap();
+    let runs: Vec<_> = jobs.iter().map(|job| &job["runs"]["success"]).collect();
+    assert_eq!(runs, [1.0, 1.0, 1.0]);
+}
+
+#[test]
 fn lines_are_sanitized_on_demand_and_counted_by_rule() {
     let place = tempfile::tempdir().unwrap();
     let secret = ["hunter", "22"].concat();
