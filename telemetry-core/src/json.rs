@@ -204,8 +204,9 @@ impl Site {
     ) {
         let mut comma = 1;
         for (field, value) in fields {
-            // Every field is named by its callsite.
             let Some(key) = self.keys.get(field.index()) else {
+                push_renamed(out, comma == 1, field.name(), value);
+                comma = 0;
                 continue;
             };
             if let Value::Text(text) = value {
@@ -219,6 +220,17 @@ impl Site {
             comma = 0;
         }
     }
+}
+
+/// An entry whose name is none of its callsite's.
+#[cold]
+fn push_renamed(out: &mut String, is_first: bool, name: &str, value: Value<'_>) {
+    if !is_first {
+        out.push(',');
+    }
+    push_string(out, name);
+    out.push(':');
+    push_value(out, value);
 }
 
 fn key(name: &str, nth: u32) -> String {

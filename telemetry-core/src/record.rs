@@ -52,6 +52,10 @@ pub(crate) enum Role {
     Bridged,
 }
 
+/// The place of a name that is not in the callsite's field set, which is never so
+/// large.
+const RENAMED: u16 = u16::MAX;
+
 /// A field of a record or span: a static name and a typed value.
 #[derive(Debug, Clone, Copy)]
 pub struct Field {
@@ -74,8 +78,24 @@ impl Field {
 
     /// Place of the name in the callsite's field set: together with the
     /// callsite it identifies the name, so that verdicts on names can be cached.
+    /// Past the end of the set where the field was [renamed](Self::renamed).
     pub fn index(&self) -> usize {
         usize::from(self.index)
+    }
+
+    /// The field with another name, which no other one of its record or span may
+    /// have. The message, and what a bridged `log` record says of its callsite,
+    /// keep theirs.
+    #[must_use]
+    pub fn renamed(self, name: &'static str) -> Self {
+        if self.role != Role::Plain {
+            return self;
+        }
+        Self {
+            name,
+            index: RENAMED,
+            ..self
+        }
     }
 
     /// True for the message of the event, which is not an entry of `fields`.

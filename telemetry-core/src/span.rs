@@ -62,17 +62,19 @@ impl Span {
     }
 
     /// A copy with another parent, whose values `change` may replace: it
-    /// returns the new text of a field, or `None` to leave it as it is.
+    /// returns the new text of a field, or `None` to leave it as it is. It may
+    /// [rename](Field::renamed) the field too.
     pub fn rewritten<'a>(
         &'a self,
         parent: Option<Arc<Span>>,
-        mut change: impl FnMut(&Field, Value<'a>) -> Option<String>,
+        mut change: impl FnMut(&mut Field, Value<'a>) -> Option<String>,
     ) -> Self {
         let mut values = Values::default();
         for (field, value) in self.fields() {
-            match change(field, value) {
-                Some(text) => values.put_text(field, &text),
-                None => values.put(field, value),
+            let mut field = *field;
+            match change(&mut field, value) {
+                Some(text) => values.put_text(&field, &text),
+                None => values.put(&field, value),
             }
         }
         Self::new(parent, self.meta, &values, Freshness::default())

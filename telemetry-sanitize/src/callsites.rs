@@ -1,5 +1,6 @@
-//! Verdicts on the names of a callsite, made once.
+//! The names of a callsite, judged once.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
@@ -9,29 +10,29 @@ use tracing_core::Metadata;
 use crate::names::Verdict;
 use crate::sanitizer::Sanitizer;
 
-/// Verdicts by callsite. There are as many as callsites in the program.
+/// What was found about the names of each callsite. There are as many as
+/// callsites in the program.
 #[derive(Default)]
 pub(crate) struct Callsites {
-    /// Places in `verdicts`, by address.
+    /// Places in `callsites`, by address.
     known: HashMap<usize, usize, AddressHasher>,
-    verdicts: Vec<Box<[Verdict]>>,
+    callsites: Vec<Callsite>,
     /// Address and place of the one that was asked for last: events come in runs.
     last: (usize, usize),
 }
 
 impl Callsites {
-    /// The verdicts on the fields of a callsite, by their index; made at the
-    /// first call.
+    /// What was found about the names of a callsite; looked at in the first call.
     pub(crate) fn get(
         &mut self,
         sanitizer: &Sanitizer,
         callsite: &'static Metadata<'static>,
-    ) -> &[Verdict] {
+    ) -> &Callsite {
         let address = std::ptr::from_ref(callsite).addr();
         if self.last.0 != address {
             self.last = (address, self.place(sanitizer, callsite, address));
         }
-        &self.verdicts[self.last.1]
+        &self.callsites[self.last.1]
     }
 
     fn place(
@@ -40,24 +41,77 @@ impl Callsites {
         callsite: &'static Metadata<'static>,
         address: usize,
     ) -> usize {
-        let verdicts = &mut self.verdicts;
+        let callsites = &mut self.callsites;
         *self.known.entry(address).or_insert_with(|| {
-            let names = callsite.fields().iter();
-            verdicts.push(names.map(|field| sanitizer.verdict(field.name())).collect());
-            verdicts.len() - 1
+            callsites.push(Callsite::new(sanitizer, callsite));
+            callsites.len() - 1
         })
     }
 }
 
-/// The verdict on a field. The message is text without a name.
-pub(crate) fn verdict_on(field: &Field, verdicts: &[Verdict]) -> Verdict {
-    if field.is_message() {
-        return Verdict::Plain;
+/// The names of a callsite, by the index of their fields.
+pub(crate) struct Callsite {
+    verdicts: Box<[Verdict]>,
+    /// What stands in the place of a name that holds a secret; empty where none
+    /// does.
+    names: Box<[Option<&'static str>]>,
+}
+
+impl Callsite {
+    fn new(sanitizer: &Sanitizer, callsite: &'static Metadata<'static>) -> Self {
+        let names: Vec<&'static str> = callsite.fields().iter().map(|field| field.name()).collect();
+        let verdicts = names.iter().map(|name| sanitizer.verdict(name)).collect();
+        Self {
+            verdicts,
+            names: changed_names(sanitizer, &names).into(),
+        }
     }
-    verdicts
-        .get(field.index())
-        .copied()
-        .unwrap_or(Verdict::Plain)
+
+    /// The verdict on a field. The message is text without a name.
+    pub(crate) fn verdict_on(&self, field: &Field) -> Verdict {
+        if field.is_message() {
+            return Verdict::Plain;
+        }
+        let verdict = self.verdicts.get(field.index()).copied();
+        verdict.unwrap_or(Verdict::Plain)
+    }
+
+    /// Some field has to be renamed.
+    pub(crate) fn renames(&self) -> bool {
+        !self.names.is_empty()
+    }
+
+    /// The field, renamed where its name holds a secret.
+    pub(crate) fn named(&self, field: &Field) -> Field {
+        match self.names.get(field.index()) {
+            Some(Some(name)) => field.renamed(name),
+            _ => *field,
+        }
+    }
+}
+
+/// The names without their secrets, `None` where there are none; nothing at all
+/// where no name has one.
+fn changed_names(sanitizer: &Sanitizer, names: &[&'static str]) -> Vec<Option<&'static str>> {
+    let mut changed: Vec<Option<&'static str>> = Vec::new();
+    for (index, name) in names.iter().enumerate() {
+        let Cow::Owned(clean) = sanitizer.sanitize_text(name) else {
+            continue;
+        };
+        changed.resize(names.len(), None);
+        let is_taken = |name: &str| names.contains(&name) || changed.contains(&Some(name));
+        // An object may not have a name twice.
+        let mut unique = clean.clone();
+        let mut nth = 2;
+        while is_taken(&unique) {
+            unique = format!("{clean}_{nth}");
+            nth += 1;
+        }
+        // Names live as long as their callsite: for ever. Nearly no program has
+        // such a one, and each is made once.
+        changed[index] = Some(Box::leak(unique.into_boxed_str()));
+    }
+    changed
 }
 
 pub(crate) type AddressHasher = BuildHasherDefault<AddressHash>;

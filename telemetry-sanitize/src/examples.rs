@@ -321,7 +321,8 @@ kinds were found and 75 to 83 % of the hard ones; of the kinds in these sets mos
 - Vendors' tokens without a prefix of at least three characters (Discord's bots, Asana).
 - A secret that was cut into pieces by something else than a line break of a key block.
 - Personal data, unless `pii` is set: e-mail and IP addresses, telephone and social security numbers. Names never.
-- Field names: those of a program are literals. In lines of JSON (`sync-daemon sanitize`) they are looked at too.
+- Names of spans, targets and modules of a program: they are literals. Names of fields are looked at, and one that holds a secret
+  is told without it.
 ";
 
     fn page() -> String {

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use telemetry_core::{Record, Records, Rewrite, Sink, SinkError, SinkStats, Span, Value};
 
-use crate::callsites::{Callsites, verdict_on};
+use crate::callsites::Callsites;
 use crate::names::Verdict;
 use crate::sanitizer::{Sanitizer, Space};
 use crate::seen::{Known, Seen};
 use crate::spans::Spans;
 
 /// A sink that hands records on without secrets: message, fields and the fields
-/// of spans.
+/// of spans, values and names.
 ///
 /// A record in which there is nothing to change is handed on as it is, so that
 /// its JSON stays shared. Keeps no record, and so has no accounts of its own:
@@ -70,15 +70,16 @@ impl<S: Sink> Sanitized<S> {
         state: &mut State,
         span_changed: bool,
     ) -> Option<Rewrite> {
-        let verdicts = state.callsites.get(&self.sanitizer, record.metadata());
-        let mut copy = span_changed.then(|| start_copy(&mut state.copy, record, 0));
+        let callsite = state.callsites.get(&self.sanitizer, record.metadata());
+        let must_copy = span_changed || callsite.renames();
+        let mut copy = must_copy.then(|| start_copy(&mut state.copy, record, 0));
         for (index, (field, value)) in record.values().enumerate() {
-            let verdict = verdict_on(field, verdicts);
+            let verdict = callsite.verdict_on(field);
             if let Some(text) = self.change(verdict, value, &mut state.seen, &mut state.space) {
                 copy.get_or_insert_with(|| start_copy(&mut state.copy, record, index))
-                    .put_text(field, text);
+                    .put_text(&callsite.named(field), text);
             } else if let Some(copy) = &mut copy {
-                copy.copy(field, value);
+                copy.copy(&callsite.named(field), value);
             }
         }
         copy
@@ -125,11 +126,12 @@ impl<S: Sink> Sanitized<S> {
         }
         let parent = span.parent();
         let new_parent = parent.and_then(|parent| self.sanitize_span(parent, state));
-        let verdicts = state.callsites.get(&self.sanitizer, span.metadata());
+        let callsite = state.callsites.get(&self.sanitizer, span.metadata());
         let space = &mut state.space;
-        let mut changed = new_parent.is_some();
+        let mut changed = new_parent.is_some() || callsite.renames();
         let rewritten = span.rewritten(new_parent.or_else(|| parent.cloned()), |field, value| {
-            let verdict = verdict_on(field, verdicts);
+            let verdict = callsite.verdict_on(field);
+            *field = callsite.named(field);
             let text = self.sanitizer.change(verdict, value, space);
             changed |= text.is_some();
             text.map(str::to_owned)
@@ -299,14 +301,15 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_that_fails_redacts_the_text_and_the_record_goes_on() {
+    fn a_rule_that_fails_redacts_texts_and_names_and_the_record_goes_on() {
         let memory = MemorySink::new();
         let sink = Sanitized::new(Sanitizer::that_fails(), memory.clone());
         with_pipeline(sink, || tracing::info!(n = 1, "password=hunter22"));
         let line = &memory.lines()[0];
         assert!(line.contains(r#""message":"[REDACTED:error]""#), "{line}");
+        // The first to be called so is the message, whose name nobody sees.
         assert!(
-            line.contains(r#""n":1"#) && !line.contains("hunter22"),
+            line.contains(r#""[REDACTED:error]_2":1"#) && !line.contains("hunter22"),
             "{line}"
         );
     }

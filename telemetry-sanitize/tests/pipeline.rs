@@ -112,6 +112,66 @@ fn span_fields_lose_their_secrets_at_every_depth() {
 }
 
 #[test]
+fn a_secret_in_the_name_of_a_field_goes_and_its_value_stays() {
+    // Put together here, so that no scanner of repositories takes them for real ones.
+    const FIRST: &str = concat!("AKIA", "2E5DZXQ7", "LMNRT3WV");
+    const SECOND: &str = concat!("AKIA", "7QZX5D2E", "VW3TRNML");
+    let lines = lines(|| {
+        let span = tracing::info_span!("job", { FIRST } = 1, kind = "full");
+        let _entered = span.enter();
+        for password in ["", "hunter22"] {
+            tracing::info!(
+                { FIRST } = "used",
+                { SECOND } = 2,
+                plain = true,
+                password,
+                "keys"
+            );
+        }
+        span.record(FIRST, 5);
+        tracing::info!("later");
+    });
+    let text = format!("{lines:?}");
+    assert!(!text.contains(FIRST) && !text.contains(SECOND), "{text}");
+    let fields = |password: &str| {
+        json!({
+            "[REDACTED:aws_access_key]": "used",
+            "[REDACTED:aws_access_key]_2": 2,
+            "plain": true,
+            "password": password,
+        })
+    };
+    assert_eq!(lines[0]["fields"], fields(""));
+    assert_eq!(lines[1]["fields"], fields("[REDACTED:password]"));
+    let span = |number: u32| json!({ "[REDACTED:aws_access_key]": number, "kind": "full" });
+    assert_eq!(lines[0]["spans"][0]["fields"], span(1));
+    assert_eq!(lines[2]["spans"][0]["fields"], span(5));
+}
+
+#[test]
+fn the_names_of_a_program_stay_whatever_they_say_of_their_values() {
+    let lines = lines(|| {
+        tracing::info!(
+            password = "",
+            "http.request.header.authorization" = "none",
+            "/home" = 1,
+            sha256 = "x",
+            token_count = 3,
+        );
+    });
+    assert_eq!(
+        lines[0]["fields"],
+        json!({
+            "password": "",
+            "http.request.header.authorization": "none",
+            "/home": 1,
+            "sha256": "x",
+            "token_count": 3,
+        }),
+    );
+}
+
+#[test]
 fn a_field_recorded_later_is_sanitized_too() {
     let lines = lines(|| {
         let span = tracing::info_span!("job", token = tracing::field::Empty);
