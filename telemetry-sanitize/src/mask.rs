@@ -22,6 +22,7 @@ fn may_be_word(value: &[u8], first: u8) -> bool {
     match first.to_ascii_lowercase() {
         b'n' => matches!(second, b'o' | b'u' | b'i' | b'/'),
         b'u' => second == b'n',
+        b'l' => second == b'o',
         b't' => second == b'r',
         b'f' => matches!(second, b'a' | b'i'),
         b'y' | b'r' => second == b'e',
@@ -30,10 +31,10 @@ fn may_be_word(value: &[u8], first: u8) -> bool {
         b'h' => second == b'i',
         b's' => matches!(second, b'a' | b'c' | b'e' | b'y'),
         b'p' => second == b'r',
-        b'o' => matches!(second, b'm' | b's'),
+        b'o' => matches!(second, b'm' | b's' | b'p'),
         b'g' => second == b'e',
         b'i' => second == b'n',
-        b'a' => second == b'w',
+        b'a' => matches!(second, b'w' | b'r'),
         b'x' => second == b'x' || value.len() == 1,
         _ => false,
     }
@@ -95,6 +96,7 @@ const STATUS: &[&[u8]] = &[
 
 fn is_nothing(value: &[u8]) -> bool {
     let words: &[&[u8]] = match value[0].to_ascii_lowercase() {
+        b'o' => &[b"option::none"],
         b'n' => &[b"none", b"null", b"nil", b"no", b"n/a"],
         b'u' => &[b"undefined"],
         b't' => &[b"true"],
@@ -158,11 +160,21 @@ fn is_placeholder(value: &[u8]) -> bool {
     if let Some(name) = value.strip_prefix(b"${").and_then(|v| v.strip_suffix(b"}")) {
         return is_variable(name.split(|&byte| byte == b':').next().unwrap_or_default());
     }
+    if value.starts_with(b"$(") && value.ends_with(b")") {
+        return true; // What a command writes.
+    }
     if let Some(name) = value.strip_prefix(b"$") {
-        return is_upper_variable(name) || name.iter().all(u8::is_ascii_digit);
+        let is_query = matches!(
+            name,
+            b"p" | b"pw" | b"pass" | b"password" | b"secret" | b"token"
+        ); // GraphQL's.
+        return is_upper_variable(name) || is_query || name.iter().all(u8::is_ascii_digit);
     }
     if is_lookup(value) {
         return true;
+    }
+    if let [b'%', b'0'..=b'9'] = value {
+        return true; // An argument of a script.
     }
     if let Some(name) = strip_both(value, b'%', b'%') {
         return is_upper_variable(name);
@@ -183,19 +195,24 @@ fn is_lookup(value: &[u8]) -> bool {
         b'p' => &[b"prompt(", b"process.env"],
         b'g' => &[b"getpass", b"getenv("],
         b'i' => &[b"input("],
-        b'o' => &[b"os.environ", b"os.getenv"],
+        b'o' => &[b"os.environ", b"os.getenv", b"op://"],
         b'S' => &[b"System.getenv"],
         b'e' => &[b"env.", b"env("],
         b'E' => &[b"ENV["],
-        b'v' => &[b"valueFrom"],
+        b'v' => &[b"valueFrom", b"var.", b"vault:"],
+        b'l' => &[b"local."],
+        b'a' => &[b"arn:aws:", b"awssm:"],
+        b'r' => &[b"ref+"],
         b'!' => &[b"!vault", b"!Ref", b"!GetAtt", b"!Sub"],
         b's' => &[b"secretKeyRef"],
         _ => &[],
     };
-    let is_format = matches!(
-        value,
-        b"%s" | b"%d" | b"%v" | b"%q" | b"{}" | b"await" | b"?"
-    );
+    let is_named_format = value.starts_with(b"%(") && value.ends_with(b")s");
+    let is_format = is_named_format
+        || matches!(
+            value,
+            b"%s" | b"%d" | b"%v" | b"%q" | b"{}" | b"await" | b"?"
+        );
     let parameter = value.strip_prefix(b":").is_some_and(|name| {
         !name.is_empty() && name.iter().all(|b| b.is_ascii_lowercase() || *b == b'_')
     });

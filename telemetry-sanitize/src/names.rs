@@ -176,6 +176,11 @@ pub(crate) fn is_description(name: &str) -> bool {
     HARMLESS_HEADS.binary_search(head).is_ok() || OWNERS.contains(head)
 }
 
+/// A word that says what about a secret is told: `policy`, `reset`, `hash`.
+pub(crate) fn is_about(word: &[u8]) -> bool {
+    HARMLESS_HEADS.binary_search(&word).is_ok() || is_addition(word)
+}
+
 #[rustfmt::skip] // A list of words, not one a line.
 const OWNERS: [&[u8]; 14] = [
     b"account", b"address", b"client", b"description", b"email", b"expires",
@@ -198,6 +203,7 @@ fn judge_words(words: &[&[u8]]) -> Verdict {
     }
     judge_head(head, before)
         .or_else(|| judge_strong(words, head))
+        .or_else(|| judge_bearer(words, head))
         .unwrap_or(Verdict::Plain)
 }
 
@@ -211,6 +217,15 @@ fn judge_head(head: &[u8], before: &[&[u8]]) -> Option<Verdict> {
         b"sid" if last_before == b"connect" => secret(Kind::Token, Trust::Shaped),
         b"sid" | b"sessionid" | b"session" | b"sess" => secret(Kind::Token, Trust::Session),
         b"id" if last_before == b"secret" => secret(Kind::Secret, Trust::Session),
+        b"seed" if matches!(last_before, b"totp" | b"otp" | b"mfa" | b"tfa") => {
+            secret(Kind::PrivateKey, Trust::Shaped)
+        }
+        b"pgpass" => return None, // A file.
+        b"auth" if last_before == b"rediscli" => secret(Kind::Password, Trust::Strong),
+        b"authtok" => secret(Kind::Password, Trust::Strong),
+        b"salt" if matches!(last_before, b"auth" | b"in" | b"nonce") => {
+            secret(Kind::PrivateKey, Trust::Shaped)
+        }
         b"seed" => secret(Kind::PrivateKey, Trust::Scrambled),
         b"code" if last_before == b"device" => secret(Kind::Token, Trust::Session),
         b"id" if last_before == b"session" => secret(Kind::Token, Trust::Session),
@@ -277,9 +292,12 @@ fn judge_compound(head: &[u8]) -> Option<Verdict> {
     let owner = head
         .strip_suffix(b"pass".as_slice())
         .or_else(|| head.strip_suffix(b"pw".as_slice()))?;
-    PASS_OF
-        .contains(&owner)
-        .then(|| secret(Kind::Password, Trust::Strong))
+    const WORDS: [&[u8]; 6] = [b"by", b"com", b"encom", b"onekey", b"sur", b"tres"];
+    if owner.ends_with(b"store") || PASS_OF.contains(&owner) {
+        return Some(secret(Kind::Password, Trust::Strong));
+    }
+    let is_unknown = head.ends_with(b"pass") && owner.len() > 1 && !WORDS.contains(&owner);
+    is_unknown.then(|| secret(Kind::Password, Trust::Chosen))
 }
 
 /// A key is secret by what it is for: `cache_key` and `primary_key` are not.
@@ -298,6 +316,15 @@ fn judge_key(before: &[&[u8]]) -> Option<Verdict> {
     }
     let is_open = OPEN_KEYS.contains(last);
     (!is_open).then(|| secret(Kind::ApiKey, Trust::Scrambled))
+}
+
+/// `AWS_BEARER_TOKEN_BEDROCK`.
+fn judge_bearer(words: &[&[u8]], head: &[u8]) -> Option<Verdict> {
+    let is_bearer = words
+        .windows(2)
+        .any(|two| two == [b"bearer".as_slice(), b"token"]);
+    let is_about = HARMLESS_HEADS.binary_search(&head).is_ok();
+    (is_bearer && !is_about).then(|| secret(Kind::BearerToken, Trust::Shaped))
 }
 
 /// Words that make the whole name secret, unless its last word says otherwise.
@@ -323,7 +350,8 @@ fn strong(word: &[u8]) -> Option<Kind> {
         b"motdepasse",
         b"wachtwoord",
     ];
-    const PROGRAMS: [&[u8]; 6] = [
+    const PROGRAMS: [&[u8]; 7] = [
+        b"onepassword",
         b"chpasswd",
         b"gpasswd",
         b"htpasswd",
@@ -375,7 +403,7 @@ const PRIVATE_KEYS: [&[u8]; 8] = [
 ];
 
 #[rustfmt::skip] // A list of words, not one a line.
-const KEY_OF: [&[u8]; 67] = [
+const KEY_OF: [&[u8]; 68] = [
     b"instrumentation", b"activation",
     b"access", b"account", b"admin", b"aes", b"age", b"anon", b"api", b"app", b"application",
     b"auth", b"azure", b"client", b"consumer", b"cookie", b"crypto", b"datadog", b"dd", b"decrypt",
@@ -384,16 +412,16 @@ const KEY_OF: [&[u8]; 67] = [
     b"merchant", b"newrelic", b"openai", b"pgp", b"rails", b"recovery", b"root", b"rsa", b"secret",
     b"sendgrid", b"server", b"service", b"session", b"shared", b"sharedaccess", b"sign", b"signing",
     b"storage", b"stripe", b"subscription", b"unseal", b"vault", b"webhook", b"accountaccess",
-    b"bearer", b"product", b"wallet", b"totp", b"ingest", b"write", b"serial",
+    b"bearer", b"product", b"wallet", b"totp", b"ingest", b"write", b"serial", b"fastly",
 ];
 
 /// Whose keys name something, and may look like anything.
 #[rustfmt::skip] // A list of words, not one a line.
-const OPEN_KEYS: [&[u8]; 40] = [
+const OPEN_KEYS: [&[u8]; 41] = [
     b"blob", b"bucket", b"cache", b"column", b"composite", b"config", b"content", b"dedup", b"digest", b"entry",
     b"etcd", b"foreign", b"group", b"hash", b"host", b"id", b"idempotency", b"index", b"kv", b"layer", b"lock",
     b"lookup", b"map", b"message", b"node", b"object", b"partition", b"peer", b"primary", b"pub", b"redis",
-    b"registry", b"row", b"s3", b"sort", b"topic", b"unique", b"verify", b"verifying", b"routing",
+    b"registry", b"row", b"s3", b"sort", b"topic", b"unique", b"verify", b"verifying", b"routing", b"socket",
 ];
 
 /// How words end that more words have grown together with: `AWSSECRETACCESSKEY`.
@@ -429,13 +457,13 @@ const HARMLESS_HEADS: &[&[u8]] = &[
     b"authentication", b"backend", b"bits", b"broker", b"bytes", b"c", b"cfg", b"change",
     b"changed", b"charset", b"check", b"class", b"column", b"complexity", b"component", b"conf",
     b"controller", b"count", b"counts", b"cpp", b"created", b"css", b"date", b"days", b"decoder",
-    b"dialog", b"dir", b"directory", b"disabled", b"enabled", b"encoder", b"encryptor", b"endpoint",
+    b"dialog", b"dir", b"directory", b"disabled", b"enabled", b"encoder", b"encryption", b"encryptor", b"endpoint",
     b"engine", b"entropy", b"error", b"errors", b"exists", b"expiration", b"expired", b"expires",
     b"expiry", b"fail", b"failed", b"failures", b"field", b"file", b"filename", b"filter", b"flag",
     b"form", b"format", b"generator", b"go", b"handler", b"helper", b"hint", b"history", b"html",
     b"id", b"identifier", b"ids", b"in", b"index", b"input", b"interval", b"java", b"js", b"json",
     b"jsx", b"key", b"keys", b"kind", b"label", b"len", b"length", b"lifetime", b"limit", b"link",
-    b"loaded", b"location", b"log", b"manager", b"max", b"message", b"method", b"min", b"mode",
+    b"loaded", b"location", b"log", b"mail", b"mails", b"manager", b"max", b"message", b"method", b"min", b"mode",
     b"module", b"name", b"names", b"offset", b"ok", b"page", b"path", b"paths", b"php",
     b"placeholder", b"plugin", b"policy", b"present", b"prompt", b"protected", b"provider", b"py",
     b"quality", b"rb", b"ref", b"regex", b"require", b"required", b"reset", b"resets", b"retries",

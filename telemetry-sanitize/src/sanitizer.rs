@@ -199,6 +199,9 @@ impl Sanitizer {
         space: &'s mut Space,
     ) -> Option<&'s str> {
         let is_changed = match (verdict, value) {
+            (Verdict::Secret(_), Value::Text(text)) if is_pem(text) => {
+                self.change_text(text, space)
+            }
             (Verdict::Secret(secret), _) if is_secret_value(secret, value) => {
                 self.replace_value(secret, value, space);
                 true
@@ -458,6 +461,16 @@ impl std::fmt::Debug for Sanitizer {
             .field("rules", &self.marks.len())
             .finish_non_exhaustive()
     }
+}
+
+/// The value is a private key in PEM and nothing else: its first and last line stay.
+fn is_pem(text: &str) -> bool {
+    let text = text.trim();
+    let (start, end) = ("-----BEGIN ", " PRIVATE KEY-----");
+    text.starts_with(start)
+        && text.ends_with(end)
+        && text.matches(end).count() == 2
+        && text.matches("-----").count() == 4
 }
 
 /// Under a secret name, what may stay is what is no secret: nothing, a flag, a
@@ -759,6 +772,22 @@ mod tests {
         let sanitizer =
             Sanitizer::with_home(SanitizeConfig::default(), Some(PathBuf::from("/"))).unwrap();
         assert_eq!(sanitizer.sanitize_text("open /srv/x"), "open /srv/x");
+    }
+
+    #[test]
+    fn of_a_key_block_under_a_secret_name_the_first_and_last_line_stay() {
+        let sanitizer = Sanitizer::new(SanitizeConfig::default()).unwrap();
+        let line = |mark: &str| format!("-----{mark} RSA PRIVATE KEY-----");
+        let (first, last) = (line("BEGIN"), line("END"));
+        let body = "a1B2c3D4".repeat(8);
+        let block = format!("{first}\n{body}\n{body}\n{last}\n");
+        let changed = |text: &str| sanitizer.sanitize_value("tls_key", Value::Text(text));
+        assert_eq!(
+            changed(&block),
+            Some(format!("{first}\n[REDACTED:pem_key]\n{last}\n"))
+        );
+        let more = format!("{block}hunter2");
+        assert_eq!(changed(&more).unwrap(), "[REDACTED:private_key]");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::shape::{is_assignment, is_chosen, is_passwordish, is_short_number};
 use super::string::quoted;
 use super::value::MOST_FOLLOWERS;
 use super::{Scan, header};
-use crate::mask::is_harmless;
+use crate::mask::{is_harmless, is_status};
 use crate::names::{SecretName, Trust, Verdict};
 use crate::rules::Kind;
 use crate::text::{Bytes, Far, Text, is_blank, is_name_byte, is_quote};
@@ -46,6 +46,9 @@ pub(super) fn take_bare(
     if delimiter == Delimiter::Comma {
         return;
     }
+    if text.has(at, "%7b%22") {
+        return; // An object: each member by itself.
+    }
     if secret.rule == Kind::Authorization && delimiter != Delimiter::Blank {
         if delimiter == Delimiter::ColonBlank && starts_member(text, name, at) {
             return;
@@ -65,7 +68,12 @@ pub(super) fn take_bare(
     let at = at + 2 * usize::from(text.has(at, "**") && text.at(at + 2) != b'*');
     let end = bare_end(text, name, delimiter, at);
     let word = text.slice(at..end);
-    if secret.rule == Kind::Credential && is_assignment(word)
+    let is_key = delimiter == Delimiter::ColonBlank // `secret: secretName: x`.
+        && text.at(end) == b':'
+        && is_blank(text.at(end + 1))
+        && word.iter().all(u8::is_ascii_alphabetic);
+    if is_key
+        || secret.rule == Kind::Credential && is_assignment(word)
         || is_option_name(scan, name, at..end)
         || is_secret_pair(scan, name, delimiter, at..end)
         || is_cmdlet(text, at..end)
@@ -121,7 +129,7 @@ fn is_secret_pair(
     if name.is_option && text.has(value.start, "id=") {
         return true;
     }
-    if delimiter != Delimiter::ColonBlank {
+    if delimiter != Delimiter::ColonBlank && delimiter != Delimiter::Colon {
         return false;
     }
     if is_assignment(text.slice(value.clone()))
@@ -131,8 +139,9 @@ fn is_secret_pair(
         return true; // `auth-user-pass: username=bob password=x`.
     }
     let end = text.run(value.start, value.end, is_name_byte);
+    let is_open = end + 1 < value.end || is_quote(text.at(end + 1));
     text.at(end) == b'='
-        && end + 1 < value.end
+        && is_open
         && end > value.start + 2
         && matches!(
             scan.names.judge(text.slice(value.start..end)),
@@ -160,6 +169,7 @@ fn past_user(text: &Text<'_>, name: &Name, secret: SecretName, value: Range<usiz
     let mark = match secret.rule {
         Kind::Credential => b':',
         Kind::Password if matches!(before, b'/' | b':') && is_after_user(text, name) => before,
+        Kind::Password if is_user_and_password(text, name) => b':',
         _ => return value.start,
     };
     let user = text.run(value.start, value.end, |byte| {
@@ -167,6 +177,13 @@ fn past_user(text: &Text<'_>, name: &Name, secret: SecretName, value: Range<usiz
     });
     let is_user = user > value.start && text.at(user) == mark && value.end >= user + 5;
     if is_user { user + 1 } else { value.start }
+}
+
+/// The name is that of both: `userpass`.
+fn is_user_and_password(text: &Text<'_>, name: &Name) -> bool {
+    ["userpass", "user_pass", "userpwd", "user_password"]
+        .iter()
+        .any(|both| text.ends_with(name.range.end, both))
 }
 
 /// The name is the second of `user/password`.
@@ -183,6 +200,7 @@ fn link_at(text: &Text<'_>, at: usize) -> Option<&'static str> {
     let links: &[&str] = match text.at(at + 1) {
         b't' => &[" to "],
         b'-' => &[" -> "],
+        b'=' => &[" => "],
         b'a' => &[" and "],
         b'g' => &[" got "],
         b'b' => &[" but got "],
@@ -211,10 +229,12 @@ fn take_followers(scan: &mut Scan<'_, '_>, name: &Name, secret: SecretName, end:
     for _ in 0..MOST_FOLLOWERS {
         let text = &scan.text;
         let list = text.has(end, ", ") && is_plural;
+        let is_next_code = is_plural && secret.rule == Kind::Pin && text.at(end) == b' ';
         let link = link_at(text, end);
         let start = match link {
             Some(link) => end + link.len(),
             None if list => end + 2,
+            None if is_next_code => end + 1,
             None => return,
         };
         let word_end = text.run(start, start + 256, |byte| {
@@ -222,7 +242,7 @@ fn take_followers(scan: &mut Scan<'_, '_>, name: &Name, secret: SecretName, end:
         });
         let word_end = trim_closers(text, start, word_end);
         let word = text.slice(start..word_end);
-        let is_code = secret.rule == Kind::Pin && is_short_number(word);
+        let is_code = secret.rule == Kind::Pin && (is_short_number(word) || is_chosen(word));
         let is_changed = link.is_some() && secret.rule == Kind::Password && is_chosen(word);
         let is_made_up =
             is_code || is_changed || is_passwordish(word) || word.len() > 8 && looks_random(word);
@@ -283,7 +303,9 @@ fn bare_end(text: &Text<'_>, name: &Name, delimiter: Delimiter, at: usize) -> us
         return end;
     }
     let end = separator_end(text, at, in_query);
-    let end = connection_end(text, name, delimiter, end).unwrap_or(end);
+    let end = connection_end(text, name, delimiter, end)
+        .or_else(|| member_end(text, name, delimiter, end))
+        .unwrap_or(end);
     let end = text.run_back(end, at, |byte| byte == b'\\' && is_quote(text.at(end)));
     trim_closers(text, at, end)
 }
@@ -325,6 +347,10 @@ fn argument_end(text: &Text<'_>, name: &Name, at: usize) -> Option<usize> {
     {
         return Some(end);
     }
+    if is_quote(mark) && text.ends_with(at, "pass:") {
+        let end = quoted(text, dashes - 1, 0).end;
+        return (end > at).then_some(end); // `-passin 'pass:two words'`.
+    }
     if name.is_option && dashes == 0 {
         let is_next = |two: &[u8]| two == b" -";
         let is_alone = text.len() < 512 && !text.slice(at..text.len()).windows(2).any(is_next);
@@ -362,10 +388,16 @@ fn item_end(text: &Text<'_>, quote: usize, at: usize) -> Option<usize> {
 
 /// `<your token>`, `{{ token }}` and `${X:-y z}` hold blanks.
 fn placeholder_end(text: &Text<'_>, at: usize) -> Option<usize> {
+    if text.at(at) == b'$' && text.at(at + 1).is_ascii_lowercase() {
+        let end = text.run(at + 1, at + 24, |byte| byte.is_ascii_alphanumeric());
+        let is_variable = matches!(text.at(end), b')' | b',' | b'}');
+        return (is_variable && is_harmless(text.slice(at..end))).then_some(end);
+    }
     let close = match text.at(at) {
         b'<' => b'>',
         b'{' => b'}',
         b'$' if text.at(at + 1) == b'{' => b'}',
+        b'$' if text.at(at + 1) == b'(' => b')',
         _ => return None,
     };
     let end = text.run(at, at + 64, |byte| byte != close && byte != b'\n');
@@ -398,6 +430,25 @@ fn connection_end(text: &Text<'_>, name: &Name, delimiter: Delimiter, end: usize
         }
         _ => None,
     }
+}
+
+/// In `User{name=bob, password=two words, id=7}` blanks are part of the value.
+fn member_end(text: &Text<'_>, name: &Name, delimiter: Delimiter, end: usize) -> Option<usize> {
+    const LONGEST: usize = 96;
+    if delimiter != Delimiter::Equals || text.at(end) != b' ' {
+        return None;
+    }
+    let before = text.before(name.range.start);
+    let is_inside = matches!(before, b'{' | b'(') || text.ends_with(name.range.start, ", ");
+    let last = text.run(end, end + LONGEST, |byte| {
+        byte.is_ascii_alphanumeric() || b" !@#$%^&*_-.+?".contains(&byte)
+    });
+    let is_end = match text.at(last) {
+        b'}' | b')' => true,
+        b',' => text.at(last + 1) == b' ' && pair_at(text, last + 2),
+        _ => false,
+    };
+    (is_inside && is_end).then_some(last)
 }
 
 /// A connection string, by a name that only those have.
@@ -437,6 +488,8 @@ fn separates(text: &Text<'_>, at: usize, in_query: bool) -> bool {
     let next = at + 1;
     let last = next >= text.len() || text.at(next).is_ascii_whitespace() || text.at(next) == b'"';
     match text.at(at) {
+        b'&' if text.has(at, "&&") => !in_query,
+        b'&' if text.has(at, "&quot;") || text.has(at, "&#39;") || text.has(at, "&lt;") => true,
         b'&' if text.has(at, "&amp;") => in_query || pair_at(text, at + 5),
         b'&' => in_query || last || pair_at(text, next),
         b'#' | b'?' => in_query,
@@ -454,7 +507,7 @@ fn separates(text: &Text<'_>, at: usize, in_query: bool) -> bool {
             let is_end = !is_name_byte(text.at(next)) && text.at(next) != b'%';
             is_end || closes.iter().any(|close| text.has(next, close))
         }
-        b'%' if text.has(at, "%26") => encoded_pair_at(text, at + 3),
+        b'%' if text.has(at, "%26") => !in_query && encoded_pair_at(text, at + 3),
         b'%' if text.has(at, "%2526") => encoded_pair_at(text, at + 5),
         b'%' => ["%22", "%27", "%2C%22", "%2522"]
             .iter()
@@ -463,9 +516,22 @@ fn separates(text: &Text<'_>, at: usize, in_query: bool) -> bool {
         b'\\' if text.has(at, "\\u001b") || text.has(at, "\\x1b") => true,
         b'\\' => ends_at_escape(text, at),
         b'\'' => last || !text.at(next).is_ascii_alphanumeric(),
+        b';' if is_connection_word(text, next) => true,
         b';' | b',' | b'|' => last || text.has(next, "</") || pair_at(text, next),
         _ => true,
     }
+}
+
+/// The name of a setting in a connection string, of two or three words:
+/// `Connect Timeout=`.
+fn is_connection_word(text: &Text<'_>, at: usize) -> bool {
+    let end = text.run(at, at + 40, |byte| {
+        byte.is_ascii_alphabetic() || byte == b' '
+    });
+    end > at + 4
+        && text.at(end) == b'='
+        && text.at(at).is_ascii_uppercase()
+        && text.slice(at..end).contains(&b' ')
 }
 
 fn encoded_pair_at(text: &Text<'_>, at: usize) -> bool {
@@ -524,6 +590,9 @@ fn tail_end(
     if let Some(end) = app_password_end(text, name, end) {
         return end;
     }
+    if let Some(end) = phrase_end(text, name, secret, end) {
+        return end;
+    }
     if is_phrase(text, name) && secret.rule == Kind::Secret {
         return words_end(text, end);
     }
@@ -553,6 +622,41 @@ fn tail_end(
         last = text.run(word, limit, |byte| !is_blank(byte) && byte != b'"');
     }
     last
+}
+
+/// The end of the line, to which `passphrase: one two 3!` and `password=four plain
+/// small words` go. A word that leads on (`for`, `from`) tells that a message follows.
+fn phrase_end(text: &Text<'_>, name: &Name, secret: SecretName, end: usize) -> Option<usize> {
+    const LONGEST: usize = 100;
+    #[rustfmt::skip] // A list of words, not one a line.
+    const LEADING: [&[u8]; 20] = [
+        b"after", b"against", b"at", b"because", b"before", b"but", b"by", b"during", b"from", b"in", b"into", b"of",
+        b"on", b"to", b"via", b"when", b"for", b"with", b"as", b"and",
+    ];
+    let is_told = is_phrase(text, name) && text.has(name.range.start, "pass");
+    if secret.rule != Kind::Password || text.at(end) != b' ' {
+        return None;
+    }
+    let limit = text.line_end(end);
+    let start = text.run_back(end, name.range.end, |byte| {
+        !byte.is_ascii_whitespace() && !matches!(byte, b'=' | b':' | b'"')
+    });
+    if limit - end > LONGEST {
+        return None;
+    }
+    let all = text.slice(start..limit);
+    let words = || all.split(|&byte| byte == b' ');
+    let is_plain = |word: &[u8]| word.len() > 2 && word.iter().all(u8::is_ascii_lowercase);
+    let leads_on = |word: &[u8]| is_status(word) || LEADING.contains(&word);
+    let is_pair =
+        |byte: &u8| matches!(byte, b'=' | b':' | b'"' | b'\'' | b'(' | b'{' | b'|' | b';');
+    let first = words().next().unwrap_or_default();
+    let is_word = first.len() <= 12 && first.iter().all(u8::is_ascii_alphabetic);
+    let is_phrase = match is_told && !name.is_option && !in_query(text, name) {
+        true => is_word && (2..=10).contains(&words().count()),
+        false => (4..=10).contains(&words().count()) && words().all(is_plain),
+    };
+    (is_phrase && !all.iter().any(is_pair) && !words().any(leads_on)).then_some(limit)
 }
 
 /// Twelve words in small letters at least, as in a recovery phrase.

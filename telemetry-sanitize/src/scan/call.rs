@@ -131,7 +131,11 @@ pub(super) fn argument_at(text: &Text<'_>, at: usize, number: usize) -> Option<R
         }
         found = argument(text, text.skip_blanks(after + 1, 2))?;
     }
-    shape::is_chosen(text.slice(found.clone())).then_some(found)
+    let word = text.slice(found.clone());
+    let is_string = number > 0 && is_quote(text.before(found.start));
+    let is_strange = is_string && shape::is_strange(word);
+    let is_parameter = word.windows(2).any(|two| two == b":$"); // `password:$p` of GraphQL.
+    (!is_parameter && (is_strange || shape::is_chosen(word))).then_some(found)
 }
 
 fn argument(text: &Text<'_>, at: usize) -> Option<Range<usize>> {

@@ -81,6 +81,7 @@ pub(crate) const PROGRAMS: &[Program] = &[
     program("cargo login", &[], &[Nth(0)]),
     program("cargo\"", &["login"], &[Nth(0)]),
     program("certutil", &[], &[Short(b'p')]),
+    program("codecov", &[], &[Short(b't')]),
     program("cqlsh", &[], &[Short(b'p')]),
     program("cypher-shell", &[], &[Short(b'p')]),
     program("--key-file <(echo", &[], &[Nth(0)]),
@@ -174,6 +175,8 @@ pub(crate) const PROGRAMS: &[Program] = &[
     program("ssh-keygen", &[], &[Short(b'N'), Short(b'P')]),
     program("sshpass", &[], &[Short(b'p')]),
     program("twine", &["upload"], &[Short(b'p')]),
+    program("radtest", &[], &[Nth(1)]),
+    program("user-secrets set", &[], &[Nth(1)]),
     program("useradd", &[], &[Short(b'p')]),
     program("usermod", &[], &[Short(b'p')]),
     program("vault login", &[], &[Nth(0)]),
@@ -196,6 +199,7 @@ pub(crate) const PROGRAMS: &[Program] = &[
     program("altool", &[], &[Short(b'p')]),
     program("security unlock-keychain", &[], &[Short(b'p')]),
     program("security import", &[], &[Short(b'P')]),
+    program("wandb login", &[], &[Nth(0)]),
     program("wget", &[], &[Pair(&["--user"], b':')]),
     program("wpa_passphrase", &[], &[Nth(1)]),
     program("xfreerdp", &[], &[Slash("/p:")]),
@@ -327,7 +331,7 @@ fn pair_value(text: &Text<'_>, options: &[&str], word: &Range<usize>) -> Option<
 /// What follows the mark in `user:password`.
 fn behind(text: &Text<'_>, value: Range<usize>, mark: u8) -> Option<Range<usize>> {
     let at = text.run(value.start, value.end, |byte| byte != mark);
-    (at < value.end).then_some(at + 1..value.end)
+    (at < value.end).then(|| unquoted(text, at + 1..value.end))
 }
 
 /// Of `user bob x` (a script for `ftp`) the last word.
@@ -368,10 +372,16 @@ impl Words {
 
     fn next(&mut self, text: &Text<'_>) -> Option<Range<usize>> {
         let word = self.next_word(text)?;
-        let is_label = text.at(word.end) == b':' && text.slice(word.clone()).starts_with(b"arg");
+        let label = text.slice(word.clone());
+        let is_label = text.at(word.end) == b':' && label.starts_with(b"arg");
         if is_label {
             self.at = word.end + 1; // `Command { program: "x", args: ["-p"] }`.
             return self.next_word(text);
+        }
+        if let [b'a', b'0'..=b'9', .., b'='] = label
+            && is_quote(text.at(word.end))
+        {
+            return self.next_word(text); // `a0="sshpass" a1="-p"` of the audit log.
         }
         Some(word)
     }
@@ -408,6 +418,11 @@ impl Words {
         // `-p'two words'` and `--user="bob:x"`.
         if is_quote(text.at(end)) && end > start && text.at(start) == b'-' {
             let content = string::quoted(text, end, 0);
+            self.at = content.end + 1;
+            return Some(start..content.end);
+        }
+        if is_quote(text.at(end)) && end > start && text.before(end) == b':' {
+            let content = string::quoted(text, end, 0); // `bob:"two words"`.
             self.at = content.end + 1;
             return Some(start..content.end);
         }

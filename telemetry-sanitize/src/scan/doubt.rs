@@ -23,7 +23,12 @@ pub(super) fn is_bare_secret(
     at: Range<usize>,
 ) -> bool {
     let value = text.slice(at.clone());
-    if is_harmless(value) || is_directory(text, name, value) || is_count(secret.trust, value) {
+    if is_harmless(value)
+        || is_directory(text, name, value)
+        || is_count(secret.trust, value)
+        || is_call(value)
+        || is_same_word(text, name, value)
+    {
         return false;
     }
     match secret.trust {
@@ -31,11 +36,7 @@ pub(super) fn is_bare_secret(
         Trust::Number => return is_long_number(value),
         Trust::Session => return is_session(secret, value),
         Trust::Chosen => return is_passwordish(value),
-        Trust::Scrambled => {
-            return is_scrambled(value)
-                || is_hex_key(value)
-                || is_variable(text, name) && is_hex(value);
-        }
+        Trust::Scrambled => return is_key(text, name, value),
         _ => {}
     }
     let is_of_card = text.has(name.range.start, "security");
@@ -47,7 +48,8 @@ pub(super) fn is_bare_secret(
     if is_usage(text, name, value) || running_text && is_address(value) {
         return false;
     }
-    let is_told = running_text && !name.is_option && is_told(text, at.clone());
+    let is_told =
+        running_text && !name.is_option && !is_phrase(text, name) && is_told(text, at.clone());
     if secret.rule == Kind::Secret && is_phrase(text, name) && is_long_phrase(text, at.clone()) {
         return true; // Some of its words tell things in other places.
     }
@@ -73,14 +75,37 @@ pub(super) fn is_bare_secret(
     shaped && (name.is_option || !is_debug_dump(text, at)) && !after_parser_word(text, name)
 }
 
+/// What nobody writes by hand: a key of something unknown.
+pub(super) fn is_key(text: &Text<'_>, name: &Name, value: &[u8]) -> bool {
+    is_scrambled(value) || is_hex_key(value) || is_variable(text, name) && is_hex(value)
+}
+
 /// The name is that of a variable: `CF_Key`, `ACME_KEY`.
-pub(super) fn is_variable(text: &Text<'_>, name: &Name) -> bool {
+fn is_variable(text: &Text<'_>, name: &Name) -> bool {
     let word = text.slice(name.range.clone());
     let is_upper = word
         .iter()
         .all(|byte| byte.is_ascii_uppercase() || *byte == b'_');
     let is_exported = text.ends_with(name.range.start, "export ");
     word.contains(&b'_') && (is_upper || is_exported) && text.at(name.range.end) == b'='
+}
+
+/// A call without arguments, whose value is not seen: `prompt_password()?`.
+fn is_call(value: &[u8]) -> bool {
+    let value = value.strip_suffix(b";").unwrap_or(value);
+    let value = value.strip_suffix(b"?").unwrap_or(value);
+    let name = value.strip_suffix(b"()").unwrap_or_default();
+    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':' | b'.');
+    name.len() > 2 && name.iter().all(is_part)
+}
+
+/// `self.token = token`: the value is another variable.
+fn is_same_word(text: &Text<'_>, name: &Name, value: &[u8]) -> bool {
+    let name = text.slice(name.range.clone());
+    let owners: [&[u8]; 3] = [b"self.", b"this.", b"cls."];
+    owners
+        .iter()
+        .any(|owner| name.starts_with(owner) && name[owner.len()..] == *value)
 }
 
 /// `10.0.0.1`, with or without a port.
@@ -111,10 +136,18 @@ fn is_word_alone(text: &Text<'_>, name: &Name, at: Range<usize>) -> bool {
 /// `password: user must change it`: the second word tells something.
 fn is_told(text: &Text<'_>, at: Range<usize>) -> bool {
     let value = text.slice(at.clone());
-    if !value.iter().all(u8::is_ascii_alphabetic) {
+    let word = value.split(|byte| *byte == b'.').next().unwrap_or_default();
+    if word.is_empty() || !word.iter().all(u8::is_ascii_alphabetic) {
         return false;
     }
     let next = text.skip_blanks(at.end, 2);
+    let is_verb = word.len() > 5 && (word.ends_with(b"ed") || word.ends_with(b"ing"));
+    if is_verb && (text.has(at.start + word.len(), "...") || text.at(next).is_ascii_alphabetic()) {
+        return true; // `secret: synced db in 3 ms`, `db.secret: Reading...`.
+    }
+    if word.len() < value.len() {
+        return false;
+    }
     let end = text.run(next, next + 16, |byte| byte.is_ascii_alphabetic());
     end > next && is_status(text.slice(next..end))
 }
@@ -191,7 +224,7 @@ fn is_usage(text: &Text<'_>, name: &Name, value: &[u8]) -> bool {
         .iter()
         .any(|before| {
             let start = text.run_back(name.range.start, name.range.start.saturating_sub(3), |b| {
-                b == b'-'
+                b == b'-' || is_quote(b)
             });
             text.ends_with(start.saturating_sub(1), before)
         });

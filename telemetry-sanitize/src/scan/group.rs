@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::bare::past_encoding;
 use super::doubt::is_bare_secret;
 use super::pair::{Delimiter, Name};
-use super::shape::is_passwordish;
+use super::shape::is_chosen;
 use super::string::{past_wrapper_once, quoted};
 use super::value::take_quoted;
 use super::{Scan, header};
@@ -69,7 +69,7 @@ pub(super) fn take_bracketed(
         let word = scan.text.slice(at..word_end);
         let is_alone = at == open + 1 && word_end == end;
         let is_told = is_alone && secret.trust == Trust::Strong && word.len() >= 4;
-        let is_made_up = is_told || is_passwordish(word) || word.len() > 8 && looks_random(word);
+        let is_made_up = is_told || is_chosen(word) || word.len() > 8 && looks_random(word);
         if is_made_up && is_bare_secret(&scan.text, name, secret, Delimiter::Equals, at..word_end) {
             scan.redact(at..word_end, secret.rule);
         }

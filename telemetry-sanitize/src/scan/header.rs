@@ -77,7 +77,15 @@ pub(super) fn take_credentials(scan: &mut Scan<'_, '_>, value: Range<usize>, str
         .count();
     let is_pair = second[..second.len() - padding].contains(&b'=');
     if let Some(secret) = last_part(text, value.start..word_end, next..second_end) {
-        return scan.redact(secret, Kind::Authorization);
+        let has_id = ["AKIA", "ASIA"].iter().any(|id| text.has(next, id));
+        let start = if has_id { next } else { secret.start };
+        return scan.redact(start..secret.end, Kind::Authorization);
+    }
+    if !strong && starts_pair(text, value.start, value.end) {
+        return; // `auth: token=x`: each pair by itself.
+    }
+    if is_scheme && next >= second_end && next >= value.end {
+        return; // A scheme alone.
     }
     let is_open = second.ends_with(b"=") && {
         let first = text.at(second_end + 1);
@@ -259,6 +267,9 @@ fn take_parameters(scan: &mut Scan<'_, '_>, all: Range<usize>) {
 
 fn take_word(scan: &mut Scan<'_, '_>, rule: Kind, word: Range<usize>, strong: bool) {
     let text = &scan.text;
+    if is_harmless(text.slice(word.clone())) {
+        return; // `Bearer ${TOKEN}`.
+    }
     let end = text.run_back(word.end, word.start, |byte| {
         matches!(
             byte,
@@ -267,7 +278,9 @@ fn take_word(scan: &mut Scan<'_, '_>, rule: Kind, word: Range<usize>, strong: bo
     });
     let value = text.slice(word.start..end);
     let secret = value.len() >= 6 && (looks_random(value) || value.len() >= 16);
+    let is_word = value.iter().skip(1).all(u8::is_ascii_lowercase); // `auth: Calculating`.
     let word_like = value.iter().all(u8::is_ascii_alphabetic) && value.len() < 12;
+    let secret = secret && !(word_like && is_word);
     if is_harmless(value) || is_status(value) || !(secret || strong && !word_like) {
         return;
     }

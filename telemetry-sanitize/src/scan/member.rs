@@ -86,7 +86,12 @@ pub(super) fn value_key(
     if quoted && text.has(key, "content=\"") && text.ends_with(name.range.start, "name=\"") {
         return Some((Delimiter::Equals, key + "content=".len()));
     }
-    let is_form_part = quoted && key > at + 2 && is_form_break(text, at);
+    if quoted && (text.has(at, "\\r\\n\\r\\n") || text.has(at, "\\n\\n")) {
+        let value = text.run(at, at + 8, |byte| matches!(byte, b'\\' | b'r' | b'n'));
+        let is_part = text.ends_with(name.range.start, "name=\"");
+        return is_part.then_some((Delimiter::Equals, value));
+    }
+    let is_form_part = quoted && key > at + 1 && is_form_break(text, at);
     if is_form_part {
         return Some((Delimiter::Equals, key));
     }

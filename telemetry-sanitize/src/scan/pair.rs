@@ -58,7 +58,8 @@ fn look_at(scan: &mut Scan<'_, '_>, name: Name) {
     if scan.text.ends_with(name.range.start, "[REDACTED:") {
         return; // The name of a rule, in a replacement.
     }
-    if is_replaced(&scan.text, name.range.end) {
+    if is_replaced(&scan.text, name.range.end) || scan.text.ends_with(name.range.start, "pam_unix(")
+    {
         return;
     }
     let Some((name, secret)) = judge(scan, name) else {
@@ -154,6 +155,9 @@ fn judge(scan: &Scan<'_, '_>, name: Name) -> Option<(Name, SecretName)> {
     if name.range.len() > MAX_NAME {
         return None;
     }
+    if text.has(name.range.start, "user-secrets set ") {
+        return None; // A command; the name of the secret follows.
+    }
     if is_sqlite_key(text, &name) {
         let (rule, trust) = (Kind::SqlPassword, Trust::Strong);
         return Some((name, SecretName { rule, trust }));
@@ -246,7 +250,7 @@ fn is_sqlite_key(text: &Text<'_>, name: &Name) -> bool {
 
 /// `?code=…` of a redirection, with a long random value.
 fn is_oauth_code(text: &Text<'_>, name: &Name) -> bool {
-    let in_query = matches!(text.before(name.range.start), b'?' | b'&');
+    let in_query = matches!(text.before(name.range.start), b'?' | b'&' | b' ');
     if !in_query || !text.has(name.range.start, "code=") {
         return false;
     }
@@ -254,8 +258,12 @@ fn is_oauth_code(text: &Text<'_>, name: &Name) -> bool {
     let end = text.run(value, value + 256, |byte| {
         byte != b'&' && !byte.is_ascii_whitespace()
     });
-    let is_callback = text.has(end, "&state=") && end - value >= 8;
-    (end - value >= 16 || is_callback) && looks_random(text.slice(value..end))
+    let is_callback = ["&state=", "&grant_type=", "&redirect_uri="]
+        .iter()
+        .any(|next| text.has(end, next));
+    let is_callback = is_callback && end - value >= 8;
+    let is_alone = text.before(name.range.start) != b' ' && end - value >= 16;
+    (is_alone || is_callback) && looks_random(text.slice(value..end))
 }
 
 /// The delimiter behind the name, and where the value starts.
@@ -293,6 +301,8 @@ pub(super) fn past_closers(text: &Text<'_>, from: usize) -> (usize, bool) {
             at = end;
         } else if text.has(at, "**") {
             at += 2; // Markdown.
+        } else if let Some(end) = close_tag(text, at) {
+            at = end;
         } else if let Some(end) = index_end(text, at).or_else(|| number_end(text, at)) {
             at = end;
         } else {
@@ -300,6 +310,16 @@ pub(super) fn past_closers(text: &Text<'_>, from: usize) -> (usize, bool) {
         }
     }
     (at, quoted)
+}
+
+/// Past the tag of a style before the colon: `<b>Password</b>: x`.
+fn close_tag(text: &Text<'_>, at: usize) -> Option<usize> {
+    if !text.has(at, "</") {
+        return None;
+    }
+    let end = text.run(at + 2, at + 10, |byte| byte.is_ascii_alphabetic());
+    let is_label = end <= at + 8 && text.at(end) == b'>' && text.at(end + 1) == b':';
+    is_label.then_some(end + 1)
 }
 
 /// Past `[0]`, and the remark in `password (prod): x`.
@@ -310,7 +330,9 @@ fn index_end(text: &Text<'_>, at: usize) -> Option<usize> {
         b'(' if open > at => (b')', |byte| byte.is_ascii_alphabetic() || byte == b' '),
         _ => return None,
     };
-    let end = text.run(open + 1, open + 20, is_inside);
+    // `passwd[4711]:` is a program and its process.
+    let most = if close == b']' { 3 } else { 20 };
+    let end = text.run(open + 1, open + most, is_inside);
     let is_whole = end > open + 1 && text.at(end) == close;
     (is_whole && matches!(text.at(end + 1), b':' | b'=')).then_some(end + 1)
 }
@@ -376,7 +398,13 @@ fn delimiter_at(
     if let Some(content) = tag_end(text, name, at) {
         return Some((Delimiter::Tag, content));
     }
-    let mark = past_tabs(text, text.skip_blanks(at, 8));
+    if text.has(at, "} => ") && text.before(name.range.start) == b'{' {
+        return Some((Delimiter::Equals, at + "} => ".len())); // `jsonpath={.data.password}`.
+    }
+    if let Some(value) = ci_value(text, name, at) {
+        return Some((Delimiter::Equals, value));
+    }
+    let mark = past_tabs(text, text.skip_blanks(at, 64));
     let (delimiter, end) = match text.at(mark) {
         b'=' => {
             let end = text.run(mark, mark + 3, |byte| matches!(byte, b'=' | b'>' | b'~'));
@@ -404,7 +432,7 @@ fn delimiter_at(
             return Some((Delimiter::Tag, mark + "&gt;".len()));
         }
         b',' if quoted || text.before(name.range.start) == b'{' => {
-            return comma_at(text, name, mark);
+            return comma_at(text, name, mark).or_else(|| header_item(text, secret, mark));
         }
         _ => return None,
     };
@@ -425,6 +453,25 @@ fn delimiter_at(
         return None; // `logname= uid=0`: the value is empty.
     }
     Some((delimiter, value))
+}
+
+/// What a build server's command sets: `::set-output name=token::x`,
+/// `##vso[task.setvariable variable=token;issecret=true]x`.
+fn ci_value(text: &Text<'_>, name: &Name, at: usize) -> Option<usize> {
+    if text.before(name.range.start) != b'=' {
+        return None;
+    }
+    if text.has(at, "::") && text.ends_with(name.range.start, " name=") {
+        return Some(at + 2);
+    }
+    if !text.ends_with(name.range.start, "variable=") {
+        return None;
+    }
+    let close = match text.before(at) {
+        b']' => at,
+        _ => text.run(at, at + 64, |byte| byte != b']' && byte != b'\n') + 1,
+    };
+    (text.before(close) == b']').then_some(close)
 }
 
 /// Past tabs that are escaped, and the blanks among them.
@@ -500,7 +547,8 @@ fn tag_end(text: &Text<'_>, name: &Name, at: usize) -> Option<usize> {
         });
         matches!(text.at(tag), b'>' | b' ' | b'/') && find_word(text, tag, "</").is_some()
     };
-    (!is_group).then_some(content) // `<auth><user>`: each element by itself.
+    let is_told = tag.is_empty() && is_blank(text.at(content)); // `AUTH <password> called`.
+    (!is_group && !is_told).then_some(content) // `<auth><user>`: each element by itself.
 }
 
 fn ends_with_any_case(text: &[u8], end: &[u8]) -> bool {
@@ -605,6 +653,20 @@ fn comma_at(text: &Text<'_>, name: &Name, comma: usize) -> Option<(Delimiter, us
     (name.is_option || is_pair).then_some((Delimiter::Comma, value))
 }
 
+/// The value in a flat list of headers: `["Host","x","Cookie","sid=x"]`.
+fn header_item(text: &Text<'_>, secret: SecretName, comma: usize) -> Option<(Delimiter, usize)> {
+    let value = text.skip_blanks(comma + 1, 4);
+    let quote = text.run(value, value + 16, |byte| byte == b'\\');
+    let start = quote + 1;
+    let end = text.run(start, start + 64, is_name_byte);
+    let is_value = match secret.rule {
+        Kind::Cookie => text.at(end) == b'=',
+        Kind::Authorization => secret.trust == Trust::Strong && text.at(end) == b' ',
+        _ => false,
+    };
+    (is_quote(text.at(quote)) && end > start && is_value).then_some((Delimiter::Comma, value))
+}
+
 /// The string that opens at `quote` is the last of its line.
 fn ends_line(text: &Text<'_>, quote: usize) -> bool {
     let end = string::quoted(text, quote, 0).end + 1;
@@ -618,6 +680,21 @@ fn closes_after(text: &Text<'_>, quote: usize) -> bool {
     text.at(end + 1) == b']'
 }
 
+/// Past the member in `user[name]=`, encoded or not.
+fn past_member_name(text: &Text<'_>, at: usize) -> usize {
+    let (open, close) = match text.at(at) {
+        b'[' => (1, "]"),
+        b'%' if text.has(at, "%5b") => (3, "%5d"),
+        _ => return at,
+    };
+    let end = text.run(at + open, at + open + 32, is_name_byte);
+    if text.has(end, close) {
+        end + close.len()
+    } else {
+        at
+    }
+}
+
 /// A pair such as `user=` or `"user":` starts at `at`.
 pub(super) fn pair_at(text: &Text<'_>, at: usize) -> bool {
     let start = text.run(at, at + 16, |byte| byte == b'\\' || is_quote(byte));
@@ -625,6 +702,7 @@ pub(super) fn pair_at(text: &Text<'_>, at: usize) -> bool {
     if end == start {
         return false;
     }
+    let end = past_member_name(text, end);
     let (after, quoted) = past_closers(text, end);
     match text.at(text.skip_blanks(after, 1)) {
         b'=' => true,

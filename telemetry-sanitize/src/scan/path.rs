@@ -191,6 +191,10 @@ fn path_start(text: &Text<'_>, at: usize) -> Option<usize> {
                 b'/' | b'.' | b'_' | b'-' | b'~' | b'+' | b'$' | 0x80..
             )
     });
+    let drive = at.saturating_sub(4);
+    if text.has(drive + 1, "%3a") && text.before(drive + 1).is_ascii_alphabetic() {
+        return Some(drive); // `file:///c%3A/Users/bob`.
+    }
     let lead = text.slice(start..at);
     let schemes = ["file:%2f%2f", "file%3a%2f%2f"];
     if schemes.iter().any(|scheme| text.ends_with(at, scheme)) {

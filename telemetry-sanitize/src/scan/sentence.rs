@@ -30,7 +30,7 @@ pub(super) fn spoken(
     {
         return Some((Delimiter::Blank, value));
     }
-    let value = past_tabs(text, text.skip_blanks(at, 8));
+    let value = past_tabs(text, text.skip_blanks(at, 32));
     if let Some(before) = code_before(text, name, secret) {
         return Some((Delimiter::Blank, before));
     }
@@ -50,6 +50,13 @@ pub(super) fn spoken(
         return Some((Delimiter::Equals, value));
     }
     let linked = past_links(text, value);
+    if secret.trust == Trust::Strong
+        && secret.rule != Kind::Cookie
+        && text.has(value, "for ")
+        && text.ends_with(linked, ": ")
+    {
+        return Some((Delimiter::ColonBlank, linked)); // `password for bob: x`.
+    }
     let spoken = if name.is_option {
         !matches!(text.at(value), b'-' | 0)
     } else {
@@ -72,7 +79,10 @@ pub(super) fn spoken(
     };
     let is_scheme = word.eq_ignore_ascii_case(b"bearer"); // Has a rule of its own.
     let is_marked = value > first && matches!(text.before(value - 1), b'-' | b'?');
-    let is_bracketed = matches!(text.at(value), b'<' | b'[');
+    let is_bracketed = matches!(text.at(value), b'<' | b'[')
+        || ["[", "old=", "new="]
+            .iter()
+            .any(|mark| text.ends_with(value, mark));
     let is_value = is_phrase_at(text, name, value)
         || (is_marked || is_bracketed) && chosen_at(text, value, secret)
         || random_word_at(text, value, secret)
@@ -104,7 +114,8 @@ fn after_quoted_name(text: &Text<'_>, at: usize, secret: SecretName) -> Option<u
         .find(|link| text.has(at, link) && is_quote(text.at(at + link.len())))?;
     let value = at + link.len();
     let content = text.slice(string::quoted(text, value, 0));
-    shape::is_chosen(content).then_some(value)
+    let is_string = shape::is_strange(content) || shape::is_chosen(content);
+    is_string.then_some(value)
 }
 
 /// The last word of `the password is sunshine`, which tells nothing about the
@@ -175,7 +186,8 @@ fn chosen_at(text: &Text<'_>, at: usize, secret: SecretName) -> bool {
     let end = text.run(start, start + 130, |byte| {
         !byte.is_ascii_whitespace() && !matches!(byte, b'>' | b']') && !is_quote(byte)
     });
-    let is_told = secret.trust == Trust::Strong && secret.rule != Kind::Cookie;
+    let is_change = ["old=", "new="].iter().any(|mark| text.ends_with(at, mark));
+    let is_told = (secret.trust == Trust::Strong || is_change) && secret.rule != Kind::Cookie;
     is_told && shape::is_chosen(text.slice(start.min(end)..end))
 }
 
@@ -197,14 +209,17 @@ fn passwordish_at(text: &Text<'_>, at: usize, secret: SecretName) -> bool {
         && word
             .iter()
             .all(|byte| byte.is_ascii_uppercase() || (b'2'..=b'7').contains(byte));
-    shape::is_passwordish(word) || is_base32 || is_linked && is_digits
+    let is_joined = secret.rule == Kind::Password && shape::is_word_and_number(word);
+    shape::is_passwordish(word) || is_base32 || is_joined || is_linked && is_digits
 }
 
 /// `setenv NAME value`, and the digit of a router's `password 7 value`.
 fn after_command(text: &Text<'_>, name: &Name, value: usize) -> Option<usize> {
-    if ["setenv ", "setx ", "\nENV "]
-        .iter()
-        .any(|word| text.ends_with(name.range.start, word))
+    let is_first = name.range.start == 4 && text.has(0, "ENV ");
+    if is_first
+        || ["setenv ", "setx ", "\nENV "]
+            .iter()
+            .any(|word| text.ends_with(name.range.start, word))
     {
         return Some(value);
     }
@@ -226,6 +241,9 @@ fn is_secret_at(text: &Text<'_>, name: &Name, secret: SecretName, value: usize) 
     if secret.rule == Kind::Password && after_login(text, name.range.start) {
         return true;
     }
+    if text.at(value) == b'E' && text.at(value + 1) == b'\'' {
+        return secret.rule == Kind::Password; // PostgreSQL's `PASSWORD E'x'`.
+    }
     if !is_quote(text.at(value)) && !string::is_curly(text, value) {
         return false;
     }
@@ -245,7 +263,9 @@ fn is_secret_at(text: &Text<'_>, name: &Name, secret: SecretName, value: usize) 
         .any(|common| word.eq_ignore_ascii_case(common));
     let is_api = word.contains(&b' ') && secret.rule == Kind::ApiKey; // `API key "deploy" created`.
     let is_linked = is_quote(text.at(value)) && is_blank(text.before(value)) && {
-        text.ends_with(value, " is ") || text.ends_with(value, " to ")
+        [" is ", " to ", " was "]
+            .iter()
+            .any(|link| text.ends_with(value, link))
     };
     let is_statement = word == b"SECRET" && text.at(value) == b'\'';
     let is_symbol = is_linked
@@ -278,7 +298,7 @@ fn is_varied(text: &Text<'_>, at: usize) -> bool {
 
 /// Past the words between a name and its value: `is`, `changed to`, `for bob:`.
 fn past_links(text: &Text<'_>, from: usize) -> usize {
-    const LINKS: [&str; 27] = [
+    const LINKS: [&str; 31] = [
         "/d ",
         "hex ",
         "expected ",
@@ -303,13 +323,19 @@ fn past_links(text: &Text<'_>, from: usize) -> usize {
         "value ",
         "used ",
         "from ",
+        "guess ",
+        "attempt ",
+        "supplied ",
+        "provided ",
         "provided: ",
         "found: ",
         "1: ",
     ];
     let mut at = from;
     if text.has(at, "for ") {
-        let end = text.run(at + 4, at + 68, |byte| !matches!(byte, b':' | b'=' | b'\n'));
+        let end = text.run(at + 4, at + 128, |byte| {
+            !matches!(byte, b':' | b'=' | b'\n')
+        });
         if matches!(text.at(end), b':' | b'=') && is_blank(text.at(end + 1)) {
             return text.skip_blanks(end + 1, 8);
         }
@@ -325,7 +351,7 @@ fn past_links(text: &Text<'_>, from: usize) -> usize {
     if let Some(value) = after_colon(text, at) {
         return value::past_lead(text, Delimiter::ColonBlank, value);
     }
-    static STARTS: Bytes = Bytes::of(b"iwtcsrnavufp1mhe/IWTCSRNAVUFPMHE");
+    static STARTS: Bytes = Bytes::of(b"iwtcsrnavufp1mheg/IWTCSRNAVUFPMHEG");
     for _ in 0..4 {
         if !STARTS.has(text.at(at)) {
             break;
@@ -335,7 +361,7 @@ fn past_links(text: &Text<'_>, from: usize) -> usize {
         };
         at += link.len();
     }
-    at
+    at + usize::from(at > from && text.at(at) == b'[')
 }
 
 /// Behind up to three words and a colon or `=`: `token not found: x`.
@@ -345,7 +371,13 @@ fn after_colon(text: &Text<'_>, from: usize) -> Option<usize> {
     });
     let words = text.slice(from..end).split(|&byte| byte == b' ').count();
     let is_mark = matches!(text.at(end), b':' | b'=') && is_blank(text.at(end + 1));
-    (end > from && words <= 4 && is_mark).then(|| text.skip_blanks(end + 1, 4))
+    let after = text.skip_blanks(end + 1, 4);
+    let breaks = text.run(after, after + 3, |byte| byte == b'\n');
+    let is_next_line = text.at(end) == b':' && breaks > after && text.at(breaks) != b' ';
+    if is_next_line && end > from && words <= 7 {
+        return Some(breaks); // `use this password to proceed:`, and the line below.
+    }
+    (end > from && words <= 4 && is_mark).then_some(after)
 }
 
 pub(super) fn find_word(text: &Text<'_>, from: usize, word: &str) -> Option<usize> {
@@ -377,13 +409,30 @@ pub(super) fn random_word_at(text: &Text<'_>, at: usize, secret: SecretName) -> 
             .iter()
             .any(|name| text.ends_with(at.saturating_sub(1), name));
     let only_digits = digits == word.len() && (least..=8).contains(&digits) && is_code;
+    let is_recovery = secret.rule == Kind::Pin
+        && (8..=24).contains(&word.len())
+        && digits >= 4
+        && lower > 0
+        && word
+            .iter()
+            .all(|byte| byte.is_ascii_hexdigit() || *byte == b'-');
+    let has_hex = || {
+        let mut runs = word.split(|byte| !byte.is_ascii_hexdigit());
+        runs.any(|run| run.len() >= 32) && !word.starts_with(b"sha")
+    };
+    let is_long = matches!(secret.rule, Kind::ApiKey | Kind::Token) && word.len() >= 40;
     if is_named_thing(text, start..end, secret) || shape::is_assignment(word) {
         return false;
+    }
+    if is_recovery || is_long && has_hex() {
+        return true;
     }
     let is_vault = word.starts_with(b"s.") && word.len() == 26; // As Vault wrote them.
     let is_key = word.len() >= 32 && upper > 4 && lower > 4 || is_vault; // Base64 has slashes.
     let is_other = !is_key && count(|&byte| b"./:=(".contains(&byte)) > 0;
-    let mixed = digits > 1 && lower + upper > 1 && (upper > 0 && lower > 0 || digits > 2);
+    let mixed = digits > 1 && lower + upper > 1 && {
+        upper > 0 && lower > 0 || digits > 2 || lower == word.len() - digits && word.len() >= 20
+    };
     let changes = word
         .windows(2)
         .filter(|two| two[0].is_ascii_uppercase() && two[1].is_ascii_lowercase());

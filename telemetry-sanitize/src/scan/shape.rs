@@ -1,7 +1,7 @@
 //! What a value looks like: a token, a password, a number, a sentence.
 
 use crate::mask::is_status;
-use crate::names::{SecretName, Trust};
+use crate::names::{self, SecretName, Trust};
 use crate::rules::Kind;
 use crate::vendors::looks_random;
 
@@ -34,6 +34,7 @@ pub(super) fn is_passwordish(word: &[u8]) -> bool {
         || is_numbered(core)
         || is_amount(core)
         || core.starts_with(b"0x")
+        || core.starts_with(b"HTTP/")
         || core.starts_with(b"argon2")
         || core.starts_with(b"--")
         || core.iter().any(|byte| b"()[]{}<>\"'`".contains(byte)))
@@ -136,7 +137,8 @@ pub(super) fn is_sentence(value: &[u8]) -> bool {
     let plain = value
         .iter()
         .all(|byte| byte.is_ascii_alphanumeric() || b" ,.'!?-:()%".contains(byte));
-    plain && words().count() >= 3 && words().filter(|word| is_status(word)).count() >= 2
+    let told = words().filter(|word| is_status(word)).count();
+    plain && told >= 2 && (words().count() >= 3 || words().count() == told)
 }
 
 /// 16 bytes in hexadecimal at least.
@@ -255,6 +257,35 @@ fn is_amount(word: &[u8]) -> bool {
             || UNITS
                 .iter()
                 .any(|known| unit.eq_ignore_ascii_case(known.as_bytes())))
+}
+
+/// `gravel_nectar10`, `velvet.hazel.985`: words that tell nothing, joined, and digits
+/// at their end.
+pub(super) fn is_word_and_number(word: &[u8]) -> bool {
+    let is_mark = |byte: &u8| matches!(byte, b'-' | b'_' | b'.');
+    let digits = word.iter().rev().take_while(|b| b.is_ascii_digit()).count();
+    let stem = &word[..word.len() - digits];
+    let stem = match stem.last() {
+        Some(last) if is_mark(last) => &stem[..stem.len() - 1],
+        _ => stem,
+    };
+    let parts = || stem.split(is_mark);
+    let is_part =
+        |part: &[u8]| part.len() > 2 && part.iter().all(u8::is_ascii_lowercase) && !is_status(part);
+    (2..=4).contains(&digits)
+        && (2..=4).contains(&parts().count())
+        && parts().all(is_part)
+        && !names::is_about(parts().next().unwrap_or_default())
+}
+
+/// Letters, digits and signs in one word, as no program writes it.
+pub(super) fn is_strange(word: &[u8]) -> bool {
+    let has = |class: fn(&u8) -> bool| word.iter().any(class);
+    (8..=64).contains(&word.len())
+        && has(u8::is_ascii_digit)
+        && has(u8::is_ascii_alphabetic)
+        && has(|byte| byte.is_ascii_punctuation() && !b"-_.:,".contains(byte))
+        && !has(|byte| matches!(byte, b' ' | b'=' | b'"'))
 }
 
 /// As [`is_passwordish`], or small letters and digits with dashes or underscores

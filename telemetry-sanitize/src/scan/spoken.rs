@@ -62,6 +62,8 @@ pub(crate) enum Place {
     Connect,
     /// Redis' `ACL SETUSER bob on >x`.
     Rule,
+    /// What a script types in, with the key at its end: `send "x\r"`.
+    Sent,
     /// The last word of the line, of one or two.
     Last,
     /// A long random word.
@@ -106,8 +108,8 @@ pub(crate) const PLACES: &[(&str, Place)] = &[
     ("authorization code ", Place::Random),
     ("auth code ", Place::Random),
     ("stats auth ", Place::Account),
-    ("--user ", Place::Account),
-    ("--user=", Place::Account),
+    ("-user ", Place::Account),
+    ("-user=", Place::Account),
     ("userinfo=", Place::Account),
     ("userpwd=", Place::Account),
     ("denied ", Place::Account),
@@ -133,6 +135,9 @@ pub(crate) const PLACES: &[(&str, Place)] = &[
     (" -p ", Place::WithUser),
     ("addauth digest ", Place::Account),
     ("__construct(", Place::Connect),
+    ("new pdo(", Place::Connect),
+    ("send \"", Place::Sent),
+    ("send \\\"", Place::Sent),
     ("combination ", Place::Account),
     ("user/password combination ", Place::Account),
     ("net user ", Place::Second),
@@ -190,6 +195,7 @@ pub(crate) const PLACES: &[(&str, Place)] = &[
     ("/activate/", Place::Path),
     ("/unsubscribe/", Place::Path),
     ("/with/key/", Place::Path),
+    ("webhook/send?key=", Place::Path),
     ("hooks.zapier.com/hooks/catch/", Place::Path),
     ("community string ", Place::Chosen),
     ("community string: ", Place::Chosen),
@@ -279,7 +285,16 @@ pub(super) fn look(scan: &mut Scan<'_, '_>, place: Place, hit: Range<usize>) {
     let text = &scan.text;
     let found = match place {
         Place::Next => word_at(text, hit.end),
-        Place::Second => nth_word(text, hit.end, 1),
+        Place::Second => {
+            let first = text.run(hit.end, hit.end + 128, |byte| {
+                !is_blank(byte) && !is_quote(byte)
+            });
+            let is_domain = text.slice(hit.end..first).contains(&b'\\'); // `CORP\bob`.
+            match is_domain {
+                true => word_at(text, first),
+                false => nth_word(text, hit.end, 1),
+            }
+        }
         Place::Sasl => {
             let start = text.skip_blanks(hit.end, 4);
             let word = start..text.run(start, start + 512, is_base64);
@@ -299,6 +314,14 @@ pub(super) fn look(scan: &mut Scan<'_, '_>, place: Place, hit: Range<usize>) {
         Place::Wire => wire(text, hit.end),
         Place::Pair => pair(text, hit.end),
         Place::Chosen => chosen(text, hit.end),
+        Place::Sent => {
+            let end = text.run(hit.end, hit.end + 130, |byte| {
+                !byte.is_ascii_whitespace() && !is_quote(byte) && byte != b'\\'
+            });
+            let is_typed = ["\\r", "\\\\r", "\\n"].iter().any(|key| text.has(end, key));
+            let word = text.slice(hit.end..end);
+            (is_typed && shape::is_chosen(word)).then_some(hit.end..end)
+        }
         Place::Named => named(text, hit.end),
         Place::Path => path(text, hit.end),
         Place::Account => account(text, hit.end),
@@ -381,20 +404,25 @@ fn pass(text: &Text<'_>, hit: &Range<usize>) -> Option<Range<usize>> {
     let word = word_at(text, hit.end)?;
     let secret = text.slice(word.clone());
     let rest = text.skip_blanks(word.end, 4);
-    let is_last = rest >= text.len() || matches!(text.at(rest), b'\n' | b'\r' | b'\\' | b'"');
+    let is_last = ends_message(text, rest);
     let second = (!is_last && command == b"AUTH")
         .then(|| nth_word(text, hit.end, 1))
         .flatten();
     if let Some(second) = second.filter(|word| {
         let rest = text.skip_blanks(word.end, 4);
-        let is_last = rest >= text.len() || matches!(text.at(rest), b'\n' | b'\r' | b'\\' | b'"');
-        is_last && shape::is_chosen(text.slice(word.clone()))
+        ends_message(text, rest) && shape::is_chosen(text.slice(word.clone()))
     }) {
         return Some(second); // Redis' `AUTH bob x`.
     }
-    let is_path = secret.iter().any(|byte| matches!(byte, b'/' | b'.'));
+    let is_numbered = secret.last().is_some_and(u8::is_ascii_digit);
+    let is_path = secret.contains(&b'/') || secret.contains(&b'.') && !is_numbered;
     let is_word = secret.iter().all(u8::is_ascii_alphabetic) && !looks_random(secret);
     (is_last && !is_path && !is_word).then_some(word)
+}
+
+/// A line or message ends at `at`, or the mark of the next one stands there.
+fn ends_message(text: &Text<'_>, at: usize) -> bool {
+    at >= text.len() || matches!(text.at(at), b'\n' | b'\r' | b'\\' | b'"') || text.has(at, "-->")
 }
 
 /// At the start of a line, or behind the mark of a direction: `> `, `C: `.
@@ -499,7 +527,11 @@ fn path(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
     let end = text.run_back(end, at, |byte| byte == b'.');
     let part = text.slice(at.min(end)..end);
     let digits = part.iter().filter(|byte| byte.is_ascii_digit()).count();
-    (part.len() >= 16 && digits > 1 && looks_random(part)).then_some(at..end)
+    let both_cases = [u8::is_ascii_uppercase, u8::is_ascii_lowercase]
+        .iter()
+        .all(|class| part.iter().filter(|byte| class(byte)).count() > 2);
+    let least = if both_cases { 1 } else { 2 };
+    (part.len() >= 16 && digits >= least && looks_random(part)).then_some(at..end)
 }
 
 /// The word behind `-p`, with `-u` not far before.
@@ -556,7 +588,7 @@ fn wifi(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
 
 fn asked(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
     let start = text.run(at, at + 16, |byte| {
-        byte.is_ascii_whitespace() || b"C:><\\rn".contains(&byte)
+        byte.is_ascii_whitespace() || b"C:><\\rn/".contains(&byte)
     });
     let end = text.run(start, start + 256, is_base64);
     (start > at && end - start >= 6).then_some(start..end)
@@ -633,8 +665,8 @@ fn account(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
     let is_thing = text.ends_with(at, "for ") && word.iter().all(is_plain); // `for job:night2`.
     const TOLD: [&str; 13] = [
         "digest ",
-        "--user ",
-        "--user=",
+        "-user ",
+        "-user=",
         "userinfo=",
         "userpwd=",
         "credentials ",

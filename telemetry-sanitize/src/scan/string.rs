@@ -49,20 +49,27 @@ pub(super) fn past_wrapper(text: &Text<'_>, at: usize) -> Option<usize> {
     if is_call {
         return Some(at);
     }
-    let mut inner = end + 1;
+    let mut inner = text.run(end + 1, end + 34, |byte| byte.is_ascii_whitespace());
     for _ in 0..3 {
         inner = past_wrapper_once(text, inner);
     }
     let inner = inner + usize::from(text.at(inner) == b'b' && is_quote(text.at(inner + 1)));
     let quote = text.run(inner, inner + 64, |byte| byte == b'\\');
-    let is_value = is_quote(text.at(quote)) || struct_brace(text, inner).is_some();
+    let digits = text.run(inner, inner + 12, |byte| byte.is_ascii_digit());
+    let is_number = digits > inner + 2 && text.at(digits) == b')';
+    let is_value = is_quote(text.at(quote)) || is_number || struct_brace(text, inner).is_some();
     Some(if is_value { inner } else { at })
 }
 
 /// Past what opens a string in some languages: `@"x"`, `"""x"""`, `[]string{"x"}`.
 fn past_opening(text: &Text<'_>, at: usize) -> usize {
     match text.at(at) {
-        b'@' | b'$' if text.at(at + 1) == b'"' => at + 1,
+        b'(' if text.has(at, "(string) (len=") => {
+            let length = at + "(string) (len=".len(); // A dump of Go.
+            let end = text.run(length, length + 6, |byte| byte.is_ascii_digit());
+            if text.has(end, ") \"") { end + 2 } else { at }
+        }
+        b'@' | b'$' | b'&' if text.at(at + 1) == b'"' => at + 1,
         b'"' if text.has(at, "\"\"\"") && text.at(at + 3) != b'"' => at + 2,
         b'\'' if text.has(at, "'''") && text.at(at + 3) != b'\'' => at + 2,
         b'[' if text.has(at, "[]string{") || text.has(at, "[]byte(") => {

@@ -262,7 +262,9 @@ pub(super) fn cell_at(
     let value = text.skip_blanks(bar + 1, 64);
     let is_cell = random_word_at(text, value, secret) || {
         let end = text.run(value, value + 128, |byte| !byte.is_ascii_whitespace());
-        secret.trust == Trust::Strong && shape::is_passwordish(text.slice(value..end))
+        let word = text.slice(value..end);
+        let is_told = shape::is_passwordish(word) || shape::is_word_and_number(word);
+        secret.trust == Trust::Strong && is_told
     };
     is_cell.then_some((Delimiter::Blank, value))
 }

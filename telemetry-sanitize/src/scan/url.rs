@@ -34,6 +34,9 @@ pub(super) fn look(scan: &mut Scan<'_, '_>, hit: Range<usize>) {
         return;
     };
     let user = hit.end..colon;
+    if text.slice(password.clone()) == b"x-oauth-basic" {
+        return scan.redact(user, Kind::UrlPassword); // GitHub's: the user is the token.
+    }
     let is_key = colon < at_sign && user.len() >= 32 && is_token(text.slice(user.clone()));
     if !is_harmless(text.slice(password.clone())) {
         if is_key {

@@ -7,14 +7,14 @@
 use std::ops::Range;
 
 use super::bare::{is_phrase, past_encoding, take_bare};
-use super::doubt::{after_parser_word, is_bare_secret, is_variable};
+use super::doubt::{after_parser_word, is_bare_secret, is_key};
 use super::group::{
     brace_end, holds_names, holds_strings, struct_brace, take_bracketed, take_group, take_tuple,
 };
 use super::pair::{self, Delimiter, Name, pair_at};
 use super::shape::{
-    is_assignment, is_chosen, is_count, is_hex, is_hex_key, is_long_number, is_scrambled,
-    is_sentence, is_session, is_short_number,
+    is_assignment, is_chosen, is_count, is_long_number, is_scrambled, is_sentence, is_session,
+    is_short_number,
 };
 use super::string::{
     changed_to, curly_quoted, encoded_quoted, next_line_string, past_wrapper, quoted, second_string,
@@ -36,6 +36,9 @@ pub(super) fn take(
     delimiter: Delimiter,
     at: usize,
 ) {
+    if is_closing_quote(&scan.text, name, delimiter, at) {
+        return;
+    }
     let at = next_line_string(&scan.text, name, at).unwrap_or(at);
     if let Some(line) = block_line(&scan.text, delimiter, at) {
         let range = line..scan.text.line_end(line);
@@ -99,6 +102,16 @@ pub(super) fn take(
         b'(' if quote == at => take_tuple(scan, name, secret, at),
         _ => take_bare(scan, name, secret, delimiter, at),
     }
+}
+
+/// In `"Password:" shown` the quote behind the colon closes the one before the name.
+fn is_closing_quote(text: &Text<'_>, name: &Name, delimiter: Delimiter, at: usize) -> bool {
+    let mark = text.at(at);
+    delimiter == Delimiter::Colon
+        && is_quote(mark)
+        && text.before(name.range.start) == mark
+        && text.at(name.range.end) != mark
+        && matches!(text.at(at + 1), b' ' | b')' | b',' | b'.' | 0)
 }
 
 /// Whether a text that is the whole value of a secret name is a secret.
@@ -193,10 +206,7 @@ pub(super) fn take_quoted(
         _ if secret.trust == Trust::Shaped && after_parser_word(&scan.text, name) => {}
         _ if secret.trust == Trust::Digits && !is_short_number(value) => {}
         _ if secret.trust == Trust::Number && !is_long_number(value) => {}
-        _ if secret.trust == Trust::Scrambled
-            && !is_scrambled(value)
-            && !is_hex_key(value)
-            && !(is_variable(&scan.text, name) && is_hex(value)) => {}
+        _ if secret.trust == Trust::Scrambled && !is_key(&scan.text, name, value) => {}
         _ if secret.trust == Trust::Chosen && !is_chosen(value) => {}
         _ if secret.trust == Trust::Session && !is_session(secret, value) => {}
         Kind::Signature => {
