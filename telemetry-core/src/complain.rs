@@ -10,7 +10,7 @@
 //! it, or hold the lock of stderr.)
 
 use std::io::Write as _;
-use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread;
 use std::time::Duration;
 
@@ -35,15 +35,34 @@ pub fn complain(text: &str) {
 /// Waits until it is written, but no longer than a tenth of a second, and not at
 /// all while stderr takes nothing: then it is said later, or counted if too much
 /// waits. An error of stderr itself is ignored: nobody is left to be told. The
-/// text is not sanitized: keep values out of it.
+/// line goes through what [`redact_told`] was given, and is as it is without:
+/// keep values out of it.
 pub fn tell(line: &str) {
     static STDERR: LazyLock<Arc<Herald>> = LazyLock::new(|| {
         Arc::new(Herald::new(|line| {
             let _ = writeln!(std::io::stderr().lock(), "{line}");
         }))
     });
-    STDERR.say(line);
+    let redact = REDACT
+        .read()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone();
+    match redact {
+        Some(redact) => STDERR.say(&redact(line)),
+        None => STDERR.say(line),
+    }
 }
+
+/// What each later line of [`tell`] and [`complain`] goes through, on the thread
+/// that says it: it must not log and not wait. The last one counts, for the
+/// whole process.
+pub fn redact_told(redact: impl Fn(&str) -> String + Send + Sync + 'static) {
+    *REDACT.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(redact));
+}
+
+static REDACT: RwLock<Option<Redact>> = RwLock::new(None);
+
+type Redact = Arc<dyn Fn(&str) -> String + Send + Sync>;
 
 /// Says lines on a thread that nobody has to wait for.
 struct Herald {

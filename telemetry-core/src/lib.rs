@@ -89,7 +89,7 @@ mod panic;
 pub use books::Books;
 pub use bridge::install_log_bridge;
 pub use capture::{Capture, suppress_events_of_this_thread, suppressed_events};
-pub use complain::{complain, tell};
+pub use complain::{complain, redact_told, tell};
 pub use console::{Console, Format};
 pub use filtered::Filtered;
 pub use identity::Identity;

@@ -128,7 +128,10 @@ pub enum Command {
 
 /// Parses the command line, runs the command, and says how it ended.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&error),
+    };
     match cli.command {
         Command::Start => start::run(&cli.global),
         Command::Sync(args) => sync::run(&args, &cli.global),
@@ -153,4 +156,16 @@ pub fn main() -> ExitCode {
         Command::Completions(args) => documents::completions(&args),
         Command::Man => documents::man(),
     }
+}
+
+/// Prints what clap has to say. It repeats arguments, and one may hold a secret.
+fn refuse(error: &clap::Error) -> ExitCode {
+    let text = error.to_string();
+    if error.use_stderr() && output::redacted(&text) != text {
+        output::say(text.trim_end());
+    } else {
+        // Nobody is left to be told that it failed.
+        let _ = error.print();
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(EXIT_USAGE))
 }

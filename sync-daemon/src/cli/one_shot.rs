@@ -26,13 +26,13 @@ pub(super) struct OneShot {
 }
 
 impl OneShot {
-    /// Installs it.
+    /// Installs it. `sanitize` is what the console's log is redacted by.
     ///
     /// # Errors
     /// Says on stderr what is wrong, and returns the exit code.
-    pub(super) fn start(global: &Global) -> Result<Self, u8> {
+    pub(super) fn start(global: &Global, sanitize: &config::Sanitize) -> Result<Self, u8> {
         if global.config.is_empty() {
-            return Self::on_console(global);
+            return Self::on_console(global, sanitize);
         }
         let config = settings::load(global)?.loaded.config;
         match StateDir::open(&config.daemon.state_dir) {
@@ -41,7 +41,7 @@ impl OneShot {
                 say(&format!(
                     "sync-daemon: {error}; logging to the console only"
                 ));
-                Self::on_console(global)
+                Self::on_console(global, sanitize)
             }
             Err(error) => {
                 say(&format!("sync-daemon: {error}"));
@@ -59,10 +59,15 @@ impl OneShot {
         }
     }
 
-    fn on_console(global: &Global) -> Result<Self, u8> {
+    fn on_console(global: &Global, sanitize: &config::Sanitize) -> Result<Self, u8> {
         let settings = config::Telemetry {
             log_level: LevelFilter::WARN,
             console_format: config::ConsoleFormat::Pretty,
+            sanitize: config::Sanitize {
+                // The key is in the state directory, which belongs to the daemon.
+                keyed_hash: false,
+                ..sanitize.clone()
+            },
             ..config::Telemetry::default()
         };
         Self::install(global, &settings, None, Outputs::Console)

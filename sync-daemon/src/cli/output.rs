@@ -1,8 +1,14 @@
 //! What commands write: data to stdout, everything else to stderr.
+//!
+//! Data is as it is, since scripts act on it. What is said on stderr ends up in
+//! journals and bug reports: secrets are redacted, by the rules of the
+//! configuration once one is loaded. Home directories stay, unlike in the log:
+//! who reads of a path there has to find it.
 
 use std::io::{self, Write as _};
 
 use super::{Color, EXIT_FAILED, EXIT_OK, Global};
+use crate::config;
 
 /// Prints data; returns the exit code. A reader that has read enough is no failure.
 pub fn print(text: &str) -> u8 {
@@ -20,9 +26,74 @@ pub fn print(text: &str) -> u8 {
     }
 }
 
-/// Tells a person. Without stderr there is nobody to tell.
+/// Tells a person, without secrets. Without stderr there is nobody to tell.
 pub fn say(text: &str) {
-    let _ = writeln!(io::stderr(), "{text}");
+    say_parts(&[text]);
+}
+
+/// As [`say`], for parts that stand one after the other and are looked at one by
+/// one: no secret follows on the name of a place (`etc/password: cannot open it`).
+pub fn say_parts(parts: &[&str]) {
+    let parts: Vec<String> = parts.iter().map(|part| redacted(part)).collect();
+    let _ = writeln!(io::stderr(), "{}", parts.concat());
+}
+
+/// The text without secrets.
+#[cfg(feature = "sanitize")]
+pub fn redacted(text: &str) -> String {
+    rules::current().sanitize_text(text).into_owned()
+}
+
+/// Redacts from now on as the configuration says.
+#[cfg(feature = "sanitize")]
+pub fn redact_as(settings: &config::Sanitize) {
+    rules::set(settings);
+}
+
+/// As it is: nothing is redacted in this build.
+#[cfg(not(feature = "sanitize"))]
+pub fn redacted(text: &str) -> String {
+    text.to_owned()
+}
+
+/// Does nothing: nothing is redacted in this build.
+#[cfg(not(feature = "sanitize"))]
+pub fn redact_as(_: &config::Sanitize) {}
+
+/// The rules for stderr, built when something is said: most commands say nothing.
+#[cfg(feature = "sanitize")]
+mod rules {
+    use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+
+    use telemetry_sanitize::Sanitizer;
+
+    use crate::config;
+    use crate::telemetry;
+
+    static RULES: LazyLock<Mutex<Rules>> = LazyLock::new(Mutex::default);
+
+    #[derive(Default)]
+    struct Rules {
+        settings: config::Sanitize,
+        built: Option<Arc<Sanitizer>>,
+    }
+
+    pub(super) fn set(settings: &config::Sanitize) {
+        *lock() = Rules {
+            settings: settings.clone(),
+            built: None,
+        };
+    }
+
+    pub(super) fn current() -> Arc<Sanitizer> {
+        let rules = &mut *lock();
+        let build = || Arc::new(telemetry::sanitizer_of_secrets(&rules.settings));
+        Arc::clone(rules.built.get_or_insert_with(build))
+    }
+
+    fn lock() -> MutexGuard<'static, Rules> {
+        RULES.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Whether stderr gets colours: `--color`, then `NO_COLOR`, then whether it is a

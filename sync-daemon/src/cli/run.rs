@@ -58,7 +58,7 @@ fn try_run(args: &RunArgs, global: &Global) -> Result<u8, u8> {
         say(&format!("sync-daemon: cannot wait for signals: {error}"));
         EXIT_FAILED
     })?;
-    let telemetry = OneShot::start(global)?;
+    let telemetry = OneShot::start(global, &config.telemetry.sanitize)?;
     let mut worst = EXIT_OK;
     for job in jobs {
         if cancel.is_cancelled() {

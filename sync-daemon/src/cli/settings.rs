@@ -2,7 +2,7 @@
 
 use tracing::level_filters::LevelFilter;
 
-use super::output::say;
+use super::output::{redact_as, say, say_parts};
 use super::{EXIT_USAGE, Global};
 use crate::config::{Config, Environment, LoadOptions, Loaded, Search};
 use crate::telemetry::Levels;
@@ -24,9 +24,15 @@ pub fn load(global: &Global) -> Result<Found, u8> {
     let environment = Environment::of_process();
     let search = Search::new(&global.config, &environment);
     match Config::load(&LoadOptions::new(search.files.clone(), environment)) {
-        Ok(loaded) => Ok(Found { search, loaded }),
+        Ok(loaded) => {
+            redact_as(&loaded.config.telemetry.sanitize);
+            Ok(Found { search, loaded })
+        }
         Err(errors) => {
-            say(&errors.to_string());
+            for error in errors.iter() {
+                let parts = error.parts();
+                say_parts(&parts.iter().map(String::as_str).collect::<Vec<_>>());
+            }
             Err(EXIT_USAGE)
         }
     }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use telemetry_core::tell;
 use tokio::sync::mpsc;
 
-use super::output::colors_stderr;
+use super::output::{colors_stderr, redacted};
 use super::{EXIT_FAILED, EXIT_OK, EXIT_USAGE, Global, settings};
 use crate::daemon::{self, DaemonError, Ending, Options};
 use crate::signals::{self, Signal};
@@ -57,11 +57,11 @@ pub fn run(global: &Global) -> ExitCode {
             ExitCode::from(EXIT_OK)
         }
         Err(error @ DaemonError::Telemetry(_)) => {
-            tell(&format!("sync-daemon: {error}"));
+            tell(&redacted(&format!("sync-daemon: {error}")));
             ExitCode::from(EXIT_USAGE)
         }
         Err(error) => {
-            tell(&format!("sync-daemon: {error}"));
+            tell(&redacted(&format!("sync-daemon: {error}")));
             ExitCode::from(EXIT_FAILED)
         }
     }

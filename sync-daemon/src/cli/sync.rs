@@ -10,8 +10,9 @@ use clap::{Args, ValueEnum, ValueHint};
 use indicatif::{DecimalBytes, HumanCount, ProgressBar, ProgressStyle};
 
 use super::one_shot::OneShot;
-use super::output::say;
+use super::output::{say, say_parts};
 use super::{EXIT_FAILED, EXIT_OK, EXIT_PARTIAL, EXIT_USAGE, Global};
+use crate::config;
 use crate::mirror::{
     Cancel, Comparison, DEFAULT_FILE_OPERATIONS, DEFAULT_MAX_DELETE, Durability, Filter,
     FilterError, Observer, Operation, Options, Plan, Report, Status, escape, mirror,
@@ -106,7 +107,7 @@ pub fn run(args: &SyncArgs, global: &Global) -> ExitCode {
         say(&format!("error: cannot wait for signals: {error}"));
         return ExitCode::from(EXIT_FAILED);
     }
-    let telemetry = match OneShot::start(global) {
+    let telemetry = match OneShot::start(global, &config::Sanitize::default()) {
         Ok(telemetry) => telemetry,
         Err(code) => return ExitCode::from(code),
     };
@@ -251,10 +252,8 @@ pub(super) fn lines_of(plan: &Plan) -> Vec<String> {
 
 pub(super) fn name_errors(report: &Report) {
     for error in &report.errors {
-        say(&format!(
-            "{}: {} [{}]",
-            error.path, error.message, error.error_type
-        ));
+        let error_type = format!(" [{}]", error.error_type);
+        say_parts(&[&error.path, ": ", &error.message, &error_type]);
     }
     if report.errors_omitted > 0 {
         say(&format!("and {} more errors", report.errors_omitted));

@@ -49,19 +49,24 @@ impl ConfigError {
     pub fn message(&self) -> &str {
         &self.message
     }
+
+    /// What `Display` writes, in parts that tell nothing of each other.
+    pub fn parts(&self) -> Vec<String> {
+        let place = match &self.origin {
+            Origin::Default => "configuration".to_owned(),
+            origin => printable(&origin.to_string()),
+        };
+        let mut parts = vec![place, ": ".to_owned(), printable(&self.message)];
+        if let Some(excerpt) = &self.excerpt {
+            parts.extend(["\n".to_owned(), excerpt.to_string()]);
+        }
+        parts
+    }
 }
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.origin {
-            Origin::Default => f.write_str("configuration")?,
-            origin => f.write_str(&printable(&origin.to_string()))?,
-        }
-        write!(f, ": {}", printable(&self.message))?;
-        match &self.excerpt {
-            Some(excerpt) => write!(f, "\n{excerpt}"),
-            None => Ok(()),
-        }
+        self.parts().iter().try_for_each(|part| f.write_str(part))
     }
 }
 

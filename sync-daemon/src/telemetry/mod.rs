@@ -37,7 +37,7 @@ pub use levels::{AtRunTime, LevelControl, Levels, LevelsError, Setting};
 #[cfg(feature = "metrics")]
 pub use metrics::{Metrics, serve as serve_metrics};
 #[cfg(feature = "sanitize")]
-pub use sanitize::{keyed_sanitizer, rules};
+pub use sanitize::{keyed_sanitizer, rules, sanitizer_of_secrets};
 
 /// Records that wait for the console; a stopped terminal holds no more.
 const CONSOLE_CAPACITY: usize = 1024;
@@ -140,13 +140,16 @@ pub type Clean = Arc<dyn Fn(&str) -> String + Send + Sync>;
 
 impl Telemetry {
     /// Builds the pipeline of the configuration and installs it for the whole
-    /// process: subscriber, bridge for the `log` crate, panic hook, recorder.
+    /// process: subscriber, bridge for the `log` crate, panic hook, recorder, and
+    /// the redaction of what is told past it.
     ///
     /// # Errors
     /// If the configuration asks for what cannot be.
     pub fn start(setup: &Setup<'_>) -> Result<Self, TelemetryError> {
         let settings = setup.settings;
         let clean = clean(settings)?;
+        let told = Arc::clone(&clean);
+        telemetry_core::redact_told(move |line| told(line));
         if !settings.enabled {
             return Ok(Self::none(clean));
         }

@@ -1,5 +1,6 @@
 //! Redaction: the configuration in the terms of `telemetry-sanitize`.
 
+use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -105,6 +106,20 @@ pub(super) fn sanitizer(
     settings: &config::Sanitize,
 ) -> Result<Sanitizer, telemetry_sanitize::SanitizeError> {
     Sanitizer::new(sanitize_config(settings))
+}
+
+/// One that leaves paths as they are. Where the configuration is wrong, which is
+/// said elsewhere, with the built-in rules.
+pub fn sanitizer_of_secrets(settings: &config::Sanitize) -> Sanitizer {
+    let secrets = |settings: &config::Sanitize| SanitizeConfig {
+        normalize_paths: false,
+        roots: BTreeMap::new(),
+        ..sanitize_config(settings)
+    };
+    let sanitizer = Sanitizer::new(secrets(settings));
+    sanitizer.unwrap_or_else(|_| {
+        Sanitizer::new(secrets(&config::Sanitize::default())).expect("the built-in rules are right")
+    })
 }
 
 fn sanitize_config(settings: &config::Sanitize) -> SanitizeConfig {

@@ -1,5 +1,7 @@
 //! Secrets and home directories do not leave the process.
 
+use std::path::Path;
+
 use telemetry_tests::{Daemon, Invocation, Signal, free_port, get, plant};
 
 use crate::{MANUAL, SOON, job, with_jobs};
@@ -165,6 +167,102 @@ fn a_secret_in_the_id_of_a_job_reaches_neither_metrics_nor_the_page() {
     let jobs = page["jobs"].as_array().unwrap();
     let runs: Vec<_> = jobs.iter().map(|job| &job["runs"]["success"]).collect();
     assert_eq!(runs, [1.0, 1.0, 1.0]);
+}
+
+/// The error text of a command that fails with this code.
+fn told(place: &Path, code: i32, args: &[&str]) -> String {
+    let done = Invocation::new(place).args(args).run();
+    assert_eq!(done.code(), Some(code), "{args:?}: {done:?}");
+    done.stderr
+}
+
+#[test]
+fn commands_tell_what_is_wrong_without_its_secrets_and_with_whole_paths() {
+    let place = tempfile::tempdir().unwrap();
+    let token = ["AKIA", "2E5DZXQ7", "LMNRT3WV"].concat();
+    let secret = ["hunter", "2-is-not-", "secret"].concat();
+    let source = format!("/home/alice-in-wonderland/db?password={secret}&x=1");
+    let jobs = job("documents", place.path(), MANUAL)
+        .replace(&format!("{}/source", place.path().display()), &source);
+    let broken =
+        format!("[telemetry]\n{token} = 1\nlog_level = \"{token}\"\npassword = \"{secret}\"\n");
+    let files = [("jobs.toml", jobs.as_str()), ("broken.toml", &broken)];
+    plant(place.path(), &files);
+    let told = |code: i32, args: &[&str]| {
+        let text = told(place.path(), code, args);
+        assert!(!text.contains(&token) && !text.contains(&secret), "{text}");
+        text
+    };
+    let sync = told(1, &["sync", &source, "copy"]);
+    let run = told(1, &["run", "documents", "--config", "jobs.toml"]);
+    for text in [sync, run] {
+        let named = "/home/alice-in-wonderland/db?password=[REDACTED:password]&x=1: ";
+        assert!(text.contains(named), "{text}");
+        assert!(text.contains("[source_missing]"), "{text}");
+    }
+    let check = told(2, &["config", "check", "--config", "broken.toml"]);
+    for part in [
+        "broken.toml:2:1: unknown key `[REDACTED:aws_access_key]`\n",
+        "2 | [REDACTED:aws_access_key] = 1\n",
+        "broken.toml:3:13: `[REDACTED:aws_access_key]` is not one of `trace`",
+        "broken.toml:4:1: unknown key `password`\n",
+    ] {
+        assert!(check.contains(part), "{part}: {check}");
+    }
+    let job = told(2, &["run", &token, "--config", "jobs.toml"]);
+    assert!(job.contains("there are: documents"), "{job}");
+    let usage = told(2, &["sync", &format!("--{token}"), "a", "b"]);
+    assert!(usage.contains("Usage: "), "{usage}");
+    let log = told(1, &["logs", &format!("missing/{token}")]);
+    assert!(log.contains("missing/[REDACTED:"), "{log}");
+    // The last words of a daemon that refuses to start.
+    let start = Invocation::new(place.path())
+        .env("RUST_LOG", format!("sync_daemon={token}"))
+        .args(["start", "--config", "jobs.toml"])
+        .run();
+    assert_eq!(start.code(), Some(2), "{start:?}");
+    let refused = "sync_daemon=[REDACTED:aws_access_key]";
+    assert!(start.stderr.contains(refused), "{start:?}");
+    assert!(!start.stderr.contains(&token), "{start:?}");
+}
+
+#[test]
+fn a_daemon_that_cannot_write_its_log_says_so_without_the_secret_in_its_path() {
+    let place = tempfile::tempdir().unwrap();
+    let token = ["AKIA", "2E5DZXQ7", "LMNRT3WV"].concat();
+    plant(place.path(), &[("file", "a file, and no directory")]);
+    let config =
+        with_jobs(free_port(), "").replace("logs/daemon.log", &format!("file/{token}/daemon.log"));
+    let daemon = Daemon::start(place.path(), &config);
+    daemon.wait_until(SOON, "the complaint", || {
+        daemon.stderr().contains("telemetry: cannot write log file")
+    });
+    daemon.signal(Signal::TERM);
+    daemon.wait_exit(SOON);
+    let text = daemon.stderr();
+    assert!(
+        text.contains("file/[REDACTED:aws_access_key]/daemon.log"),
+        "{text}"
+    );
+    assert!(!text.contains(&token), "{text}");
+}
+
+#[test]
+fn the_rules_of_the_configuration_hold_for_what_commands_tell() {
+    let place = tempfile::tempdir().unwrap();
+    let ticket = "TCK-20261127";
+    let job = job("documents", place.path(), MANUAL).replace("/source\"", &format!("/{ticket}\""));
+    let rule = "patterns = [ { name = \"ticket\", regex = \"TCK-[0-9]{8}\" } ]";
+    for (rules, shows) in [
+        (rule.to_owned(), false),
+        (format!("{rule}\nenabled = false"), true),
+    ] {
+        let config = format!("{job}\n[telemetry.sanitize]\n{rules}\n");
+        plant(place.path(), &[("sync-daemon.toml", &config)]);
+        let text = told(place.path(), 1, &["run", "documents"]);
+        assert_eq!(text.contains(ticket), shows, "{text}");
+        assert_eq!(text.contains("[REDACTED:ticket]"), !shows, "{text}");
+    }
 }
 
 #[test]
