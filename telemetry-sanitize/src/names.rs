@@ -234,7 +234,11 @@ fn judge_head(head: &[u8], before: &[&[u8]]) -> Option<Verdict> {
         }
         b"api" if last_before == b"art" => secret(Kind::ApiKey, Trust::Shaped),
         b"appid" => secret(Kind::ApiKey, Trust::Session),
-        b"login" if last_before == b"sonar" => secret(Kind::Token, Trust::Shaped),
+        b"login" if last_before == b"sonar" => secret(Kind::ApiKey, Trust::Chosen),
+        b"word" | b"wd" if last_before == b"pass" => secret(Kind::Password, Trust::Strong),
+        b"passe" if last_before == b"de" => secret(Kind::Password, Trust::Strong),
+        b"heslo" | b"haslo" | b"losenord" | b"salasana" | b"sifre" | b"jelszo" | b"lozinka"
+        | b"adgangskode" | b"passord" => secret(Kind::Password, Trust::Strong),
         b"masterauth" => secret(Kind::Password, Trust::Strong),
         b"authorization" | b"authorisation" => secret(Kind::Authorization, Trust::Strong),
         b"auth" | b"xauth" => secret(Kind::Authorization, Trust::Shaped),

@@ -5,11 +5,12 @@ use std::ops::Range;
 
 use super::doubt::is_bare_secret;
 use super::pair::{Delimiter, Name, pair_at};
-use super::shape::{is_assignment, is_chosen, is_passwordish, is_short_number};
+use super::phrase::{member_end, tail_end};
+use super::shape::{is_assignment, is_chosen, is_passwordish, is_recovery_code, is_short_number};
 use super::string::quoted;
 use super::value::MOST_FOLLOWERS;
 use super::{Scan, header};
-use crate::mask::{is_harmless, is_status};
+use crate::mask::is_harmless;
 use crate::names::{SecretName, Trust, Verdict};
 use crate::rules::Kind;
 use crate::text::{Bytes, Far, Text, is_blank, is_name_byte, is_quote};
@@ -139,6 +140,11 @@ fn is_secret_pair(
         return true; // `auth-user-pass: username=bob password=x`.
     }
     let end = text.run(value.start, value.end, is_name_byte);
+    let next = text.skip_blanks(end, 4);
+    if end == value.end && next > end && matches!(text.at(next), b'=' | b':') {
+        let verdict = scan.names.judge(text.slice(value));
+        return matches!(verdict, Verdict::Secret(_)); // `Jwt:Secret = x`.
+    }
     let is_open = end + 1 < value.end || is_quote(text.at(end + 1));
     text.at(end) == b'='
         && is_open
@@ -242,7 +248,8 @@ fn take_followers(scan: &mut Scan<'_, '_>, name: &Name, secret: SecretName, end:
         });
         let word_end = trim_closers(text, start, word_end);
         let word = text.slice(start..word_end);
-        let is_code = secret.rule == Kind::Pin && (is_short_number(word) || is_chosen(word));
+        let is_code = secret.rule == Kind::Pin
+            && (is_short_number(word) || is_recovery_code(word) || is_chosen(word));
         let is_changed = link.is_some() && secret.rule == Kind::Password && is_chosen(word);
         let is_made_up =
             is_code || is_changed || is_passwordish(word) || word.len() > 8 && looks_random(word);
@@ -432,25 +439,6 @@ fn connection_end(text: &Text<'_>, name: &Name, delimiter: Delimiter, end: usize
     }
 }
 
-/// In `User{name=bob, password=two words, id=7}` blanks are part of the value.
-fn member_end(text: &Text<'_>, name: &Name, delimiter: Delimiter, end: usize) -> Option<usize> {
-    const LONGEST: usize = 96;
-    if delimiter != Delimiter::Equals || text.at(end) != b' ' {
-        return None;
-    }
-    let before = text.before(name.range.start);
-    let is_inside = matches!(before, b'{' | b'(') || text.ends_with(name.range.start, ", ");
-    let last = text.run(end, end + LONGEST, |byte| {
-        byte.is_ascii_alphanumeric() || b" !@#$%^&*_-.+?".contains(&byte)
-    });
-    let is_end = match text.at(last) {
-        b'}' | b')' => true,
-        b',' => text.at(last + 1) == b' ' && pair_at(text, last + 2),
-        _ => false,
-    };
-    (is_inside && is_end).then_some(last)
-}
-
 /// A connection string, by a name that only those have.
 fn is_connection(text: &Text<'_>, name: &Name) -> bool {
     const NAMES: [&str; 4] = ["data source=", "initial catalog=", "server=", "driver="];
@@ -490,8 +478,10 @@ fn separates(text: &Text<'_>, at: usize, in_query: bool) -> bool {
     match text.at(at) {
         b'&' if text.has(at, "&&") => !in_query,
         b'&' if text.has(at, "&quot;") || text.has(at, "&#39;") || text.has(at, "&lt;") => true,
+        b'&' if text.has(at, "&#38;") => true,
         b'&' if text.has(at, "&amp;") => in_query || pair_at(text, at + 5),
         b'&' => in_query || last || pair_at(text, next),
+        b'#' if is_syslog_escape(text, at) => true,
         b'#' | b'?' => in_query,
         b'<' => text.at(next) == b'/',
         b':' => {
@@ -520,6 +510,13 @@ fn separates(text: &Text<'_>, at: usize, in_query: bool) -> bool {
         b';' | b',' | b'|' => last || text.has(next, "</") || pair_at(text, next),
         _ => true,
     }
+}
+
+/// A control character as syslog writes it: `#012`.
+fn is_syslog_escape(text: &Text<'_>, at: usize) -> bool {
+    ["#012", "#015", "#011"]
+        .iter()
+        .any(|escape| text.has(at, escape))
 }
 
 /// The name of a setting in a connection string, of two or three words:
@@ -577,135 +574,4 @@ pub(super) fn trim_closers(text: &Text<'_>, at: usize, end: usize) -> usize {
         end -= 1;
     }
     end
-}
-
-/// A line of its own (`password: correct horse battery`) is the value to its end.
-fn tail_end(
-    text: &Text<'_>,
-    name: &Name,
-    secret: SecretName,
-    delimiter: Delimiter,
-    end: usize,
-) -> usize {
-    if let Some(end) = app_password_end(text, name, end) {
-        return end;
-    }
-    if let Some(end) = phrase_end(text, name, secret, end) {
-        return end;
-    }
-    if is_phrase(text, name) && secret.rule == Kind::Secret {
-        return words_end(text, end);
-    }
-    if is_phrase(text, name) && delimiter == Delimiter::ColonBlank {
-        let last = words_end(text, end);
-        if last == text.line_end(last) {
-            return last; // `passphrase: correct horse battery`, to the end of the line.
-        }
-    }
-    if delimiter != Delimiter::ColonBlank || secret.trust != Trust::Strong {
-        return end;
-    }
-    let floor = name.range.start.saturating_sub(64);
-    let line = text.run_back(name.range.start, floor, |byte| {
-        is_blank(byte) || matches!(byte, b'-')
-    });
-    if !matches!(text.before(line), b'\n' | 0) {
-        return end;
-    }
-    let limit = text.line_end(end);
-    let mut last = end;
-    while last < limit && is_blank(text.at(last)) {
-        let word = text.skip_blanks(last, 64);
-        if pair_at(text, word) || !starts_word(text.at(word)) {
-            break;
-        }
-        last = text.run(word, limit, |byte| !is_blank(byte) && byte != b'"');
-    }
-    last
-}
-
-/// The end of the line, to which `passphrase: one two 3!` and `password=four plain
-/// small words` go. A word that leads on (`for`, `from`) tells that a message follows.
-fn phrase_end(text: &Text<'_>, name: &Name, secret: SecretName, end: usize) -> Option<usize> {
-    const LONGEST: usize = 100;
-    #[rustfmt::skip] // A list of words, not one a line.
-    const LEADING: [&[u8]; 20] = [
-        b"after", b"against", b"at", b"because", b"before", b"but", b"by", b"during", b"from", b"in", b"into", b"of",
-        b"on", b"to", b"via", b"when", b"for", b"with", b"as", b"and",
-    ];
-    let is_told = is_phrase(text, name) && text.has(name.range.start, "pass");
-    if secret.rule != Kind::Password || text.at(end) != b' ' {
-        return None;
-    }
-    let limit = text.line_end(end);
-    let start = text.run_back(end, name.range.end, |byte| {
-        !byte.is_ascii_whitespace() && !matches!(byte, b'=' | b':' | b'"')
-    });
-    if limit - end > LONGEST {
-        return None;
-    }
-    let all = text.slice(start..limit);
-    let words = || all.split(|&byte| byte == b' ');
-    let is_plain = |word: &[u8]| word.len() > 2 && word.iter().all(u8::is_ascii_lowercase);
-    let leads_on = |word: &[u8]| is_status(word) || LEADING.contains(&word);
-    let is_pair =
-        |byte: &u8| matches!(byte, b'=' | b':' | b'"' | b'\'' | b'(' | b'{' | b'|' | b';');
-    let first = words().next().unwrap_or_default();
-    let is_word = first.len() <= 12 && first.iter().all(u8::is_ascii_alphabetic);
-    let is_phrase = match is_told && !name.is_option && !in_query(text, name) {
-        true => is_word && (2..=10).contains(&words().count()),
-        false => (4..=10).contains(&words().count()) && words().all(is_plain),
-    };
-    (is_phrase && !all.iter().any(is_pair) && !words().any(leads_on)).then_some(limit)
-}
-
-/// Twelve words in small letters at least, as in a recovery phrase.
-pub(super) fn is_long_phrase(text: &Text<'_>, first: Range<usize>) -> bool {
-    let end = words_end(text, first.end);
-    let words = text.slice(first.start..end).split(|&byte| byte == b' ');
-    words.count() >= 12
-}
-
-/// The name is that of a recovery phrase.
-pub(super) fn is_phrase(text: &Text<'_>, name: &Name) -> bool {
-    let words = ["phrase", "mnemonic"];
-    words
-        .iter()
-        .any(|word| text.ends_with(name.range.end, word))
-}
-
-/// A mail provider's password for one program: `abcd efgh ijkl mnop`.
-fn app_password_end(text: &Text<'_>, name: &Name, first_end: usize) -> Option<usize> {
-    let is_group = |start: usize| {
-        let end = text.run(start, start + 5, |byte| byte.is_ascii_lowercase());
-        end == start + 4
-    };
-    let groups = [first_end - 4, first_end + 1, first_end + 6, first_end + 11];
-    let is_app = first_end >= name.range.end + 5
-        && groups
-            .iter()
-            .all(|&start| is_group(start) && matches!(text.before(start), b' ' | b'=' | b':'));
-    is_app.then_some(first_end + 15)
-}
-
-/// The end of a recovery phrase: 12, 15, … or 24 words in small letters.
-pub(super) fn words_end(text: &Text<'_>, first_end: usize) -> usize {
-    let mut end = first_end;
-    let mut phrase_end = first_end;
-    for count in 1..=24 {
-        if count % 3 == 0 || count < 12 {
-            phrase_end = end;
-        }
-        let word = text.skip_blanks(end, 1);
-        let word_end = text.run(word, word + 9, |byte| byte.is_ascii_lowercase());
-        if word == end || word_end - word < 3 {
-            break;
-        }
-        end = word_end;
-    }
-    phrase_end
-}
-
-fn starts_word(byte: u8) -> bool {
-    !matches!(byte, b'(' | b'|' | b'"' | b'[' | b'{' | 0) && !byte.is_ascii_whitespace()
 }

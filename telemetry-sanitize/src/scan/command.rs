@@ -417,7 +417,10 @@ impl Words {
         }
         // `-p'two words'` and `--user="bob:x"`.
         if is_quote(text.at(end)) && end > start && text.at(start) == b'-' {
-            let content = string::quoted(text, end, 0);
+            let mut content = string::quoted(text, end, 0);
+            while text.has(content.end, "'\\''") {
+                content = string::quoted(text, content.end + 3, 0); // `'it'\''s'`.
+            }
             self.at = content.end + 1;
             return Some(start..content.end);
         }

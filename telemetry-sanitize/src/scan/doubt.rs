@@ -3,8 +3,9 @@
 
 use std::ops::Range;
 
-use super::bare::{in_query, is_long_phrase, is_phrase};
+use super::bare::in_query;
 use super::pair::{Delimiter, Name};
+use super::phrase::{is_long_phrase, is_phrase};
 use super::shape::{
     is_count, is_hex, is_hex_key, is_long_number, is_passwordish, is_predicate, is_scrambled,
     is_session, is_short_number, is_token_like,
@@ -141,6 +142,10 @@ fn is_told(text: &Text<'_>, at: Range<usize>) -> bool {
         return false;
     }
     let next = text.skip_blanks(at.end, 2);
+    let is_about = matches!(word, b"password" | b"passphrase" | b"secret" | b"token");
+    if is_about && text.at(next).is_ascii_alphabetic() {
+        return true; // `passwd: password expiry information changed`.
+    }
     let is_verb = word.len() > 5 && (word.ends_with(b"ed") || word.ends_with(b"ing"));
     if is_verb && (text.has(at.start + word.len(), "...") || text.at(next).is_ascii_alphabetic()) {
         return true; // `secret: synced db in 3 ms`, `db.secret: Reading...`.

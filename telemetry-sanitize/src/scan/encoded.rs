@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::shape::is_chosen;
 use super::{Scan, Sight};
 use crate::mask::is_harmless;
 use crate::names::Names;
@@ -115,7 +116,21 @@ fn hides_secret(scan: &Scan<'_, '_>, range: Range<usize>) -> bool {
         return false;
     };
     let readable = text.chars().all(|c| !c.is_control() || c.is_whitespace());
-    readable && !scan.triggers.is_quiet(text) && finds_something(scan.names, scan.triggers, text)
+    let is_login = || is_login(text);
+    readable
+        && (is_login()
+            || !scan.triggers.is_quiet(text) && finds_something(scan.names, scan.triggers, text))
+}
+
+/// `bob:x`, with what somebody chose for a password.
+fn is_login(text: &str) -> bool {
+    let Some((user, password)) = text.trim_end().split_once(':') else {
+        return false;
+    };
+    let is_user =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'@');
+    let starts = user.as_bytes().first().is_some_and(u8::is_ascii_lowercase);
+    starts && user.len() >= 3 && user.bytes().all(is_user) && is_chosen(password.as_bytes())
 }
 
 /// A first look without decoding all of it: most runs are paths and hashes.

@@ -53,9 +53,9 @@ pub(super) fn take_beside(
 
 fn is_value_key(key: &[u8], secret: SecretName) -> bool {
     #[rustfmt::skip] // A list of words, not one a line.
-    const OF_CHANGES: [&str; 12] = [
+    const OF_CHANGES: [&str; 13] = [
         "old", "new", "oldvalue", "newvalue", "old_value", "new_value", "previous", "current", "before", "after",
-        "from", "to",
+        "from", "to", "parametervalue",
     ];
     key.eq_ignore_ascii_case(b"value")
         || secret.trust == Trust::Strong
@@ -88,13 +88,16 @@ pub(super) fn value_key(
     }
     if quoted && (text.has(at, "\\r\\n\\r\\n") || text.has(at, "\\n\\n")) {
         let value = text.run(at, at + 8, |byte| matches!(byte, b'\\' | b'r' | b'n'));
-        let is_part = text.ends_with(name.range.start, "name=\"");
+        let is_part = ["name=\"", "name=\\\""]
+            .iter()
+            .any(|head| text.ends_with(name.range.start, head));
         return is_part.then_some((Delimiter::Equals, value));
     }
     let is_form_part = quoted && key > at + 1 && is_form_break(text, at);
     if is_form_part {
         return Some((Delimiter::Equals, key));
     }
+    let key = key + "parameter".len() * usize::from(text.has(key, "parametervalue"));
     if key == at || !text.has(key, "value") {
         return value_before(text, name, quoted);
     }

@@ -21,6 +21,7 @@ mod member;
 mod pair;
 mod path;
 mod pem;
+mod phrase;
 mod sentence;
 mod shape;
 mod spoken;

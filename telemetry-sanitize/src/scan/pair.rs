@@ -197,7 +197,7 @@ fn judge(scan: &Scan<'_, '_>, name: Name) -> Option<(Name, SecretName)> {
 fn joined(scan: &Scan<'_, '_>, name: &Name) -> Option<(Name, SecretName)> {
     let text = &scan.text;
     let word = text.slice(name.range.clone());
-    let joins = [b"key".as_slice(), b"code", b"codes", b"phrase"];
+    let joins = [b"key".as_slice(), b"code", b"codes", b"phrase", b"seed"];
     if text.before(name.range.start) != b' '
         || !joins.iter().any(|join| word.eq_ignore_ascii_case(join))
     {
@@ -285,7 +285,11 @@ fn delimiter_after(
 pub(super) fn past_closers(text: &Text<'_>, from: usize) -> (usize, bool) {
     let mut at = from;
     let mut quoted = false;
+    static CLOSERS: Bytes = Bytes::of(b"\\\"'`%&]*<[( \x1b");
     for _ in 0..4 {
+        if !CLOSERS.has(text.at(at)) {
+            break;
+        }
         let after_backslashes = text.run(at, at + 64, |byte| byte == b'\\');
         if is_quote(text.at(after_backslashes)) {
             at = after_backslashes + 1;
@@ -409,7 +413,8 @@ fn delimiter_at(
         b'=' => {
             let end = text.run(mark, mark + 3, |byte| matches!(byte, b'=' | b'>' | b'~'));
             let is_comparison = text.at(mark + 1) == b'=' && text.at(mark + 2) != b'>';
-            if is_comparison && !is_quote(text.at(text.skip_blanks(end, 2))) {
+            let value = text.skip_blanks(end, 2);
+            if is_comparison && !is_quote(text.at(value)) && !chosen_word_at(text, value) {
                 return None;
             }
             (Delimiter::Equals, end)
@@ -422,6 +427,7 @@ fn delimiter_at(
             (Delimiter::Equals, dots_end(text, mark))
         }
         b'|' if mark > at => return table::cell_at(text, mark, secret),
+        b'&' if text.has(mark, "&#61;") => (Delimiter::Equals, mark + 5),
         b'%' if text.has(mark, "%3d") || text.has(mark, "%3a") => (Delimiter::Equals, mark + 3),
         0xE2 if text.has(mark, "→") => (Delimiter::Equals, mark + "→".len()),
         0xEF if text.has(mark, "＝") || text.has(mark, "：") => (Delimiter::Equals, mark + 3),
@@ -453,6 +459,12 @@ fn delimiter_at(
         return None; // `logname= uid=0`: the value is empty.
     }
     Some((delimiter, value))
+}
+
+/// A word that somebody chose for a password stands at `at`.
+fn chosen_word_at(text: &Text<'_>, at: usize) -> bool {
+    let end = text.run(at, at + 64, |byte| !byte.is_ascii_whitespace());
+    shape::is_passwordish(text.slice(at..end))
 }
 
 /// What a build server's command sets: `::set-output name=token::x`,
@@ -547,7 +559,8 @@ fn tag_end(text: &Text<'_>, name: &Name, at: usize) -> Option<usize> {
         });
         matches!(text.at(tag), b'>' | b' ' | b'/') && find_word(text, tag, "</").is_some()
     };
-    let is_told = tag.is_empty() && is_blank(text.at(content)); // `AUTH <password> called`.
+    let next = text.at(content);
+    let is_told = tag.is_empty() && (is_blank(next) || next == b'@'); // `AUTH <password> called`.
     (!is_group && !is_told).then_some(content) // `<auth><user>`: each element by itself.
 }
 

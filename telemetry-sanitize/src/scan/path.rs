@@ -368,7 +368,14 @@ fn is_user_byte(byte: u8) -> bool {
 
 /// `Jane Doe`: a further word with a capital, in a name that a separator ends.
 fn next_word_end(text: &Text<'_>, blank: usize, is_encoded: bool, separator: u8) -> Option<usize> {
-    let word = blank + 1;
+    const PARTICLES: [&str; 12] = [
+        "de ", "del ", "den ", "der ", "di ", "da ", "dos ", "la ", "ten ", "van ", "von ", "zu ",
+    ];
+    let mut word = blank + 1;
+    for _ in 0..2 {
+        let particle = PARTICLES.iter().find(|particle| text.has(word, particle));
+        word += particle.map_or(0, |particle| particle.len());
+    }
     if !text.at(word).is_ascii_uppercase() {
         return None;
     }

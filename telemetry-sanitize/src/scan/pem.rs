@@ -58,20 +58,11 @@ pub(super) fn look_end(scan: &mut Scan<'_, '_>, hit: Range<usize>) {
     }
 }
 
-/// Looks at what follows `Private-Lines: 1` and `Private-MAC:` of a PuTTY key.
+/// Looks at what follows `Private-Lines: 1` of a PuTTY key.
 pub(super) fn look_putty(scan: &mut Scan<'_, '_>, hit: Range<usize>) {
     let text = &scan.text;
-    let is_mac = text.ends_with(hit.end, "mac:");
-    let start = if is_mac {
-        text.skip_blanks(hit.end, 4)
-    } else {
-        past_breaks(text, text.line_end(hit.end))
-    };
-    let end = if is_mac {
-        text.run(start, text.len(), is_base64)
-    } else {
-        body_end(text, start)
-    };
+    let start = past_breaks(text, text.line_end(hit.end));
+    let end = body_end(text, start);
     if end >= start + 16 {
         scan.redact(start..end, Kind::PemKey);
     }

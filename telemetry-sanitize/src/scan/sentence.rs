@@ -1,7 +1,7 @@
 //! Names in running text: `the password is x1y2z3`, `changed from x to y`.
 
-use super::bare::{is_phrase, words_end};
 use super::pair::{Delimiter, Name, past_tabs};
+use super::phrase::{is_phrase, words_end};
 use super::{call, shape, string, value};
 use crate::mask::is_status;
 use crate::names::{SecretName, Trust};
@@ -94,7 +94,8 @@ pub(super) fn spoken(
 /// `set 'password' to 'x'` and Redis' `"requirepass" "x"`: the string behind a name
 /// in quotes.
 fn after_quoted_name(text: &Text<'_>, at: usize, secret: SecretName) -> Option<usize> {
-    const LINKS: [&str; 10] = [
+    const LINKS: [&str; 11] = [
+        " { default = ",
         " to ",
         " has value ",
         " is ",
@@ -345,6 +346,12 @@ fn past_links(text: &Text<'_>, from: usize) -> usize {
             return value;
         }
     }
+    if text.at(at) == b'(' {
+        let end = text.run(at + 1, at + 16, |byte| byte.is_ascii_alphabetic());
+        if end > at + 1 && text.has(end, ") ") {
+            return end + 2; // `private key (WIF) x`.
+        }
+    }
     if matches!(text.at(at), b'(' | b'[') {
         return at + 1;
     }
@@ -372,8 +379,8 @@ fn after_colon(text: &Text<'_>, from: usize) -> Option<usize> {
     let words = text.slice(from..end).split(|&byte| byte == b' ').count();
     let is_mark = matches!(text.at(end), b':' | b'=') && is_blank(text.at(end + 1));
     let after = text.skip_blanks(end + 1, 4);
-    let breaks = text.run(after, after + 3, |byte| byte == b'\n');
-    let is_next_line = text.at(end) == b':' && breaks > after && text.at(breaks) != b' ';
+    let breaks = text.run(after, after + 12, |byte| byte.is_ascii_whitespace());
+    let is_next_line = text.at(end) == b':' && text.at(after) == b'\n';
     if is_next_line && end > from && words <= 7 {
         return Some(breaks); // `use this password to proceed:`, and the line below.
     }
@@ -409,13 +416,7 @@ pub(super) fn random_word_at(text: &Text<'_>, at: usize, secret: SecretName) -> 
             .iter()
             .any(|name| text.ends_with(at.saturating_sub(1), name));
     let only_digits = digits == word.len() && (least..=8).contains(&digits) && is_code;
-    let is_recovery = secret.rule == Kind::Pin
-        && (8..=24).contains(&word.len())
-        && digits >= 4
-        && lower > 0
-        && word
-            .iter()
-            .all(|byte| byte.is_ascii_hexdigit() || *byte == b'-');
+    let is_recovery = secret.rule == Kind::Pin && shape::is_recovery_code(word);
     let has_hex = || {
         let mut runs = word.split(|byte| !byte.is_ascii_hexdigit());
         runs.any(|run| run.len() >= 32) && !word.starts_with(b"sha")

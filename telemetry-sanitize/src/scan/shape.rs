@@ -141,6 +141,17 @@ pub(super) fn is_sentence(value: &[u8]) -> bool {
     plain && told >= 2 && (words().count() >= 3 || words().count() == told)
 }
 
+/// `90dc5-8bc82`.
+pub(super) fn is_recovery_code(word: &[u8]) -> bool {
+    let count = |class: fn(&u8) -> bool| word.iter().filter(|byte| class(byte)).count();
+    (8..=24).contains(&word.len())
+        && count(u8::is_ascii_digit) >= 4
+        && count(u8::is_ascii_lowercase) > 0
+        && word
+            .iter()
+            .all(|byte| byte.is_ascii_hexdigit() || *byte == b'-')
+}
+
 /// 16 bytes in hexadecimal at least.
 pub(super) fn is_hex(value: &[u8]) -> bool {
     value.len() >= 32 && value.iter().all(u8::is_ascii_hexdigit)
@@ -300,5 +311,5 @@ pub(super) fn is_chosen(word: &[u8]) -> bool {
         && word.iter().all(is_plain)
         && !is_numbered(word)
         && !is_amount(word);
-    is_passwordish(word) || is_joined
+    is_passwordish(word) || is_joined || is_word_and_number(word)
 }

@@ -197,6 +197,8 @@ pub(crate) const PLACES: &[(&str, Place)] = &[
     ("/with/key/", Place::Path),
     ("webhook/send?key=", Place::Path),
     ("hooks.zapier.com/hooks/catch/", Place::Path),
+    ("rocommunity ", Place::Chosen),
+    ("rwcommunity ", Place::Chosen),
     ("community string ", Place::Chosen),
     ("community string: ", Place::Chosen),
     ("snmp community ", Place::Chosen),
@@ -398,7 +400,8 @@ fn is_sasl(word: &[u8]) -> bool {
 /// `PASS` also is what a test says that has passed: `PASS src/app.test.js`.
 fn pass(text: &Text<'_>, hit: &Range<usize>) -> Option<Range<usize>> {
     let command = text.slice(hit.start..hit.end - 1);
-    if !matches!(command, b"PASS" | b"AUTH") || !starts_message(text, hit.start) {
+    let starts = starts_message(text, hit.start) || follows_user(text, hit.start);
+    if !matches!(command, b"PASS" | b"AUTH") || !starts {
         return None;
     }
     let word = word_at(text, hit.end)?;
@@ -418,6 +421,15 @@ fn pass(text: &Text<'_>, hit: &Range<usize>) -> Option<Range<usize>> {
     let is_path = secret.contains(&b'/') || secret.contains(&b'.') && !is_numbered;
     let is_word = secret.iter().all(u8::is_ascii_alphabetic) && !looks_random(secret);
     (is_last && !is_path && !is_word).then_some(word)
+}
+
+/// `USER bob PASS x` in one line.
+fn follows_user(text: &Text<'_>, at: usize) -> bool {
+    let end = at.saturating_sub(1);
+    let name = text.run_back(end, end.saturating_sub(64), |byte| {
+        !byte.is_ascii_whitespace()
+    });
+    text.before(at) == b' ' && name < end && text.ends_with(name, "USER ")
 }
 
 /// A line or message ends at `at`, or the mark of the next one stands there.

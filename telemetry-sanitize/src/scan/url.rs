@@ -49,6 +49,9 @@ pub(super) fn look(scan: &mut Scan<'_, '_>, hit: Range<usize>) {
 /// A replacement of ours stands in the place of the password.
 fn is_replaced(text: &Text<'_>, start: usize) -> bool {
     let colon = text.run(start, start + 64, |byte| !AFTER_USER.has(byte));
+    if text.has(start, "[REDACTED:url_password]:x-oauth-basic@") {
+        return true;
+    }
     text.at(colon) == b':' && text.has(colon + 1, "[REDACTED:url_password]@")
 }
 

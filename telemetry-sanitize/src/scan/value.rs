@@ -6,12 +6,13 @@
 
 use std::ops::Range;
 
-use super::bare::{is_phrase, past_encoding, take_bare};
+use super::bare::{past_encoding, take_bare};
 use super::doubt::{after_parser_word, is_bare_secret, is_key};
 use super::group::{
     brace_end, holds_names, holds_strings, struct_brace, take_bracketed, take_group, take_tuple,
 };
 use super::pair::{self, Delimiter, Name, pair_at};
+use super::phrase::is_phrase;
 use super::shape::{
     is_assignment, is_chosen, is_count, is_long_number, is_scrambled, is_sentence, is_session,
     is_short_number,
@@ -24,6 +25,7 @@ use crate::mask::{is_harmless, is_status};
 use crate::names::{SecretName, Trust};
 use crate::rules::Kind;
 use crate::text::{Text, is_blank, is_quote};
+use crate::vendors::looks_random;
 
 /// So many values behind the first are followed.
 pub(super) const MOST_FOLLOWERS: usize = 24;
@@ -138,7 +140,9 @@ fn block_line(text: &Text<'_>, delimiter: Delimiter, at: usize) -> Option<usize>
         let word = text.slice(start.min(end)..end);
         let is_value = !matches!(word.last(), None | Some(b':')) && !word.starts_with(b"-");
         let is_whole = end == text.line_end(start) && !is_status(word) && !pair_at(text, start);
-        return (start > at + 1 && is_value && is_whole && !is_harmless(word)).then_some(start);
+        let is_random = word.len() >= 16 && looks_random(word);
+        let is_told = start > at + 1 || is_chosen(word) || is_random;
+        return (is_told && is_value && is_whole && !is_harmless(word)).then_some(start);
     }
     if delimiter != Delimiter::ColonBlank || !matches!(text.at(at), b'|' | b'>') {
         return None;

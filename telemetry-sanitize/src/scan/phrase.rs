@@ -1,0 +1,194 @@
+//! Passwords of several words without quotes: recovery phrases, and where the tail of a
+//! value ends.
+
+use std::ops::Range;
+
+use super::bare::in_query;
+use super::pair::{Delimiter, Name, pair_at};
+use super::shape::is_passwordish;
+use crate::mask::is_status;
+use crate::names::{SecretName, Trust};
+use crate::rules::Kind;
+use crate::text::{Text, is_blank};
+
+/// A line of its own (`password: correct horse battery`) is the value to its end.
+pub(super) fn tail_end(
+    text: &Text<'_>,
+    name: &Name,
+    secret: SecretName,
+    delimiter: Delimiter,
+    end: usize,
+) -> usize {
+    if let Some(end) = app_password_end(text, name, end) {
+        return end;
+    }
+    if let Some(end) = phrase_end(text, name, secret, end) {
+        return end;
+    }
+    if is_phrase(text, name) && secret.rule == Kind::Secret {
+        return words_end(text, end);
+    }
+    if is_phrase(text, name) && delimiter == Delimiter::ColonBlank {
+        let last = words_end(text, end);
+        if last == text.line_end(last) {
+            return last; // `passphrase: correct horse battery`, to the end of the line.
+        }
+    }
+    if delimiter != Delimiter::ColonBlank || secret.trust != Trust::Strong {
+        return end;
+    }
+    let floor = name.range.start.saturating_sub(64);
+    let line = text.run_back(name.range.start, floor, |byte| {
+        is_blank(byte) || matches!(byte, b'-')
+    });
+    if !matches!(text.before(line), b'\n' | 0) {
+        return end;
+    }
+    let limit = text.line_end(end);
+    let mut last = end;
+    while last < limit && is_blank(text.at(last)) {
+        let word = text.skip_blanks(last, 64);
+        if pair_at(text, word) || !starts_word(text.at(word)) {
+            break;
+        }
+        last = text.run(word, limit, |byte| !is_blank(byte) && byte != b'"');
+    }
+    last
+}
+
+/// In `User{name=bob, password=two words, id=7}` blanks are part of the value.
+pub(super) fn member_end(
+    text: &Text<'_>,
+    name: &Name,
+    delimiter: Delimiter,
+    end: usize,
+) -> Option<usize> {
+    const LONGEST: usize = 96;
+    if delimiter != Delimiter::Equals || text.at(end) != b' ' {
+        return None;
+    }
+    let before = text.before(name.range.start);
+    let is_inside = matches!(before, b'{' | b'(') || text.ends_with(name.range.start, ", ");
+    if !is_inside || matches!(text.at(end + 1), b'}' | b')') {
+        return None;
+    }
+    let last = text.run(end, end + LONGEST, |byte| {
+        byte.is_ascii_alphanumeric() || b" !@#$%^&*_-.+?".contains(&byte)
+    });
+    let is_end = match text.at(last) {
+        b'}' | b')' => true,
+        b',' => text.at(last + 1) == b' ' && pair_at(text, last + 2),
+        _ => false,
+    };
+    is_end.then_some(last)
+}
+
+/// The end of the line, to which `passphrase: one two 3!`, `password=three plain words`
+/// and `password: Words with a number 68!` go. A word that leads on (`for`, `from`) or
+/// tells something says that a message follows.
+fn phrase_end(text: &Text<'_>, name: &Name, secret: SecretName, end: usize) -> Option<usize> {
+    const LONGEST: usize = 100;
+    if secret.rule != Kind::Password || text.at(end) != b' ' {
+        return None;
+    }
+    let limit = text.line_end(end);
+    if limit - end > LONGEST {
+        return None;
+    }
+    // Most often the last letter tells that a message follows.
+    let is_told = is_phrase(text, name) && !name.is_option && !in_query(text, name);
+    let ends_in_letter = text.before(limit).is_ascii_alphabetic();
+    let start = text.run_back(end, name.range.end, |byte| {
+        !byte.is_ascii_whitespace() && !matches!(byte, b'=' | b':' | b'"')
+    });
+    let first = text.slice(start..end);
+    let is_lower = |word: &[u8]| word.iter().all(u8::is_ascii_lowercase);
+    if ends_in_letter && !is_told && !is_lower(first) {
+        return None;
+    }
+    let all = text.slice(start..limit);
+    let words = || all.split(|&byte| byte == b' ');
+    let may_be = if is_told {
+        first.len() <= 12 && first.iter().all(u8::is_ascii_alphabetic)
+    } else if ends_in_letter {
+        words().count() >= 3 && words().all(|word| word.len() > 2 && is_lower(word))
+    } else {
+        is_word_and_signs(words)
+    };
+    let is_pair = |byte: &u8| b"=:\"'({|;".contains(byte);
+    let is_message = || words().any(|word| is_status(word) || leads_on(word));
+    (may_be && words().count() <= 10 && !all.iter().any(is_pair) && !is_message()).then_some(limit)
+}
+
+/// Words of which the last is a number with a sign behind it, or words with a sign by
+/// itself between them: `my saddle & meadow44`.
+fn is_word_and_signs<'t, W: Iterator<Item = &'t [u8]>>(words: impl Fn() -> W) -> bool {
+    let is_sign = |word: &[u8]| matches!(word, b"&" | b"@" | b"+" | b"#" | b"!" | b",");
+    let is_part = |word: &[u8]| word.iter().all(u8::is_ascii_alphabetic) || is_passwordish(word);
+    let last = words().last().unwrap_or_default();
+    let has_digit = last.iter().any(u8::is_ascii_digit);
+    let is_closed = has_digit && last.last().is_some_and(|byte| b"!#$%&*?@+~".contains(byte));
+    let has_sign = || has_digit && words().any(is_sign);
+    (is_closed || has_sign()) && words().all(|word| is_sign(word) || is_part(word) || word == last)
+}
+
+/// A word behind which a message goes on.
+fn leads_on(word: &[u8]) -> bool {
+    #[rustfmt::skip] // A list of words, not one a line.
+    const LEADING: [&[u8]; 20] = [
+        b"after", b"against", b"and", b"as", b"at", b"because", b"before", b"but", b"by", b"during", b"for", b"from",
+        b"in", b"into", b"of", b"on", b"to", b"via", b"when", b"with",
+    ];
+    LEADING.contains(&word)
+}
+
+/// The name is that of a recovery phrase.
+pub(super) fn is_phrase(text: &Text<'_>, name: &Name) -> bool {
+    let words = ["phrase", "mnemonic"];
+    words
+        .iter()
+        .any(|word| text.ends_with(name.range.end, word))
+}
+
+/// Twelve words in small letters at least, as in a recovery phrase.
+pub(super) fn is_long_phrase(text: &Text<'_>, first: Range<usize>) -> bool {
+    let end = words_end(text, first.end);
+    let words = text.slice(first.start..end).split(|&byte| byte == b' ');
+    words.count() >= 12
+}
+
+/// The end of a recovery phrase: 12, 15, … or 24 words in small letters.
+pub(super) fn words_end(text: &Text<'_>, first_end: usize) -> usize {
+    let mut end = first_end;
+    let mut phrase_end = first_end;
+    for count in 1..=24 {
+        if count % 3 == 0 || count < 12 {
+            phrase_end = end;
+        }
+        let word = text.skip_blanks(end, 1);
+        let word_end = text.run(word, word + 9, |byte| byte.is_ascii_lowercase());
+        if word == end || word_end - word < 3 {
+            break;
+        }
+        end = word_end;
+    }
+    phrase_end
+}
+
+/// A mail provider's password for one program: `abcd efgh ijkl mnop`.
+fn app_password_end(text: &Text<'_>, name: &Name, first_end: usize) -> Option<usize> {
+    let is_group = |start: usize| {
+        let end = text.run(start, start + 5, |byte| byte.is_ascii_lowercase());
+        end == start + 4
+    };
+    let groups = [first_end - 4, first_end + 1, first_end + 6, first_end + 11];
+    let is_app = first_end >= name.range.end + 5
+        && groups
+            .iter()
+            .all(|&start| is_group(start) && matches!(text.before(start), b' ' | b'=' | b':'));
+    is_app.then_some(first_end + 15)
+}
+
+fn starts_word(byte: u8) -> bool {
+    !matches!(byte, b'(' | b'|' | b'"' | b'[' | b'{' | 0) && !byte.is_ascii_whitespace()
+}
