@@ -5,7 +5,7 @@
 //!   ([`Preset`]), every histogram has buckets, every name stands in one place
 //!   ([`Family`], [`Metric`]).
 //! - Memory stays bounded without scrapes, and label values are capped
-//!   ([`CountingSink`]). A scrape of a thousand series takes a tenth of a
+//!   ([`CountingSink`]) and cleaned where the program wants it ([`CleanLabel`]). A scrape of a thousand series takes a tenth of a
 //!   millisecond.
 //! - A collector that fails keeps its last values, is counted, and recovers
 //!   ([`Collector`]).

@@ -26,7 +26,7 @@ pub(super) struct OneShot {
 }
 
 impl OneShot {
-    /// Installs it. `sanitize` is what the console's log is redacted by.
+    /// Installs it. Without `--config` the console's log is redacted by `sanitize`.
     ///
     /// # Errors
     /// Says on stderr what is wrong, and returns the exit code.
@@ -41,7 +41,7 @@ impl OneShot {
                 say(&format!(
                     "sync-daemon: {error}; logging to the console only"
                 ));
-                Self::on_console(global, sanitize)
+                Self::on_console(global, &config.telemetry.sanitize)
             }
             Err(error) => {
                 say(&format!("sync-daemon: {error}"));
