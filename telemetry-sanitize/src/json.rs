@@ -124,17 +124,16 @@ impl<'s, 't> Editor<'s, 't> {
         let mut is_flat = true;
         while self.next_member(b'}')? {
             let name = self.string()?;
-            let changed = match self.sanitizer.sanitize_text(&name.content) {
-                Cow::Owned(changed) => Some(changed),
-                Cow::Borrowed(_) => None,
-            };
+            // As it is written, so that the line sanitized again is judged the same.
+            let told = self.sanitizer.sanitize_text(&name.content);
+            let changed = matches!(told, Cow::Owned(_)).then(|| told.to_string());
             self.replace(name.start, changed)?;
             self.skip_blanks();
             self.at += 1; // The colon.
             self.skip_blanks();
-            names_value |= is_value_name(&name.content);
+            names_value |= is_value_name(&told);
             is_flat &= !matches!(self.byte(), b'{' | b'[');
-            self.value(self.sanitizer.member_verdict(outer, &name.content))?;
+            self.value(self.sanitizer.member_verdict(outer, &told))?;
         }
         Some(names_value && is_flat)
     }

@@ -12,6 +12,7 @@ use telemetry_core::Value;
 
 use crate::config::{Pattern, SanitizeConfig, SanitizeError};
 use crate::counts::Counts;
+use crate::mask::is_harmless;
 use crate::names::{self, Names, SecretName, Trust, Verdict};
 use crate::pii;
 use crate::rules::{Kind, RULES, Rule};
@@ -199,12 +200,19 @@ impl Sanitizer {
         space: &'s mut Space,
     ) -> Option<&'s str> {
         let is_changed = match (verdict, value) {
-            (Verdict::Secret(_), Value::Text(text)) if is_pem(text) => {
-                self.change_text(text, space)
+            (Verdict::Secret(_), Value::Text(text)) if let Some(body) = pem_body(text) => {
+                self.replace_body(body, text, space)
             }
-            (Verdict::Secret(secret), _) if is_secret_value(secret, value) => {
-                self.replace_value(secret, value, space);
-                true
+            (Verdict::Secret(secret), _) if self.is_secret(secret, value, space) => {
+                self.replace_value(secret, value, space)
+            }
+            (Verdict::Secret(secret), Value::Text(text)) => {
+                let is_changed = self.change_text(text, space);
+                // A message in the place of a secret: one that holds a secret goes too.
+                if is_changed && matches!(secret.trust, Trust::Strong | Trust::Shaped) {
+                    self.put_whole(secret.rule, text, space);
+                }
+                is_changed
             }
             (_, Value::Text(text)) => self.change_text(text, space),
             _ => false,
@@ -240,19 +248,49 @@ impl Sanitizer {
         }
     }
 
-    /// The value of a secret name: all of it goes, but for the scheme of
-    /// credentials and the names of cookies.
-    fn replace_value(&self, secret: SecretName, value: Value<'_>, space: &mut Space) {
+    /// Writes a key block without its body into the space; false when it has none.
+    fn replace_body(&self, body: Range<usize>, text: &str, space: &mut Space) -> bool {
+        if is_harmless(text[body.clone()].as_bytes()) {
+            return false;
+        }
+        space.rules.clear();
+        space.findings.clear();
+        let what = What::Builtin(Kind::PemKey);
+        space.findings.push(Finding { range: body, what });
+        self.rebuild(text, space);
+        true
+    }
+
+    /// Whether the value of a secret name is one. What was replaced in it before says
+    /// nothing about the rest.
+    fn is_secret(&self, secret: SecretName, value: Value<'_>, space: &mut Space) -> bool {
+        let is_secret = is_secret_value(secret, value);
+        match value {
+            Value::Text(text) if is_secret && text.contains(MARK_START) => {
+                self.find_masks(text, &mut space.masks);
+                let mut rest = text.to_owned();
+                for mask in space.masks.iter().rev() {
+                    rest.replace_range(mask.clone(), "");
+                }
+                is_secret_value(secret, Value::Text(&rest))
+            }
+            _ => is_secret,
+        }
+    }
+
+    /// Writes what stands in the place of the value of a secret name: all of it goes,
+    /// but for the scheme of credentials and the names of cookies. False when it was
+    /// sanitized before, and stays.
+    fn replace_value(&self, secret: SecretName, value: Value<'_>, space: &mut Space) -> bool {
         if let Value::Text(text) = value
             && matches!(secret.rule, Kind::Authorization | Kind::Cookie)
         {
-            space.findings.clear();
-            let mut scan = Scan::new(text, &self.names, &self.triggers, &mut space.findings);
-            scan.run_credentials(secret.rule);
-            if !space.findings.is_empty() {
-                self.find_masks(text, &mut space.masks);
-                self.settle(text, space);
-                return self.rebuild(text, space);
+            space.rules.clear();
+            if self.replace_credentials(secret.rule, text, space) {
+                return true;
+            }
+            if !space.masks.is_empty() {
+                return false; // `Bearer [REDACTED:bearer_token]`.
             }
         }
         match value {
@@ -262,6 +300,41 @@ impl Sanitizer {
             Value::F64(number) => self.put_whole(secret.rule, &number.to_string(), space),
             Value::Bool(flag) => self.put_whole(secret.rule, &flag.to_string(), space),
         }
+        true
+    }
+
+    /// Writes the value of a header without its secret parts; false when it has none.
+    fn replace_credentials(&self, rule: Kind, text: &str, space: &mut Space) -> bool {
+        if !self.replace_parts(rule, text, space) {
+            return false;
+        }
+        for _ in 1..MAX_ROUNDS {
+            let before = mem::take(&mut space.text);
+            let rules = mem::take(&mut space.rules);
+            // What is left is looked at as any text.
+            let is_changed = self.change_text(&before, space);
+            space.rules.splice(0..0, rules);
+            if !is_changed && !self.replace_parts(rule, &before, space) {
+                space.text = before;
+                return true;
+            }
+        }
+        self.put_whole(rule, text, space);
+        true
+    }
+
+    /// One search for the secret parts of the value of a header.
+    fn replace_parts(&self, rule: Kind, text: &str, space: &mut Space) -> bool {
+        space.findings.clear();
+        let mut scan = Scan::new(text, &self.names, &self.triggers, &mut space.findings);
+        scan.run_credentials(rule);
+        self.find_masks(text, &mut space.masks);
+        self.settle(text, space);
+        if space.findings.is_empty() {
+            return false;
+        }
+        self.rebuild(text, space);
+        true
     }
 
     /// What to write in the place of a whole text.
@@ -463,14 +536,22 @@ impl std::fmt::Debug for Sanitizer {
     }
 }
 
-/// The value is a private key in PEM and nothing else: its first and last line stay.
-fn is_pem(text: &str) -> bool {
-    let text = text.trim();
-    let (start, end) = ("-----BEGIN ", " PRIVATE KEY-----");
-    text.starts_with(start)
-        && text.ends_with(end)
-        && text.matches(end).count() == 2
-        && text.matches("-----").count() == 4
+/// What stands between the first and the last line of a private key in PEM, if the
+/// text is nothing else.
+fn pem_body(text: &str) -> Option<Range<usize>> {
+    const MARK: &str = "-----";
+    let mut marks = text.match_indices(MARK).map(|(at, _)| at);
+    let [first, second, third, fourth] = [(); 4].map(|()| marks.next());
+    let (first, body, last) = (first?, second? + MARK.len(), third?);
+    let is_key = |line: &str| line.ends_with(" PRIVATE KEY");
+    let is_whole = marks.next().is_none()
+        && text[..first].trim().is_empty()
+        && text[fourth? + MARK.len()..].trim().is_empty()
+        && is_key(&text[first..second?])
+        && is_key(&text[last..fourth?]);
+    let content = text[body..last].trim();
+    let start = body + text[body..last].find(content)?;
+    is_whole.then(|| start..start + content.len())
 }
 
 /// Under a secret name, what may stay is what is no secret: nothing, a flag, a
