@@ -25,6 +25,9 @@ use crate::vendors::VENDORS;
 /// so many rounds all of the text goes.
 const MAX_ROUNDS: usize = 16;
 
+/// In a text no longer than this a secret is looked for again where nothing tells of it.
+const LONGEST_TWICE: usize = 4096;
+
 /// How each replacement starts, but those of paths.
 const MARK_START: &str = "[REDACTED:";
 
@@ -380,6 +383,9 @@ impl Sanitizer {
         (self.search)(self, text, space);
         if space.findings.is_empty() {
             return false;
+        }
+        if text.len() <= LONGEST_TWICE {
+            scan::find_again(text, &mut space.findings);
         }
         space.masks.clear();
         if space.sight.may_hold_masks() {

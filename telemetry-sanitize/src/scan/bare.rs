@@ -284,8 +284,11 @@ fn bare_end(text: &Text<'_>, name: &Name, delimiter: Delimiter, at: usize) -> us
             return end;
         }
         loop {
-            end = text.run(end, limit, |byte| byte != b'<' && byte != b'&');
-            if end >= limit || text.at(end) == b'<' || text.has(end, "&lt;/") {
+            end = text.run(end, limit, |byte| !matches!(byte, b'<' | b'&' | b'\\'));
+            let is_close = ["<", "&lt;/", "\\u003c/"]
+                .iter()
+                .any(|close| text.has(end, close));
+            if end >= limit || is_close {
                 return end;
             }
             end += 1;
@@ -348,7 +351,21 @@ fn argument_end(text: &Text<'_>, name: &Name, at: usize) -> Option<usize> {
     let dashes = text.run_back(name.range.start, name.range.start.saturating_sub(2), |b| {
         b == b'-'
     });
+    // `--from-literal=password=x`.
+    let lead = text.run_back(dashes, dashes.saturating_sub(48), |byte| {
+        is_name_byte(byte) || byte == b'='
+    });
+    let is_nested = lead < dashes && text.at(lead) == b'-' && is_quote(text.before(lead));
+    let dashes = if is_nested { lead } else { dashes };
     let mark = text.before(dashes);
+    if is_quote(mark) && is_option_value(text, dashes - 1) {
+        let end = quoted(text, dashes - 1, 0).end;
+        let is_last = matches!(text.at(end + 1), b' ' | b'\n' | 0);
+        let is_pair = |word: usize| matches!(text.at(word), b' ' | b'&') && pair_at(text, word + 1);
+        if end >= at && end - at <= 256 && is_last && !(at..end).any(is_pair) {
+            return Some(end);
+        }
+    }
     if is_quote(mark)
         && let Some(end) = item_end(text, dashes - 1, at)
     {
@@ -361,7 +378,7 @@ fn argument_end(text: &Text<'_>, name: &Name, at: usize) -> Option<usize> {
     if name.is_option && dashes == 0 {
         let is_next = |two: &[u8]| two == b" -";
         let is_alone = text.len() < 512 && !text.slice(at..text.len()).windows(2).any(is_next);
-        return is_alone.then_some(text.len()); // An argument by itself.
+        return is_alone.then(|| text.line_end(at)); // An argument by itself.
     }
     if !name.is_option || !is_quote(mark) {
         return None;
@@ -372,10 +389,25 @@ fn argument_end(text: &Text<'_>, name: &Name, at: usize) -> Option<usize> {
     (text.at(end) == mark && !is_more).then_some(end)
 }
 
+/// The quote opens the value of a command's option: `-d 'password=two words'`.
+fn is_option_value(text: &Text<'_>, quote: usize) -> bool {
+    let end = text.run_back(quote, quote.saturating_sub(2), is_blank);
+    let start = text.run_back(end, end.saturating_sub(32), is_name_byte);
+    let option = text.slice(start..end);
+    let is_script = matches!(option, b"-c" | b"-lc" | b"-ec" | b"-e"); // Commands, of which one is a pair.
+    end < quote
+        && option.first() == Some(&b'-')
+        && !is_script
+        && matches!(text.before(start), b' ' | 0)
+}
+
 /// The end of the string that opens at `quote`, if it is an item of a list: of
 /// arguments, or of variables (`["A=b", "PASSWORD=two words"]`).
 fn item_end(text: &Text<'_>, quote: usize, at: usize) -> Option<usize> {
     let first = text.run_back(quote, quote.saturating_sub(16), |byte| byte == b'\\');
+    let is_prefixed = matches!(text.before(first), b'u' | b'b')
+        && !text.before(first - 1).is_ascii_alphanumeric();
+    let first = first - usize::from(is_prefixed); // Python's `u'x'`.
     let open = text.run_back(first, first.saturating_sub(2), |byte| {
         byte.is_ascii_whitespace()
     });
@@ -385,9 +417,9 @@ fn item_end(text: &Text<'_>, quote: usize, at: usize) -> Option<usize> {
     if !matches!(text.before(open), b'[' | b',') || is_script {
         return None;
     }
-    let depth = quote - first;
+    let depth = text.escapes_before(quote);
     let end = quoted(text, quote, depth).end;
-    let is_item = matches!(text.at(end + depth + 1), b',' | b']');
+    let is_item = matches!(text.at(end + depth + 1), b',' | b']' | b'}' | b')');
     let is_pair = |word: usize| text.at(word) == b' ' && pair_at(text, word + 1);
     let is_short = end >= at && end - at <= 256;
     (is_item && is_short && !(at..end).any(is_pair)).then_some(end)
@@ -460,7 +492,8 @@ fn first_separator(text: &Text<'_>, at: usize, in_query: bool) -> usize {
     let mut end = at;
     loop {
         end = text.run(end, text.len(), |byte| !may_separate(byte));
-        if end >= text.len() || separates(text, end, in_query) {
+        let is_escaped = text.at(end) == b' ' && text.before(end) == b'\\'; // By a shell.
+        if end >= text.len() || !is_escaped && separates(text, end, in_query) {
             return end;
         }
         end += 1;
@@ -533,7 +566,8 @@ fn is_connection_word(text: &Text<'_>, at: usize) -> bool {
 
 fn encoded_pair_at(text: &Text<'_>, at: usize) -> bool {
     let end = text.run(at, at + 64, is_name_byte);
-    end > at && (text.at(end) == b'%' || text.at(end) == b'=')
+    let marks = ["=", "%3d", "%253d"];
+    end > at && marks.iter().any(|mark| text.has(end, mark))
 }
 
 /// An escaped line break or tab, at the end or before a pair.

@@ -261,8 +261,8 @@ fn is_password(text: &Text<'_>, secret: Place, found: Range<usize>) -> bool {
     let value = text.slice(found);
     let is_option = matches!(value.first(), Some(b'-' | b'|' | b'<') | None);
     let is_open = matches!(secret, Nth(_) | Share) && value.starts_with(b"/");
-    let is_told =
-        matches!(secret, Word(_) | Nth(_)) && (is_status(value) || shape::is_assignment(value));
+    let is_told = value.starts_with(b"=")
+        || matches!(secret, Word(_) | Nth(_)) && (is_status(value) || shape::is_assignment(value));
     !is_option && !is_open && !is_told && !is_harmless(value)
 }
 
@@ -367,6 +367,12 @@ impl Words {
         let close = text.run(end, end + 16, |byte| byte == b'\\');
         let is_end = text.at(end).is_ascii_whitespace() || is_quote(text.at(close));
         let at = close + usize::from(is_quote(text.at(close)));
+        let is_list = text.has(at, ",\n") || text.has(at, ",\r\n"); // An item in each line.
+        let limit = if is_list {
+            text.len().min(at + REACH)
+        } else {
+            limit
+        };
         is_end.then_some(Self { at, limit })
     }
 
@@ -388,7 +394,10 @@ impl Words {
 
     fn next_word(&mut self, text: &Text<'_>) -> Option<Range<usize>> {
         let start = text.run(self.at, self.limit, |byte| {
-            matches!(byte, b' ' | b'\t' | b',' | b'[' | b'(' | b'{')
+            matches!(
+                byte,
+                b' ' | b'\t' | b'\n' | b'\r' | b',' | b'[' | b'(' | b'{'
+            )
         });
         if start >= self.limit || matches!(text.at(start), b'|' | b';' | b']' | b')' | b'}') {
             return None;
@@ -413,7 +422,8 @@ impl Words {
             if letter == end || is_break {
                 break;
             }
-            end = letter;
+            let is_blank = letter == end + 1 && text.at(letter) == b' '; // Escaped for a shell.
+            end = letter + usize::from(is_blank);
         }
         // `-p'two words'` and `--user="bob:x"`.
         if is_quote(text.at(end)) && end > start && text.at(start) == b'-' {

@@ -46,7 +46,8 @@ pub(super) fn is_bare_secret(
         return true;
     }
     let running_text = matches!(delimiter, Delimiter::ColonBlank | Delimiter::Blank);
-    if is_usage(text, name, value) || running_text && is_address(value) {
+    let is_link = running_text && (value.starts_with(b"https://") || value.starts_with(b"http://"));
+    if is_usage(text, name, value) || running_text && is_address(value) || is_link {
         return false;
     }
     let is_told =
@@ -73,7 +74,10 @@ pub(super) fn is_bare_secret(
                 || is_word_alone(text, name, at.clone())
         }
     };
-    shaped && (name.is_option || !is_debug_dump(text, at)) && !after_parser_word(text, name)
+    let is_closed = is_quote(text.at(at.end)) || text.ends_with(at.start, "\r\n\r\n");
+    shaped
+        && (name.is_option || is_closed || !is_debug_dump(text, at))
+        && !after_parser_word(text, name)
 }
 
 /// What nobody writes by hand: a key of something unknown.

@@ -111,7 +111,7 @@ pub(super) fn take_tuple(scan: &mut Scan<'_, '_>, name: &Name, secret: SecretNam
 /// The end of a value that ODBC puts in braces: `PWD={two words};`.
 pub(super) fn brace_end(text: &Text<'_>, delimiter: Delimiter, at: usize) -> Option<usize> {
     let end = text.run(at + 1, at + 130, |byte| {
-        !matches!(byte, b'}' | b'{' | b'"' | b'\n')
+        !matches!(byte, b'}' | b'"' | b'\n')
     });
     let is_end = text.at(end) == b'}' && (matches!(text.at(end + 1), b';' | 0));
     (delimiter == Delimiter::Equals && is_end).then_some(end)

@@ -88,7 +88,8 @@ pub(super) fn take_credentials(scan: &mut Scan<'_, '_>, value: Range<usize>, str
         return; // A scheme alone.
     }
     let is_open = second.ends_with(b"=") && {
-        let first = text.at(second_end + 1);
+        let quote = text.run(second_end, second_end + 16, |byte| byte == b'\\');
+        let first = text.at(quote + 1);
         first.is_ascii_alphanumeric() || first == b'['
     };
     let is_pair = is_pair || is_open && second.len() < 24; // `token="x"`.

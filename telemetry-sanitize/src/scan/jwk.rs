@@ -25,7 +25,7 @@ pub(super) fn look(scan: &mut Scan<'_, '_>, hit: Range<usize>) {
         }
         let depth = quote - scan.text.run_back(quote, at, |byte| byte == b'\\');
         let name = string::quoted(&scan.text, quote, depth);
-        let colon = scan.text.run(name.end, name.end + depth + 4, |byte| {
+        let colon = scan.text.run(name.end, name.end + 2 * depth + 4, |byte| {
             byte == b'\\' || byte == b'"' || byte == b':' || byte == b' '
         });
         at = name.end + depth + 1;

@@ -93,6 +93,16 @@ pub(super) fn value_key(
             .any(|head| text.ends_with(name.range.start, head));
         return is_part.then_some((Delimiter::Equals, value));
     }
+    if quoted && text.has(at, ";s:") {
+        let length = text.run(at + 3, at + 8, |byte| byte.is_ascii_digit()); // PHP's `s:8:"password";s:1:"x"`.
+        let is_next = text.at(length) == b':' && is_quote(text.at(length + 1));
+        return is_next.then_some((Delimiter::Colon, length + 1));
+    }
+    if quoted && text.has(at, "\r\nContent-Type:") {
+        let head = text.line_end(at + 2);
+        let is_part = text.has(head, "\r\n\r\n") && text.ends_with(name.range.start, "name=\"");
+        return is_part.then_some((Delimiter::Equals, head + 4));
+    }
     let is_form_part = quoted && key > at + 1 && is_form_break(text, at);
     if is_form_part {
         return Some((Delimiter::Equals, key));

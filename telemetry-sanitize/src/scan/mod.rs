@@ -41,6 +41,7 @@ use crate::names::{Names, SecretName};
 use crate::rules::Kind;
 use crate::sieve::Hit;
 use crate::text::Text;
+use crate::vendors::looks_random;
 
 use survey::Survey;
 
@@ -71,6 +72,37 @@ pub(crate) fn is_secret_text(secret: SecretName, value: &[u8]) -> bool {
 pub(crate) struct Finding {
     pub(crate) range: Range<usize>,
     pub(crate) what: What,
+}
+
+/// Finds what was found once wherever else it stands in the text, if it is no word:
+/// `api_key = 'x' args=('x', 19)`.
+pub(crate) fn find_again(text: &str, findings: &mut Vec<Finding>) {
+    const MOST: usize = 8;
+    const SHORTEST: usize = 8;
+    const LONGEST: usize = 128;
+    let bytes = text.as_bytes();
+    for index in 0..findings.len().min(MOST) {
+        let Finding { range, what } = findings[index].clone();
+        let is_path = matches!(what, What::Home | What::Root(_));
+        if is_path || !(SHORTEST..=LONGEST).contains(&range.len()) {
+            continue;
+        }
+        let secret = &bytes[range.clone()];
+        for start in memchr::memchr_iter(secret[0], bytes) {
+            let end = start + secret.len();
+            let is_there = start != range.start && bytes[start..].starts_with(secret);
+            if !is_there || !shape::is_chosen(secret) && !looks_random(secret) {
+                continue;
+            }
+            let is_apart = |at: Option<&u8>| !at.is_some_and(u8::is_ascii_alphanumeric);
+            let before = start.checked_sub(1).map(|at| &bytes[at]);
+            let is_known = |found: &Finding| found.range.start < end && start < found.range.end;
+            if is_apart(before) && is_apart(bytes.get(end)) && !findings.iter().any(is_known) {
+                let range = start..end;
+                findings.push(Finding { range, what });
+            }
+        }
+    }
 }
 
 /// What to write in the place of a finding.

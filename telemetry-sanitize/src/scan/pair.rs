@@ -58,7 +58,9 @@ fn look_at(scan: &mut Scan<'_, '_>, name: Name) {
     if scan.text.ends_with(name.range.start, "[REDACTED:") {
         return; // The name of a rule, in a replacement.
     }
-    if is_replaced(&scan.text, name.range.end) || scan.text.ends_with(name.range.start, "pam_unix(")
+    if is_replaced(&scan.text, name.range.end)
+        || scan.text.ends_with(name.range.start, "pam_unix(")
+        || scan.text.ends_with(name.range.start, "/etc/")
     {
         return;
     }
@@ -285,7 +287,7 @@ fn delimiter_after(
 pub(super) fn past_closers(text: &Text<'_>, from: usize) -> (usize, bool) {
     let mut at = from;
     let mut quoted = false;
-    static CLOSERS: Bytes = Bytes::of(b"\\\"'`%&]*<[( \x1b");
+    static CLOSERS: Bytes = Bytes::of(b"\\\"'`%&]*<[( :\x1b");
     for _ in 0..4 {
         if !CLOSERS.has(text.at(at)) {
             break;
@@ -305,6 +307,8 @@ pub(super) fn past_closers(text: &Text<'_>, from: usize) -> (usize, bool) {
             at = end;
         } else if text.has(at, "**") {
             at += 2; // Markdown.
+        } else if text.has(at, ":protected]") || text.has(at, ":private]") {
+            at = text.run(at, at + 12, |byte| byte != b']') + 1; // PHP's objects.
         } else if let Some(end) = close_tag(text, at) {
             at = end;
         } else if let Some(end) = index_end(text, at).or_else(|| number_end(text, at)) {
@@ -331,7 +335,9 @@ fn index_end(text: &Text<'_>, at: usize) -> Option<usize> {
     let open = text.skip_blanks(at, 1);
     let (close, is_inside): (u8, fn(u8) -> bool) = match text.at(open) {
         b'[' if open == at => (b']', |byte| byte.is_ascii_digit()),
-        b'(' if open > at => (b')', |byte| byte.is_ascii_alphabetic() || byte == b' '),
+        b'(' if open > at || text.has(at, "(hex)") => {
+            (b')', |byte| byte.is_ascii_alphabetic() || byte == b' ')
+        }
         _ => return None,
     };
     // `passwd[4711]:` is a program and its process.
@@ -426,14 +432,21 @@ fn delimiter_at(
         b'.' if mark == name.range.end && text.has(mark, "....") => {
             (Delimiter::Equals, dots_end(text, mark))
         }
+        b'|' if mark == at && is_quote(text.at(mark + 1)) => (Delimiter::Equals, mark + 1),
         b'|' if mark > at => return table::cell_at(text, mark, secret),
         b'&' if text.has(mark, "&#61;") => (Delimiter::Equals, mark + 5),
         b'%' if text.has(mark, "%3d") || text.has(mark, "%3a") => (Delimiter::Equals, mark + 3),
+        0xE2 if mark > at && (text.has(mark, "│") || text.has(mark, "┃")) => {
+            return table::cell_at(text, mark + "│".len() - 1, secret);
+        }
         0xE2 if text.has(mark, "→") => (Delimiter::Equals, mark + "→".len()),
         0xEF if text.has(mark, "＝") || text.has(mark, "：") => (Delimiter::Equals, mark + 3),
         b'%' if text.has(mark, "%253d") || text.has(mark, "%253a") => (Delimiter::Equals, mark + 5),
         b'\\' if text.has(mark, "\\u003d") => (Delimiter::Equals, mark + 6),
         b'-' if mark > at && text.has(mark, "-> ") => (Delimiter::ColonBlank, mark + 2),
+        b'\\' if text.has(mark, "\\u003e") && text.ends_with(name.range.start, "\\u003c") => {
+            return Some((Delimiter::Tag, mark + "\\u003e".len()));
+        }
         b'&' if text.has(mark, "&gt;") && text.ends_with(name.range.start, "&lt;") => {
             return Some((Delimiter::Tag, mark + "&gt;".len()));
         }
@@ -577,14 +590,15 @@ fn next_element(text: &Text<'_>, name: &Name, at: usize) -> Option<usize> {
         name.range.start.saturating_sub(80),
         |byte| byte != b'>' && byte != b'\n',
     );
-    let is_key = text.ends_with(start, "<key>") || text.ends_with(start, "<name>");
-    let close = ["</key>", "</name>"]
+    let opens = ["<key>", "<name>", "<td>", "<th>", "<dt>"];
+    let is_key = opens.iter().any(|open| text.ends_with(start, open));
+    let close = ["</key>", "</name>", "</td>", "</th>", "</dt>"]
         .iter()
         .find(|close| text.has(at, close))?;
     let next = text.run(at + close.len(), at + close.len() + 32, |byte| {
         byte.is_ascii_whitespace()
     });
-    let open = ["<string>", "<value>"]
+    let open = ["<string>", "<value>", "<td>", "<dd>"]
         .iter()
         .find(|open| text.has(next, open))?;
     is_key.then(|| next + open.len())
@@ -690,7 +704,7 @@ fn ends_line(text: &Text<'_>, quote: usize) -> bool {
 fn closes_after(text: &Text<'_>, quote: usize) -> bool {
     let mark = text.at(quote);
     let end = text.run(quote + 1, quote + 257, |byte| byte != mark);
-    text.at(end + 1) == b']'
+    text.at(text.skip_blanks(end + 1, 1)) == b']'
 }
 
 /// Past the member in `user[name]=`, encoded or not.

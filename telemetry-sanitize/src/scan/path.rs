@@ -351,7 +351,10 @@ fn word_end(text: &Text<'_>, start: usize, is_encoded: bool) -> usize {
         });
         let escaped_blank = text.at(end) == b'\\' && text.at(end + 1) == b' ';
         let encoded_byte = is_encoded && text.at(end) == b'%' && !text.has(end, "%2f");
-        if !escaped_blank && !encoded_byte {
+        let is_apostrophe = text.at(end) == b'\''
+            && matches!(text.before(end), b'O' | b'D')
+            && text.at(end + 1).is_ascii_uppercase(); // `O'Brien`.
+        if !escaped_blank && !encoded_byte && !is_apostrophe {
             return end.min(text.len());
         }
         end += 1 + usize::from(escaped_blank);

@@ -61,7 +61,11 @@ pub(super) fn look_end(scan: &mut Scan<'_, '_>, hit: Range<usize>) {
 /// Looks at what follows `Private-Lines: 1` of a PuTTY key.
 pub(super) fn look_putty(scan: &mut Scan<'_, '_>, hit: Range<usize>) {
     let text = &scan.text;
-    let start = past_breaks(text, text.line_end(hit.end));
+    let count = text.skip_blanks(hit.end, 2);
+    let start = past_breaks(
+        text,
+        text.run(count, count + 4, |byte| byte.is_ascii_digit()),
+    );
     let end = body_end(text, start);
     if end >= start + 16 {
         scan.redact(start..end, Kind::PemKey);

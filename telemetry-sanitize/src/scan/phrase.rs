@@ -64,7 +64,17 @@ pub(super) fn member_end(
     end: usize,
 ) -> Option<usize> {
     const LONGEST: usize = 96;
-    if delimiter != Delimiter::Equals || text.at(end) != b' ' {
+    let is_flow = || {
+        let floor = name.range.start.saturating_sub(128);
+        let open = text.run_back(name.range.start, floor, |byte| !b"{}\n".contains(&byte));
+        text.before(open) == b'{' // `{user: bob, password: two words}`.
+    };
+    let may_be = match delimiter {
+        Delimiter::Equals => true,
+        Delimiter::ColonBlank => text.at(end) == b' ' && is_flow(),
+        _ => false,
+    };
+    if !may_be || text.at(end) != b' ' {
         return None;
     }
     let before = text.before(name.range.start);
@@ -129,7 +139,16 @@ fn is_word_and_signs<'t, W: Iterator<Item = &'t [u8]>>(words: impl Fn() -> W) ->
     let has_digit = last.iter().any(u8::is_ascii_digit);
     let is_closed = has_digit && last.last().is_some_and(|byte| b"!#$%&*?@+~".contains(byte));
     let has_sign = || has_digit && words().any(is_sign);
-    (is_closed || has_sign()) && words().all(|word| is_sign(word) || is_part(word) || word == last)
+    let is_long = || {
+        let stem = last
+            .iter()
+            .filter(|byte| byte.is_ascii_alphabetic())
+            .count();
+        let is_number = last.len() > 2 && last.iter().all(u8::is_ascii_digit);
+        has_digit && (stem > 3 || is_number) && words().count() >= 4
+    };
+    (is_closed || has_sign() || is_long())
+        && words().all(|word| is_sign(word) || is_part(word) || word == last)
 }
 
 /// A word behind which a message goes on.

@@ -40,8 +40,15 @@ pub(super) fn spoken(
     {
         return Some((Delimiter::Blank, value));
     }
+    if name.is_option && text.at(at) == b'\n' && !matches!(text.at(at + 1), b'-' | b' ' | b'\n' | 0)
+    {
+        return Some((Delimiter::Blank, at + 1)); // Arguments, one in a line.
+    }
     if value == at && !text.has(at, "? ") || at != name.range.end && !name.is_option {
         return None;
+    }
+    if text.has(value, "<(echo ") && text.has(name.range.start, "private") {
+        return Some((Delimiter::Blank, value + "<(echo ".len()));
     }
     if name.is_option && text.has(value, "<<< ") {
         return Some((Delimiter::Blank, value + 4)); // `--with-token <<< x`.
@@ -94,8 +101,7 @@ pub(super) fn spoken(
 /// `set 'password' to 'x'` and Redis' `"requirepass" "x"`: the string behind a name
 /// in quotes.
 fn after_quoted_name(text: &Text<'_>, at: usize, secret: SecretName) -> Option<usize> {
-    const LINKS: [&str; 11] = [
-        " { default = ",
+    const LINKS: [&str; 10] = [
         " to ",
         " has value ",
         " is ",
@@ -110,13 +116,28 @@ fn after_quoted_name(text: &Text<'_>, at: usize, secret: SecretName) -> Option<u
     if secret.trust != Trust::Strong || text.at(at) != b' ' {
         return None;
     }
+    if let Some(value) = default_value(text, at) {
+        return Some(value);
+    }
     let link = LINKS
         .iter()
         .find(|link| text.has(at, link) && is_quote(text.at(at + link.len())))?;
     let value = at + link.len();
     let content = text.slice(string::quoted(text, value, 0));
-    let is_string = shape::is_strange(content) || shape::is_chosen(content);
+    let is_linked = *link != " " && shape::is_no_word(content);
+    let is_string = is_linked || shape::is_strange(content) || shape::is_chosen(content);
     is_string.then_some(value)
+}
+
+/// Terraform's `variable "db_password" { default = "x" }`.
+fn default_value(text: &Text<'_>, at: usize) -> Option<usize> {
+    let past = |at: usize| text.run(at, at + 24, |byte| byte.is_ascii_whitespace());
+    let open = past(at);
+    let key = past(open + 1);
+    let equals = past(key + "default".len());
+    let value = past(equals + 1);
+    let is_default = text.at(open) == b'{' && text.has(key, "default") && text.at(equals) == b'=';
+    (is_default && is_quote(text.at(value))).then_some(value)
 }
 
 /// The last word of `the password is sunshine`, which tells nothing about the
@@ -149,7 +170,8 @@ fn plain_word_at(text: &Text<'_>, at: usize, secret: SecretName) -> bool {
 
 /// Behind `pass phrase for key:`, some words that go to the end of the line.
 fn is_phrase_at(text: &Text<'_>, name: &Name, at: usize) -> bool {
-    if !text.ends_with(at, ": ") || !is_phrase(text, name) {
+    let is_told = text.ends_with(at, "password is: ");
+    if !is_told && (!text.ends_with(at, ": ") || !is_phrase(text, name)) {
         return false;
     }
     let first = text.run(at, at + 16, |byte| byte.is_ascii_lowercase());

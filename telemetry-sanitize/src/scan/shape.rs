@@ -77,6 +77,11 @@ pub(super) fn is_token_like(value: &[u8]) -> bool {
 
 /// A value that opens a session: long and random, and neither a UUID nor a hash.
 pub(super) fn is_session(secret: SecretName, value: &[u8]) -> bool {
+    let is_secret = secret.rule == Kind::Secret && !value.starts_with(b"arn:");
+    let is_strange = is_secret && value.iter().any(|byte| b"#&!;@$^*<\"\\".contains(byte));
+    if is_strange && value.len() >= 8 {
+        return true;
+    }
     if value.len() < 24 {
         return false;
     }
@@ -296,7 +301,18 @@ pub(super) fn is_strange(word: &[u8]) -> bool {
         && has(u8::is_ascii_digit)
         && has(u8::is_ascii_alphabetic)
         && has(|byte| byte.is_ascii_punctuation() && !b"-_.:,".contains(byte))
-        && !has(|byte| matches!(byte, b' ' | b'=' | b'"'))
+        && !has(|byte| matches!(byte, b' ' | b'"'))
+        && !is_assignment(word)
+}
+
+/// Not only a word or words: a digit or a sign is among the letters.
+pub(super) fn is_no_word(content: &[u8]) -> bool {
+    let has = |class: fn(&u8) -> bool| content.iter().any(class);
+    (6..=128).contains(&content.len())
+        && has(u8::is_ascii_alphabetic)
+        && has(|byte| byte.is_ascii_digit() || b"!@#$%^&*{}<>;".contains(byte))
+        && !is_sentence(content)
+        && !has(|byte| *byte == b'/')
 }
 
 /// As [`is_passwordish`], or small letters and digits with dashes or underscores

@@ -92,6 +92,7 @@ pub(crate) const PLACES: &[(&str, Place)] = &[
     ("signin(", Place::Call),
     ("sign_in(", Place::Call),
     ("logon(", Place::Call),
+    ("networkcredential(", Place::Call),
     ("changepassword(", Place::Call),
     ("change_password(", Place::Call),
     ("userpassword(", Place::Call),
@@ -250,6 +251,8 @@ pub(crate) const PLACES: &[(&str, Place)] = &[
     ("auth: ", Place::Account),
     ("auth as ", Place::Account),
     ("auth failed for ", Place::Account),
+    ("connect ", Place::Account),
+    ("oracle.connect(\"", Place::Slash),
     ("connect as ", Place::Account),
     ("connecting as ", Place::Account),
     ("user/pass ", Place::Account),
@@ -404,7 +407,12 @@ fn pass(text: &Text<'_>, hit: &Range<usize>) -> Option<Range<usize>> {
     if !matches!(command, b"PASS" | b"AUTH") || !starts {
         return None;
     }
-    let word = word_at(text, hit.end)?;
+    let mut word = word_at(text, hit.end)?;
+    if text.at(word.end) == b',' && !is_quote(text.before(word.start)) {
+        word.end = text.run(word.end, word.end + 128, |byte| {
+            !byte.is_ascii_whitespace() && byte != b'\\'
+        });
+    }
     let secret = text.slice(word.clone());
     let rest = text.skip_blanks(word.end, 4);
     let is_last = ends_message(text, rest);

@@ -120,6 +120,9 @@ fn take_tuples(scan: &mut Scan<'_, '_>, from: usize, secrets: &[usize]) {
     let mut at = scan.text.skip_blanks(from, 8);
     while matches!(scan.text.at(at), b'(' | b'[') {
         at += 1;
+        if scan.text.at(at) == b'[' {
+            break; // Pairs of a name and a value.
+        }
         for place in 0.. {
             at = scan.text.skip_blanks(at, 8);
             let value = value_at(&scan.text, at);

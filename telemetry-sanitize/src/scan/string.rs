@@ -28,6 +28,12 @@ pub(super) fn past_wrapper(text: &Text<'_>, at: usize) -> Option<usize> {
     let end = text.run(at, at + 48, |byte| {
         byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':' | b'.')
     });
+    if text.has(at, "vec![") {
+        return Some(at + "vec!".len());
+    }
+    if text.has(at, "String.raw`") {
+        return Some(at + "String.raw".len());
+    }
     let is_prefix = end == at + 1 && b"burfBUNnE".contains(&text.at(at));
     if is_prefix && matches!(text.at(end), b'"' | b'\'') {
         return Some(end);
@@ -70,14 +76,32 @@ fn past_opening(text: &Text<'_>, at: usize) -> usize {
             if text.has(end, ") \"") { end + 2 } else { at }
         }
         b'@' | b'$' | b'&' if text.at(at + 1) == b'"' => at + 1,
-        b'"' if text.has(at, "\"\"\"") && text.at(at + 3) != b'"' => at + 2,
-        b'\'' if text.has(at, "'''") && text.at(at + 3) != b'\'' => at + 2,
         b'[' if text.has(at, "[]string{") || text.has(at, "[]byte(") => {
             let value = text.run(at, at + 9, |byte| !matches!(byte, b'{' | b'(')) + 1;
             if is_quote(text.at(value)) { value } else { at }
         }
         _ => at,
     }
+}
+
+/// The content of a string in which nothing is escaped: Rust's `r#"x"#`, C++'s `R"(x)"`,
+/// and three quotes.
+pub(super) fn raw(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
+    let (start, close): (usize, &str) = match text.at(at) {
+        b'r' if text.has(at + 1, "##\"") => (at + 4, "\"##"),
+        b'r' if text.has(at + 1, "#\"") => (at + 3, "\"#"),
+        b'r' if text.has(at + 1, "\'\'\'") => (at + 4, "\'\'\'"),
+        b'R' if text.has(at + 1, "\"(") => (at + 3, ")\""),
+        b'\'' if text.has(at, "\'\'\'") => (at + 3, "\'\'\'"),
+        b'"' if text.has(at, "\"\"\"") => (at + 3, "\"\"\""),
+        _ => return None,
+    };
+    let limit = text.line_end(start);
+    let mut end = start;
+    while end < limit && !text.has(end, close) {
+        end = text.run(end + 1, limit, |byte| byte != close.as_bytes()[0]);
+    }
+    (start < end && end < limit).then_some(start..end)
 }
 
 /// A call that looks up a variable: `os.environ.get`.
@@ -91,9 +115,21 @@ fn is_getter(call: &[u8]) -> bool {
         b"fetch",
         b"config",
     ];
+    const VERBS: [&[u8]; 6] = [
+        b"get_",
+        b"fetch_",
+        b"read_",
+        b"load_",
+        b"lookup_",
+        b"retrieve_",
+    ];
     let is_letter = |byte: &u8| !byte.is_ascii_alphabetic();
     let word = call.rsplit(is_letter).next().unwrap_or_default();
-    GETTERS.contains(&word)
+    let last = call
+        .rsplit(|byte| matches!(byte, b'.' | b':'))
+        .next()
+        .unwrap_or_default();
+    GETTERS.contains(&word) || VERBS.iter().any(|verb| last.starts_with(verb))
 }
 
 /// Of `get("SECRET", "x")` the second string; where there is only the name of a
@@ -137,17 +173,25 @@ pub(super) fn past_wrapper_once(text: &Text<'_>, at: usize) -> usize {
 pub(super) fn quoted(text: &Text<'_>, open: usize, depth: usize) -> Range<usize> {
     let mark = text.at(open);
     let start = open + 1;
-    let limit = text.line_end(start);
+    let mut limit = text.line_end(start);
     let mut at = start;
     while at < limit {
         let quote = text.run(at, limit, |byte| byte != mark);
         if quote >= limit {
+            // A backslash before the break: the string goes on in the next line.
+            let is_continued = text.before(limit) == b'\\' && text.at(limit) == b'\n' && depth == 0;
+            let next = text.line_end((limit + 1).min(text.len()));
+            let is_closed = text.run(limit, next, |byte| byte != mark) < next;
+            if is_continued && is_closed {
+                limit = next;
+                continue;
+            }
             break;
         }
         let first = text.run_back(quote, start, |byte| byte == b'\\');
         let backslashes = quote - first;
         let escapes = backslashes.saturating_sub(depth) / (depth + 1);
-        let doubled = mark == b'\'' && quote > start && is_doubled(text, quote);
+        let doubled = quote > start && depth == 0 && is_doubled(text, quote);
         if doubled {
             at = quote + 2;
             continue;
@@ -200,14 +244,35 @@ pub(super) fn changed_to(text: &Text<'_>, end: usize, depth: usize) -> Option<us
     const LINKS: [&str; 11] = [
         " -> ", " => ", " to ", " and ", " or ", ", now ", ", got ", " but got ", " != ", " vs ", ", new ",
     ];
+    if let Some(next) = continued(text, end) {
+        return Some(next);
+    }
     let link = LINKS.iter().find(|link| text.has(end, link))?;
     let quote = end + link.len() + depth;
     is_quote(text.at(quote)).then_some(quote)
 }
 
-/// SQL and YAML double a single quote inside of a string: `'it''s'`.
+/// The quote of the next part of a string in parts: `"a" + "b"`, `"a" \\` and `"b"` on the
+/// next line.
+fn continued(text: &Text<'_>, end: usize) -> Option<usize> {
+    let mark = text.skip_blanks(end, 2);
+    if !matches!(text.at(mark), b'+' | b'\\') {
+        return None;
+    }
+    let next = text.run(mark + 1, mark + 40, |byte| byte.is_ascii_whitespace());
+    (next > mark + 1 && is_quote(text.at(next))).then_some(next)
+}
+
+/// SQL, YAML, C# and tables double a quote inside of a string: `'it''s'`.
 fn is_doubled(text: &Text<'_>, quote: usize) -> bool {
-    text.at(quote + 1) == b'\'' && text.at(quote + 2).is_ascii_alphanumeric()
+    let mark = text.at(quote);
+    let next = text.at(quote + 2);
+    let is_inside = match mark {
+        b'\'' => next.is_ascii_alphanumeric(),
+        b'"' => next.is_ascii_alphanumeric() || b"!#$%&*@+~?^".contains(&next),
+        _ => false,
+    };
+    text.at(quote + 1) == mark && is_inside
 }
 
 pub(super) fn encoded_quoted(text: &Text<'_>, open: usize, length: usize) -> Range<usize> {

@@ -224,7 +224,7 @@ fn take_cells(scan: &mut Scan<'_, '_>, columns: &Columns, mark: u8, line: Range<
     let mut found = false;
     let mut at = line.start;
     for number in 0..columns.count {
-        let end = scan.text.run(at, line.end, |byte| byte != mark);
+        let end = cell_end(&scan.text, at, line.end, mark);
         if let Some(&(_, _, secret)) = columns.secret.iter().find(|column| column.1 == number) {
             let cell = trimmed(&scan.text, at..end);
             found |= take_cell(scan, secret, cell);
@@ -234,11 +234,33 @@ fn take_cells(scan: &mut Scan<'_, '_>, columns: &Columns, mark: u8, line: Range<
     found
 }
 
+/// The end of a cell; in quotes, which are doubled inside, the mark does not end it.
+fn cell_end(text: &Text<'_>, at: usize, limit: usize, mark: u8) -> usize {
+    let mut end = at;
+    if text.at(at) == b'"' {
+        end += 1;
+        loop {
+            end = text.run(end, limit, |byte| byte != b'"');
+            if text.at(end + 1) != b'"' || end + 1 >= limit {
+                break;
+            }
+            end += 2;
+        }
+    }
+    text.run(end, limit, |byte| byte != mark)
+}
+
 fn take_cell(scan: &mut Scan<'_, '_>, secret: SecretName, cell: Range<usize>) -> bool {
     let value = scan.text.slice(cell.clone());
     let is_random = value.len() >= 16 && looks_random(value);
     let is_secret = match secret.trust {
-        Trust::Strong | Trust::Counted => shape::is_chosen(value) || is_random,
+        Trust::Strong | Trust::Counted => {
+            shape::is_chosen(value)
+                || is_random
+                || shape::is_strange(value)
+                || is_quoted_cell(value)
+                || is_phrase(value)
+        }
         Trust::Shaped => is_random,
         Trust::Digits => shape::is_short_number(value) && value.len() >= 4,
         Trust::Number => shape::is_long_number(value),
@@ -250,6 +272,22 @@ fn take_cell(scan: &mut Scan<'_, '_>, secret: SecretName, cell: Range<usize>) ->
     }
     scan.redact(cell, secret.rule);
     true
+}
+
+/// A cell in which a quote is doubled, with more than words in it.
+fn is_quoted_cell(value: &[u8]) -> bool {
+    value.windows(2).any(|two| two == b"\"\"") && shape::is_no_word(value)
+}
+
+/// Some words in small letters, none of which tells something.
+fn is_phrase(value: &[u8]) -> bool {
+    let value = value
+        .strip_suffix(b"!")
+        .or_else(|| value.strip_suffix(b"?"))
+        .unwrap_or(value);
+    let words = || value.split(|&byte| byte == b' ');
+    let is_plain = |word: &[u8]| word.len() > 2 && word.iter().all(u8::is_ascii_lowercase);
+    (3..=8).contains(&words().count()) && words().all(|word| is_plain(word) && !is_status(word))
 }
 
 /// The next cell of a table, if it holds something random: a table of columns

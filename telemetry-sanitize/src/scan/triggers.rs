@@ -234,6 +234,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn no_built_in_literal_could_stand_partly_in_a_replacement() {
+        // Else each text with a secret would be searched twice as a whole.
+        let triggers = Triggers::new(&Names::default(), true, Vec::new());
+        assert!(!triggers.join_replacements);
+    }
+
+    #[test]
     fn plain_text_is_quiet() {
         let triggers = Triggers::new(&Names::default(), true, Vec::new());
         assert!(triggers.is_quiet("Backup job completed: 42 files, documents-nightly"));

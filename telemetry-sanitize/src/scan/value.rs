@@ -18,7 +18,8 @@ use super::shape::{
     is_short_number,
 };
 use super::string::{
-    changed_to, curly_quoted, encoded_quoted, next_line_string, past_wrapper, quoted, second_string,
+    changed_to, curly_quoted, encoded_quoted, next_line_string, past_wrapper, quoted, raw,
+    second_string,
 };
 use super::{Scan, header};
 use crate::mask::{is_harmless, is_status};
@@ -42,6 +43,9 @@ pub(super) fn take(
         return;
     }
     let at = next_line_string(&scan.text, name, at).unwrap_or(at);
+    if take_items(scan, name, secret, at) {
+        return;
+    }
     if let Some(line) = block_line(&scan.text, delimiter, at) {
         let range = line..scan.text.line_end(line);
         let is_key = scan.text.has(line, "-----BEGIN"); // Has a rule of its own.
@@ -54,6 +58,9 @@ pub(super) fn take(
         return; // Has a rule of its own.
     }
     if let Some(content) = curly_quoted(&scan.text, at) {
+        return take_quoted(scan, name, secret, content);
+    }
+    if let Some(content) = raw(&scan.text, at) {
         return take_quoted(scan, name, secret, content);
     }
     let Some(inner) = past_wrapper(&scan.text, at) else {
@@ -104,6 +111,28 @@ pub(super) fn take(
         b'(' if quote == at => take_tuple(scan, name, secret, at),
         _ => take_bare(scan, name, secret, delimiter, at),
     }
+}
+
+/// Takes the items of a list in YAML, each in a line of its own: `tokens:⏎  - x⏎  - y`.
+fn take_items(scan: &mut Scan<'_, '_>, name: &Name, secret: SecretName, at: usize) -> bool {
+    let is_plural = scan.text.before(name.range.end).eq_ignore_ascii_case(&b's');
+    let mut found = false;
+    let mut end = at;
+    for _ in 0..MOST_FOLLOWERS {
+        let mark = scan.text.skip_blanks(end + 1, 32);
+        if !is_plural || scan.text.at(end) != b'\n' || !scan.text.has(mark, "- ") {
+            break;
+        }
+        let quote = usize::from(is_quote(scan.text.at(mark + 2)));
+        end = scan.text.line_end(mark);
+        let item = mark + 2 + quote..end.max(mark + 2 + 2 * quote) - quote;
+        let value = scan.text.slice(item.clone());
+        if (is_chosen(value) || looks_random(value)) && !is_harmless(value) {
+            found = true;
+            scan.redact(item, secret.rule);
+        }
+    }
+    found
 }
 
 /// In `"Password:" shown` the quote behind the colon closes the one before the name.
@@ -162,7 +191,9 @@ pub(super) fn past_lead(text: &Text<'_>, delimiter: Delimiter, at: usize) -> usi
     if delimiter != Delimiter::ColonBlank {
         return at;
     }
-    const WORDS: [&str; 8] = [
+    const WORDS: [&str; 10] = [
+        "new value `",
+        "old value `",
         "new value: ",
         "value: ",
         "old ",
@@ -173,7 +204,7 @@ pub(super) fn past_lead(text: &Text<'_>, delimiter: Delimiter, at: usize) -> usi
         "new=",
     ];
     let word = WORDS.iter().find(|word| text.has(at, word));
-    at + word.map_or(0, |word| word.len())
+    at + word.map_or(0, |word| word.trim_end_matches('`').len())
 }
 
 pub(super) fn take_quoted(
@@ -184,7 +215,8 @@ pub(super) fn take_quoted(
 ) {
     let value = scan.text.slice(content.clone());
     let is_prompt = value.ends_with(b": ") || value.eq_ignore_ascii_case(b"password:");
-    let is_mark = value.len() < 4 && !value.iter().any(u8::is_ascii_alphanumeric);
+    let is_option = value.len() == 2 && value[0] == b'-'; // `("sshpass", "-p")`.
+    let is_mark = is_option || value.len() < 4 && !value.iter().any(u8::is_ascii_alphanumeric);
     let is_short = is_mark || secret.trust == Trust::Counted && value.len() < 6;
     if is_prompt
         || is_short
