@@ -41,7 +41,7 @@ fn may_be_word(value: &[u8], first: u8) -> bool {
 }
 
 /// What the values that may stay start with.
-static STARTS: Bytes = Bytes::of(b"nutfyeNUTFYE<([{*xX.-#?_$%:!rfmhspoRFMHSPOgiESav");
+static STARTS: Bytes = Bytes::of(b"~nutfyeNUTFYE<([{*xX.-#?_$%:!rfmhspoRFMHSPOgiESav");
 
 fn is_known(value: &[u8]) -> bool {
     is_own_mark(value)
@@ -104,6 +104,7 @@ fn is_nothing(value: &[u8]) -> bool {
         b'y' => &[b"yes"],
         b'e' => &[b"empty"],
         b'<' => &[b"<none>", b"<null>"],
+        b'~' => &[b"~"], // YAML's.
         b'(' => &[b"(null)", b"()"],
         _ => &[],
     };

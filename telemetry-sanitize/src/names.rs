@@ -156,9 +156,38 @@ impl Names {
         if name.ends_with(b".core.windows.net") && name.starts_with(b"fs.azure.account.key.") {
             return secret(Kind::ApiKey, Trust::Strong);
         }
+        if !name.is_ascii() {
+            return judge_foreign(name);
+        }
         let mut lower = [0; MAX_NAME];
         let words = Words::split(name, &mut lower);
         judge_words(words.meaningful())
+    }
+}
+
+/// A name in letters of other languages.
+fn judge_foreign(name: &[u8]) -> Verdict {
+    const PASSWORDS: [&str; 15] = [
+        "contraseña",
+        "hasło",
+        "lösenord",
+        "şifre",
+        "jelszó",
+        "пароль",
+        "密码",
+        "密碼",
+        "口令",
+        "パスワード",
+        "비밀번호",
+        "암호",
+        "κωδικός",
+        "סיסמה",
+        "كلمة المرور",
+    ];
+    let is_password = |name: &str| PASSWORDS.contains(&name.to_lowercase().as_str());
+    match std::str::from_utf8(name) {
+        Ok(name) if is_password(name) => secret(Kind::Password, Trust::Strong),
+        _ => Verdict::Plain,
     }
 }
 
@@ -238,7 +267,7 @@ fn judge_head(head: &[u8], before: &[&[u8]]) -> Option<Verdict> {
         b"word" | b"wd" if last_before == b"pass" => secret(Kind::Password, Trust::Strong),
         b"passe" if last_before == b"de" => secret(Kind::Password, Trust::Strong),
         b"heslo" | b"haslo" | b"losenord" | b"salasana" | b"sifre" | b"jelszo" | b"lozinka"
-        | b"adgangskode" | b"passord" => secret(Kind::Password, Trust::Strong),
+        | b"adgangskode" | b"passord" | b"parola" => secret(Kind::Password, Trust::Strong),
         b"masterauth" => secret(Kind::Password, Trust::Strong),
         b"authorization" | b"authorisation" => secret(Kind::Authorization, Trust::Strong),
         b"auth" | b"xauth" => secret(Kind::Authorization, Trust::Shaped),

@@ -150,7 +150,7 @@ fn argument(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
         return Some(string::quoted(text, quote, quote - at));
     }
     let end = text.run(at, at + 130, |byte| {
-        !byte.is_ascii_whitespace() && !is_quote(byte) && !matches!(byte, b',' | b')' | b'(' | b'=')
+        byte != b'\n' && !is_quote(byte) && !matches!(byte, b',' | b')' | b'(' | b'=')
     });
     (end > at && !matches!(text.at(end), b'(' | b'=')).then_some(at..end)
 }

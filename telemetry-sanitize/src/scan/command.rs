@@ -82,10 +82,11 @@ pub(crate) const PROGRAMS: &[Program] = &[
     program("cargo\"", &["login"], &[Nth(0)]),
     program("certutil", &[], &[Short(b'p')]),
     program("codecov", &[], &[Short(b't')]),
+    program("createuser ", &[], &[Nth(2), Nth(4)]),
     program("cqlsh", &[], &[Short(b'p')]),
     program("cypher-shell", &[], &[Short(b'p')]),
     program("--key-file <(echo", &[], &[Nth(0)]),
-    program("curl", &[], &[Pair(&["-u", "--user", "--proxy-user", "-U"], b':'), Pair(&["-b"], b'=')]),
+    program("curl", &[], &[Pair(&["-u", "--user", "--proxy-user", "-U", "-su", "-sSu", "-ksu", "-sku", "-ku", "-vu", "-iu", "-fsSu"], b':'), Pair(&["-b"], b'=')]),
     program("docker", &["login"], &[Short(b'p')]),
     program("etcdctl", &[], &[Pair(&["--user"], b':')]),
     program("duo ", &[], &[Word("--skey")]),
@@ -222,6 +223,12 @@ pub(super) fn look(scan: &mut Scan<'_, '_>, index: u8, hit: Range<usize>) {
     let Some(mut words) = Words::after(&scan.text, hit.end) else {
         return;
     };
+    let mark = scan.text.at(hit.end);
+    let is_told =
+        is_quote(mark) && scan.text.before(hit.start) == mark && program.name.contains(' ');
+    if is_told {
+        return; // `Run 'vault login' to get a token`.
+    }
     let first = scan.text.skip_blanks(hit.end, 4);
     if matches!(scan.text.at(first), b'=' | b':') {
         return; // A name with its value.
@@ -384,7 +391,7 @@ impl Words {
             self.at = word.end + 1; // `Command { program: "x", args: ["-p"] }`.
             return self.next_word(text);
         }
-        if let [b'a', b'0'..=b'9', .., b'='] = label
+        if let [b'a', b'='] | [b'a', b'0'..=b'9', .., b'='] = label
             && is_quote(text.at(word.end))
         {
             return self.next_word(text); // `a0="sshpass" a1="-p"` of the audit log.

@@ -97,6 +97,9 @@ fn is_variable(text: &Text<'_>, name: &Name) -> bool {
 
 /// A call without arguments, whose value is not seen: `prompt_password()?`.
 fn is_call(value: &[u8]) -> bool {
+    if value.ends_with(b"({") || value.ends_with(b"(") {
+        return true; // `jsonencode({`: each argument by itself.
+    }
     let value = value.strip_suffix(b";").unwrap_or(value);
     let value = value.strip_suffix(b"?").unwrap_or(value);
     let name = value.strip_suffix(b"()").unwrap_or_default();
@@ -177,6 +180,7 @@ fn is_type(value: &[u8]) -> bool {
         "bytes",
         "Box<",
     ];
+    let value = value.strip_suffix(b"!").unwrap_or(value); // GraphQL's.
     TYPES.iter().any(|name| {
         let open = name.ends_with(['<', '[', '\'']);
         value == name.as_bytes() || (open && value.starts_with(name.as_bytes()))
@@ -243,9 +247,13 @@ fn is_usage(text: &Text<'_>, name: &Name, value: &[u8]) -> bool {
 /// `--password string   Password for the registry`: the type, and a column that
 /// explains.
 fn is_typed_usage(text: &Text<'_>, name: &Name, value: &[u8]) -> bool {
-    let start = text.skip_blanks(name.range.end, 2);
+    let start = text.skip_blanks(name.range.end, 64);
     let end = start + value.len();
     let is_column = text.has(end, "  ");
+    let is_wide = start >= name.range.end + 2 && text.at(name.range.end + 2) == b' ';
+    if is_wide && text.at(end) == b' ' && value.iter().all(u8::is_ascii_lowercase) {
+        return true; // `-p, --password      prompt for the password`.
+    }
     is_column
         && matches!(
             value,

@@ -147,7 +147,7 @@ pub(super) fn holds_names(scan: &Scan<'_, '_>, content: Range<usize>) -> bool {
 /// Lists and objects in which every string is secret: `["a", "b"]`,
 /// `secrets: {"db": "x"}`, `{"value": "x"}`.
 pub(super) fn take_group(scan: &mut Scan<'_, '_>, name: &Name, secret: SecretName, at: usize) {
-    let is_list = scan.text.at(at) == b'[';
+    let is_list = scan.text.at(at) == b'[' || is_set(&scan.text, at);
     let is_plural = scan.text.before(name.range.end).eq_ignore_ascii_case(&b's');
     let mut at = at + 1;
     loop {
@@ -179,6 +179,12 @@ pub(super) fn take_group(scan: &mut Scan<'_, '_>, name: &Name, secret: SecretNam
         }
         at += 1;
     }
+}
+
+/// `{"a", "b"}` of Python.
+fn is_set(text: &Text<'_>, open: usize) -> bool {
+    let quote = text.skip_blanks(open + 1, 4);
+    is_quote(text.at(quote)) && text.at(quoted(text, quote, 0).end + 1) == b','
 }
 
 /// Past a member of a group that is a string, a number or a word, and its comma.

@@ -325,7 +325,8 @@ pub(super) fn take_cookies(scan: &mut Scan<'_, '_>, is_set: bool, value: Range<u
             .iter()
             .any(|name| cookie.eq_ignore_ascii_case(name.as_bytes()));
         let is_preference = is_preference || is_attribute && equals == pair_end;
-        let secret = (equals < pair_end || looks_random(cookie)) && !is_preference;
+        let is_long = cookie.len() > 2; // `a=1` is a flag.
+        let secret = (equals < pair_end && is_long || looks_random(cookie)) && !is_preference;
         if secret && !is_harmless(cookie) {
             scan.redact(content..pair_end, Kind::Cookie);
         }

@@ -252,7 +252,10 @@ fn is_sqlite_key(text: &Text<'_>, name: &Name) -> bool {
 
 /// `?code=…` of a redirection, with a long random value.
 fn is_oauth_code(text: &Text<'_>, name: &Name) -> bool {
-    let in_query = matches!(text.before(name.range.start), b'?' | b'&' | b' ');
+    if is_code_member(text, name) {
+        return true;
+    }
+    let in_query = matches!(text.before(name.range.start), b'?' | b'&' | b' ' | b'"');
     if !in_query || !text.has(name.range.start, "code=") {
         return false;
     }
@@ -260,12 +263,24 @@ fn is_oauth_code(text: &Text<'_>, name: &Name) -> bool {
     let end = text.run(value, value + 256, |byte| {
         byte != b'&' && !byte.is_ascii_whitespace()
     });
-    let is_callback = ["&state=", "&grant_type=", "&redirect_uri="]
+    let is_callback = ["&state=", "&grant_type=", "&redirect_uri=", "&client_"]
         .iter()
         .any(|next| text.has(end, next));
     let is_callback = is_callback && end - value >= 8;
-    let is_alone = text.before(name.range.start) != b' ' && end - value >= 16;
+    let is_alone = !matches!(text.before(name.range.start), b' ' | b'"') && end - value >= 16;
     (is_alone || is_callback) && looks_random(text.slice(value..end))
+}
+
+/// `{"code":"x","client_secret":…`: what is exchanged for a token.
+fn is_code_member(text: &Text<'_>, name: &Name) -> bool {
+    let value = name.range.end + 3;
+    if !text.has(name.range.start, "code\":\"") || text.before(name.range.start) != b'"' {
+        return false;
+    }
+    let end = string::quoted(text, value - 1, 0).end;
+    let nexts = ["\",\"client_", "\",\"grant_type", "\",\"redirect_uri"];
+    let is_exchange = nexts.iter().any(|next| text.has(end, next));
+    is_exchange && end >= value + 16 && looks_random(text.slice(value..end))
 }
 
 /// The delimiter behind the name, and where the value starts.
@@ -426,7 +441,9 @@ fn delimiter_at(
             (Delimiter::Equals, end)
         }
         b':' if text.before(name.range.start) == b':' && !quoted && !is_symbol(text, name) => {
-            return None;
+            let value = text.skip_blanks(mark + 1, 2); // `mysql::root_password: x` of Puppet.
+            let is_told = value > mark + 1 && chosen_word_at(text, value);
+            return is_told.then_some((Delimiter::ColonBlank, value));
         }
         b':' => return colon_at(text, mark),
         b'.' if mark == name.range.end && text.has(mark, "....") => {
@@ -450,6 +467,9 @@ fn delimiter_at(
         b'&' if text.has(mark, "&gt;") && text.ends_with(name.range.start, "&lt;") => {
             return Some((Delimiter::Tag, mark + "&gt;".len()));
         }
+        b',' if name.is_option && !quoted && text.has(mark, ", ") && is_in_list(text, name) => {
+            (Delimiter::Blank, mark + 1)
+        }
         b',' if quoted || text.before(name.range.start) == b'{' => {
             return comma_at(text, name, mark).or_else(|| header_item(text, secret, mark));
         }
@@ -472,6 +492,13 @@ fn delimiter_at(
         return None; // `logname= uid=0`: the value is empty.
     }
     Some((delimiter, value))
+}
+
+/// The option stands in a list without quotes: `[mysql, --password, x]`.
+fn is_in_list(text: &Text<'_>, name: &Name) -> bool {
+    let floor = name.range.start.saturating_sub(128);
+    let open = text.run_back(name.range.start, floor, |byte| !b"[]\n".contains(&byte));
+    text.before(open) == b'['
 }
 
 /// A word that somebody chose for a password stands at `at`.
@@ -573,7 +600,7 @@ fn tag_end(text: &Text<'_>, name: &Name, at: usize) -> Option<usize> {
         matches!(text.at(tag), b'>' | b' ' | b'/') && find_word(text, tag, "</").is_some()
     };
     let next = text.at(content);
-    let is_told = tag.is_empty() && (is_blank(next) || next == b'@'); // `AUTH <password> called`.
+    let is_told = (tag.is_empty() || !is_closed()) && (is_blank(next) || next == b'@'); // `AUTH <password> called`.
     (!is_group && !is_told).then_some(content) // `<auth><user>`: each element by itself.
 }
 

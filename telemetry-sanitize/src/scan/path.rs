@@ -149,6 +149,7 @@ fn posix_home(text: &Text<'_>, hit: &Range<usize>) -> Option<Range<usize>> {
     }
     let is_encoded = text.at(hit.start) == b'%';
     let name = text.run(hit.end, hit.end + 4, |byte| byte == b'/');
+    let name = name + 2 * usize::from(text.has(name, "./")); // `/home/./bob`.
     let end = name_end(text, name, is_encoded, b'/')?;
     let name = text.slice(name..end);
     let is_number = word.windows(5).any(|w| w == b"Users") && name.iter().all(u8::is_ascii_digit);
@@ -211,6 +212,10 @@ fn path_start(text: &Text<'_>, at: usize) -> Option<usize> {
     }
     if lead == b"/" && text.before(start) != b':' {
         return Some(start); // `//home//bob`.
+    }
+    let is_share = lead.starts_with(b"//") && lead.len() > 3 && !lead[2..].contains(&b'/');
+    if is_share && text.before(start) != b':' {
+        return Some(start); // `//server/Users/bob`.
     }
     if is_remote(text, start, lead) {
         return Some(at);
@@ -276,7 +281,9 @@ fn starts_at(text: &Text<'_>, at: usize) -> Option<usize> {
 
 /// Directories that hold a `home` or `Users` of their own.
 fn is_home_parent(lead: &[u8]) -> bool {
-    let known: [&[u8]; 13] = [
+    let known: [&[u8]; 15] = [
+        b"/timemachine",
+        b"/backup",
         b"/mnt",
         b"/opt",
         b"/srv",

@@ -113,14 +113,18 @@ fn phrase_end(text: &Text<'_>, name: &Name, secret: SecretName, end: usize) -> O
     });
     let first = text.slice(start..end);
     let is_lower = |word: &[u8]| word.iter().all(u8::is_ascii_lowercase);
-    if ends_in_letter && !is_told && !is_lower(first) {
+    let has_sign = text
+        .slice(end..limit)
+        .iter()
+        .any(|byte| b"!#?@&".contains(byte));
+    if ends_in_letter && !is_told && !has_sign && !is_lower(first) {
         return None;
     }
     let all = text.slice(start..limit);
     let words = || all.split(|&byte| byte == b' ');
     let may_be = if is_told {
         first.len() <= 12 && first.iter().all(u8::is_ascii_alphabetic)
-    } else if ends_in_letter {
+    } else if ends_in_letter && !has_sign {
         words().count() >= 3 && words().all(|word| word.len() > 2 && is_lower(word))
     } else {
         is_word_and_signs(words)
@@ -147,8 +151,16 @@ fn is_word_and_signs<'t, W: Iterator<Item = &'t [u8]>>(words: impl Fn() -> W) ->
         let is_number = last.len() > 2 && last.iter().all(u8::is_ascii_digit);
         has_digit && (stem > 3 || is_number) && words().count() >= 4
     };
-    (is_closed || has_sign() || is_long())
-        && words().all(|word| is_sign(word) || is_part(word) || word == last)
+    let is_number = |word: &[u8]| {
+        word.len() > 2
+            && word.iter().any(u8::is_ascii_digit)
+            && word.last().is_some_and(|byte| b"!#$%&*?@+~".contains(byte))
+    };
+    let count = words().count();
+    let has_number = || count >= 3 && words().any(is_number);
+    let ends_loud = || count >= 4 && last.last().is_some_and(|byte| b"!?".contains(byte));
+    let is_each = |word: &[u8]| is_sign(word) || is_part(word) || is_number(word) || word == last;
+    (is_closed || has_sign() || is_long() || has_number() || ends_loud()) && words().all(is_each)
 }
 
 /// A word behind which a message goes on.

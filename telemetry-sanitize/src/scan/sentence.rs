@@ -321,13 +321,14 @@ fn is_varied(text: &Text<'_>, at: usize) -> bool {
 
 /// Past the words between a name and its value: `is`, `changed to`, `for bob:`.
 fn past_links(text: &Text<'_>, from: usize) -> usize {
-    const LINKS: [&str; 31] = [
+    const LINKS: [&str; 32] = [
         "/d ",
         "hex ",
         "expected ",
         "mismatch: expected ",
         "has been ",
         "ist ",
+        "lautet ",
         "est ",
         "es ",
         "with ",
@@ -355,7 +356,7 @@ fn past_links(text: &Text<'_>, from: usize) -> usize {
         "1: ",
     ];
     let mut at = from;
-    if text.has(at, "for ") {
+    if text.has(at, "for ") || text.has(at, "of ") {
         let end = text.run(at + 4, at + 128, |byte| {
             !matches!(byte, b':' | b'=' | b'\n')
         });
@@ -380,7 +381,7 @@ fn past_links(text: &Text<'_>, from: usize) -> usize {
     if let Some(value) = after_colon(text, at) {
         return value::past_lead(text, Delimiter::ColonBlank, value);
     }
-    static STARTS: Bytes = Bytes::of(b"iwtcsrnavufp1mheg/IWTCSRNAVUFPMHEG");
+    static STARTS: Bytes = Bytes::of(b"iwtcsrnavufp1mhegl/IWTCSRNAVUFPMHEGL");
     for _ in 0..4 {
         if !STARTS.has(text.at(at)) {
             break;
@@ -488,9 +489,10 @@ fn is_named_thing(text: &Text<'_>, word: Range<usize>, secret: SecretName) -> bo
                 .iter()
                 .any(|name| text.ends_with(before, name)) =>
         {
+            let is_upper = text.slice(before.saturating_sub(3)..before) == b"PIN"; // No hardware's.
             let next = text.skip_blanks(word.end, 2);
             let end = text.run(next, next + 16, |byte| byte.is_ascii_alphabetic());
-            end > next && !is_status(text.slice(next..end))
+            !is_upper && end > next && !is_status(text.slice(next..end))
         }
         _ => false,
     }

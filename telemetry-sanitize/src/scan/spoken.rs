@@ -251,6 +251,12 @@ pub(crate) const PLACES: &[(&str, Place)] = &[
     ("auth: ", Place::Account),
     ("auth as ", Place::Account),
     ("auth failed for ", Place::Account),
+    ("exp ", Place::Account),
+    ("imp ", Place::Account),
+    ("@//", Place::Address),
+    ("ldap_bind(", Place::Connect),
+    ("securestring(", Place::Argument),
+    ("key content", Place::Named),
     ("connect ", Place::Account),
     ("oracle.connect(\"", Place::Slash),
     ("connect as ", Place::Account),
@@ -421,12 +427,15 @@ fn pass(text: &Text<'_>, hit: &Range<usize>) -> Option<Range<usize>> {
         .flatten();
     if let Some(second) = second.filter(|word| {
         let rest = text.skip_blanks(word.end, 4);
-        ends_message(text, rest) && shape::is_chosen(text.slice(word.clone()))
+        let word = text.slice(word.clone());
+        ends_message(text, rest) && (shape::is_chosen(word) || shape::is_strange(word))
     }) {
         return Some(second); // Redis' `AUTH bob x`.
     }
     let is_numbered = secret.last().is_some_and(u8::is_ascii_digit);
-    let is_path = secret.contains(&b'/') || secret.contains(&b'.') && !is_numbered;
+    let is_made_up =
+        shape::is_strange(secret) || !secret.contains(&b'/') && shape::is_passwordish(secret);
+    let is_path = !is_made_up && (secret.contains(&b'/') || secret.contains(&b'.') && !is_numbered);
     let is_word = secret.iter().all(u8::is_ascii_alphabetic) && !looks_random(secret);
     (is_last && !is_path && !is_word).then_some(word)
 }
@@ -515,7 +524,14 @@ fn echoed(text: &Text<'_>, pipe: usize) -> Option<Range<usize>> {
 /// The value behind a word for a password in another language.
 fn named(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
     let close = at + usize::from(is_quote(text.at(at)));
-    let mark = text.skip_blanks(close, 2);
+    let mark = text.skip_blanks(close, 32);
+    let links = [
+        "est ", "es ", "ist ", "lautet ", "\u{e8} ", "\u{e9} ", "jest ",
+    ];
+    let link = links
+        .iter()
+        .find(|link| mark > close && text.has(mark, link));
+    let mark = mark + link.map_or(0, |link| link.len());
     let after = match text.at(mark) {
         b':' | b'=' => mark + 1,
         0xEF if text.has(mark, "：") || text.has(mark, "＝") => mark + "：".len(),
@@ -550,7 +566,11 @@ fn path(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
     let both_cases = [u8::is_ascii_uppercase, u8::is_ascii_lowercase]
         .iter()
         .all(|class| part.iter().filter(|byte| class(byte)).count() > 2);
-    let least = if both_cases { 1 } else { 2 };
+    let least = match both_cases {
+        true if part.len() >= 20 => 0,
+        true => 1,
+        false => 2,
+    };
     (part.len() >= 16 && digits >= least && looks_random(part)).then_some(at..end)
 }
 
@@ -715,8 +735,11 @@ fn address(text: &Text<'_>, at_sign: usize) -> Option<Range<usize>> {
     let start = text.run_back(at_sign, at_sign.saturating_sub(128), |byte| {
         !byte.is_ascii_whitespace() && !is_quote(byte) && byte != b'='
     });
-    let colon = text.run(start, at_sign, |byte| byte != b':');
-    (colon < at_sign && colon > start).then_some(colon + 1..at_sign)
+    let is_oracle = text.has(at_sign, "@//"); // `bob/x@//db:1521/app`.
+    let mark = if is_oracle { b'/' } else { b':' };
+    let colon = text.run(start, at_sign, |byte| byte != mark);
+    let is_url = text.has(colon + 1, "/");
+    (colon < at_sign && colon > start && !is_url).then_some(colon + 1..at_sign)
 }
 
 fn pgpass(text: &Text<'_>, at: usize) -> Option<Range<usize>> {

@@ -129,7 +129,9 @@ fn is_getter(call: &[u8]) -> bool {
         .rsplit(|byte| matches!(byte, b'.' | b':'))
         .next()
         .unwrap_or_default();
-    GETTERS.contains(&word) || VERBS.iter().any(|verb| last.starts_with(verb))
+    let is_known = |known: &&[u8]| word.eq_ignore_ascii_case(known);
+    let is_camel = last.starts_with(b"get") && last.get(3).is_some_and(u8::is_ascii_uppercase);
+    is_camel || GETTERS.iter().any(is_known) || VERBS.iter().any(|verb| last.starts_with(verb))
 }
 
 /// Of `get("SECRET", "x")` the second string; where there is only the name of a

@@ -80,6 +80,7 @@ fn user_info_end(text: &Text<'_>, start: usize, encoded: bool) -> Option<usize> 
         authority = text.run(authority, text.len(), |byte| !IN_AUTHORITY.has(byte));
         match text.at(authority) {
             b';' if semicolon.is_none() => semicolon = Some(authority),
+            b'\\' if text.has(authority, "\\u0040") => return Some(authority),
             b'@' => at_sign = Some(authority),
             b':' => colon = Some(authority),
             b';' => {}

@@ -63,6 +63,10 @@ pub(super) fn take(
     if let Some(content) = raw(&scan.text, at) {
         return take_quoted(scan, name, secret, content);
     }
+    let is_just = ["Just \"", "Some \""]
+        .iter()
+        .any(|wrap| scan.text.has(at, wrap));
+    let at = at + 5 * usize::from(is_just); // Of Haskell and OCaml.
     let Some(inner) = past_wrapper(&scan.text, at) else {
         return;
     };
@@ -173,7 +177,8 @@ fn block_line(text: &Text<'_>, delimiter: Delimiter, at: usize) -> Option<usize>
         let is_told = start > at + 1 || is_chosen(word) || is_random;
         return (is_told && is_value && is_whole && !is_harmless(word)).then_some(start);
     }
-    if delimiter != Delimiter::ColonBlank || !matches!(text.at(at), b'|' | b'>') {
+    let is_binary = text.ends_with(at, "!!binary ");
+    if delimiter != Delimiter::ColonBlank && !is_binary || !matches!(text.at(at), b'|' | b'>') {
         return None;
     }
     let end = text.run(at + 1, at + 3, |byte| matches!(byte, b'-' | b'+'));
