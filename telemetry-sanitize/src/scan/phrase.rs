@@ -9,7 +9,7 @@ use super::shape::is_passwordish;
 use crate::mask::is_status;
 use crate::names::{SecretName, Trust};
 use crate::rules::Kind;
-use crate::text::{Text, is_blank};
+use crate::text::{Bytes, Text, is_blank};
 
 /// A line of its own (`password: correct horse battery`) is the value to its end.
 pub(super) fn tail_end(
@@ -113,10 +113,8 @@ fn phrase_end(text: &Text<'_>, name: &Name, secret: SecretName, end: usize) -> O
     });
     let first = text.slice(start..end);
     let is_lower = |word: &[u8]| word.iter().all(u8::is_ascii_lowercase);
-    let has_sign = text
-        .slice(end..limit)
-        .iter()
-        .any(|byte| b"!#?@&".contains(byte));
+    static SIGNS: Bytes = Bytes::of(b"!#?@&");
+    let has_sign = text.run(end, limit, |byte| !SIGNS.has(byte)) < limit;
     if ends_in_letter && !is_told && !has_sign && !is_lower(first) {
         return None;
     }
