@@ -116,6 +116,10 @@ fn is_filler(value: &[u8]) -> bool {
     let first = value[0];
     let repeats = value.iter().all(|&byte| byte == first);
     let ascii_filler = matches!(first, b'*' | b'x' | b'X' | b'.' | b'-' | b'#' | b'?' | b'_');
+    let stars = value.iter().take_while(|byte| **byte == b'*').count();
+    if stars >= 8 && value.len() - stars <= 4 {
+        return true; // `****************ABCD` of command lines.
+    }
     if first.is_ascii() {
         return repeats && ascii_filler;
     }
@@ -158,6 +162,11 @@ fn is_tag(rest: &[u8]) -> bool {
 
 /// `${VAR}`, `$VAR`, `%VAR%`, `{{ var }}`, `<TOKEN>`, `<your token>`.
 fn is_placeholder(value: &[u8]) -> bool {
+    if value.starts_with(b"${{") && value.ends_with(b"}}")
+        || value.starts_with(b"$_") && value.contains(&b'[')
+    {
+        return true; // `${{ secrets.X }}` of a build server, `$_POST['x']` of PHP.
+    }
     if let Some(name) = value.strip_prefix(b"${").and_then(|v| v.strip_suffix(b"}")) {
         return is_variable(name.split(|&byte| byte == b':').next().unwrap_or_default());
     }

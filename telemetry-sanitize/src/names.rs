@@ -362,6 +362,9 @@ fn judge_bearer(words: &[&[u8]], head: &[u8]) -> Option<Verdict> {
 
 /// Words that make the whole name secret, unless its last word says otherwise.
 fn judge_strong(words: &[&[u8]], head: &[u8]) -> Option<Verdict> {
+    if words.contains(&b"existing".as_slice()) {
+        return None; // The name of one.
+    }
     let counts: [&[u8]; 6] = [b"num", b"count", b"max", b"min", b"total", b"number"];
     if head.ends_with(b"s") && words.first().is_some_and(|first| counts.contains(first)) {
         return None;
@@ -490,33 +493,35 @@ const PASS_OF: [&[u8]; 108] = [
 /// Last words that say the value is about a secret, not the secret. Sorted.
 #[rustfmt::skip] // A list of words, not one a line.
 const HARMLESS_HEADS: &[&[u8]] = &[
-    b"age", b"alg", b"algo", b"algorithm", b"arn", b"at", b"attempt", b"attempts",
-    b"authentication", b"backend", b"bits", b"broker", b"bytes", b"c", b"cfg", b"change",
+    b"age", b"alg", b"algo", b"algorithm", b"arn", b"asc", b"at", b"attempt", b"attempts",
+    b"authentication", b"backend", b"bak", b"bits", b"broker", b"bytes", b"c", b"cfg", b"change",
     b"changed", b"charset", b"check", b"class", b"column", b"complexity", b"component", b"conf",
     b"controller", b"count", b"counts", b"cpp", b"created", b"css", b"date", b"days", b"decoder",
-    b"dialog", b"dir", b"directory", b"disabled", b"enabled", b"encoder", b"encryption", b"encryptor", b"endpoint",
-    b"engine", b"entropy", b"error", b"errors", b"exists", b"expiration", b"expired", b"expires",
-    b"expiry", b"fail", b"failed", b"failures", b"field", b"file", b"filename", b"filter", b"flag",
-    b"form", b"format", b"generator", b"go", b"handler", b"helper", b"hint", b"history", b"html",
+    b"dialog", b"dir", b"directory", b"disabled", b"duration", b"enabled", b"encoder",
+    b"encryption", b"encryptor", b"endpoint", b"engine", b"entropy", b"env", b"error", b"errors",
+    b"exists", b"expiration", b"expired", b"expires", b"expiry", b"fail", b"failed", b"failures",
+    b"field", b"file", b"filename", b"filter", b"flag", b"form", b"format", b"generator", b"go",
+    b"gpg", b"gz", b"handler", b"hasher", b"hashing", b"helper", b"hint", b"history", b"html",
     b"id", b"identifier", b"ids", b"in", b"index", b"input", b"interval", b"java", b"js", b"json",
     b"jsx", b"key", b"keys", b"kind", b"label", b"len", b"length", b"lifetime", b"limit", b"link",
-    b"loaded", b"location", b"log", b"mail", b"mails", b"manager", b"max", b"message", b"method", b"min", b"mode",
-    b"module", b"name", b"names", b"offset", b"ok", b"page", b"path", b"paths", b"php",
-    b"placeholder", b"plugin", b"policy", b"present", b"prompt", b"protected", b"provider", b"py",
-    b"quality", b"rb", b"ref", b"regex", b"require", b"required", b"reset", b"resets", b"retries",
-    b"rotated", b"rotation", b"rounds", b"rs", b"rules", b"scheme", b"scope", b"score", b"seconds",
-    b"secs", b"service", b"set", b"sh", b"size", b"source", b"spec", b"sql", b"state", b"status",
-    b"stdin", b"store", b"strength", b"svelte", b"template", b"tests", b"time", b"timeout", b"timestamp",
-    b"title", b"toml", b"ts", b"tsx", b"ttl", b"txt", b"type", b"types", b"updated", b"uri", b"url",
-    b"usage", b"util", b"utils", b"uuid", b"valid", b"validation", b"validator", b"version",
-    b"versions", b"view", b"visible", b"vue", b"yaml", b"yml",
+    b"loaded", b"location", b"log", b"mail", b"mails", b"manager", b"map", b"maps", b"max", b"md",
+    b"message", b"method", b"min", b"mode", b"module", b"name", b"names", b"offset", b"ok", b"page",
+    b"path", b"paths", b"php", b"placeholder", b"plugin", b"policy", b"present", b"prompt",
+    b"protected", b"provider", b"py", b"quality", b"rb", b"ref", b"regex", b"require", b"required",
+    b"reset", b"resets", b"retries", b"rotated", b"rotation", b"rounds", b"rs", b"rules", b"scheme",
+    b"scope", b"score", b"seconds", b"secs", b"service", b"set", b"sh", b"size", b"source", b"spec",
+    b"sql", b"state", b"status", b"stdin", b"store", b"strength", b"svelte", b"tar", b"template",
+    b"tests", b"time", b"timeout", b"timestamp", b"title", b"toml", b"ts", b"tsx", b"ttl", b"txt",
+    b"type", b"types", b"updated", b"uri", b"url", b"usage", b"used", b"util", b"utils", b"uuid",
+    b"valid", b"validation", b"validator", b"version", b"versions", b"view", b"visible", b"vue",
+    b"yaml", b"yml", b"zip",
 ];
 
 /// Last words that leave the meaning of the ones before as it is. Sorted.
 #[rustfmt::skip] // A list of words, not one a line.
 const ADDITIONS: &[&[u8]] = &[
     b"again", b"b64", b"base", b"base64", b"clear", b"cleartext", b"confirm", b"confirmation",
-    b"confirmed", b"current", b"data", b"dev", b"digest", b"encoded", b"encrypted", b"env", b"hash",
+    b"confirmed", b"current", b"data", b"dev", b"digest", b"encoded", b"encrypted", b"hash",
     b"hashed", b"hex", b"live", b"local", b"md5", b"new", b"old", b"plain", b"plaintext",
     b"primary", b"prod", b"production", b"raw", b"repeat", b"secondary", b"sha1", b"sha256",
     b"staging", b"str", b"string", b"test", b"text", b"val", b"value",

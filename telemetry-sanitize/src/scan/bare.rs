@@ -377,7 +377,9 @@ fn argument_end(text: &Text<'_>, name: &Name, at: usize) -> Option<usize> {
     }
     if name.is_option && dashes == 0 {
         let is_next = |two: &[u8]| two == b" -";
-        let is_alone = text.len() < 512 && !text.slice(at..text.len()).windows(2).any(is_next);
+        let is_column = |two: &[u8]| two == b"  "; // Of a help text.
+        let is_apart = |two: &[u8]| is_next(two) || is_column(two);
+        let is_alone = text.len() < 512 && !text.slice(at..text.len()).windows(2).any(is_apart);
         return is_alone.then(|| text.line_end(at)); // An argument by itself.
     }
     if !name.is_option || !is_quote(mark) {
@@ -394,7 +396,7 @@ fn is_option_value(text: &Text<'_>, quote: usize) -> bool {
     let end = text.run_back(quote, quote.saturating_sub(2), is_blank);
     let start = text.run_back(end, end.saturating_sub(32), is_name_byte);
     let option = text.slice(start..end);
-    let is_script = matches!(option, b"-c" | b"-lc" | b"-ec" | b"-e"); // Commands, of which one is a pair.
+    let is_script = matches!(option, b"-c" | b"-lc" | b"-ec"); // Commands, of which one is a pair.
     end < quote
         && option.first() == Some(&b'-')
         && !is_script

@@ -96,8 +96,10 @@ pub(super) fn wrapped_value(text: &Text<'_>, name: &Name, secret: SecretName) ->
         return None;
     }
     let is_long = content.len() >= 16 && looks_random(content);
+    let is_listed = close == b']' && shape::is_chosen(content);
     let is_told = secret.trust == Trust::Strong && (close == b'}' || shape::is_chosen(content));
-    (is_told && (is_quote(text.at(value)) || close != b'}') || is_long).then_some(value)
+    (is_told && (is_quote(text.at(value)) || close != b'}') || is_long || is_listed)
+        .then_some(value)
 }
 
 /// `password(x)`, as some write a word and its value.

@@ -122,6 +122,7 @@ pub(crate) const PROGRAMS: &[Program] = &[
     program("http --auth", &[], &[First(b':')]),
     program("http\", \"-a", &[], &[First(b':')]),
     program("http', '-a", &[], &[First(b':')]),
+    program("helm\"", &["registry", "login"], &[Short(b'p')]),
     program("hydra", &[], &[Short(b'p')]),
     program("ipmitool", &[], &[Short(b'P')]),
     program("ldapadd", &[], &[Short(b'w')]),
@@ -268,7 +269,9 @@ fn is_password(text: &Text<'_>, secret: Place, found: Range<usize>) -> bool {
     let value = text.slice(found);
     let is_option = matches!(value.first(), Some(b'-' | b'|' | b'<') | None);
     let is_open = matches!(secret, Nth(_) | Share) && value.starts_with(b"/");
-    let is_told = value.starts_with(b"=")
+    let is_usage = value.starts_with(b"[") && value.ends_with(b"]"); // `-p[password]`.
+    let is_told = is_usage
+        || value.starts_with(b"=")
         || matches!(secret, Word(_) | Nth(_)) && (is_status(value) || shape::is_assignment(value));
     !is_option && !is_open && !is_told && !is_harmless(value)
 }

@@ -47,6 +47,12 @@ pub(super) fn is_bare_secret(
     }
     let running_text = matches!(delimiter, Delimiter::ColonBlank | Delimiter::Blank);
     let is_link = running_text && (value.starts_with(b"https://") || value.starts_with(b"http://"));
+    if says_nothing(text, secret, at.clone())
+        || is_path_to_file(value)
+        || is_test_result(text, name, delimiter, value)
+    {
+        return false;
+    }
     if is_usage(text, name, value) || running_text && is_address(value) || is_link {
         return false;
     }
@@ -55,7 +61,7 @@ pub(super) fn is_bare_secret(
     if secret.rule == Kind::Secret && is_phrase(text, name) && is_long_phrase(text, at.clone()) {
         return true; // Some of its words tell things in other places.
     }
-    if is_status(value) && !name.is_option || is_told {
+    if is_status(value) && (!name.is_option || delimiter == Delimiter::ColonBlank) || is_told {
         return false;
     }
     if delimiter == Delimiter::ColonBlank && is_type(value) {
@@ -82,7 +88,8 @@ pub(super) fn is_bare_secret(
 
 /// What nobody writes by hand: a key of something unknown.
 pub(super) fn is_key(text: &Text<'_>, name: &Name, value: &[u8]) -> bool {
-    is_scrambled(value) || is_hex_key(value) || is_variable(text, name) && is_hex(value)
+    let in_url = in_query(text, name) && is_hex(value); // `?key=…` of a map.
+    in_url || is_scrambled(value) || is_hex_key(value) || is_variable(text, name) && is_hex(value)
 }
 
 /// The name is that of a variable: `CF_Key`, `ACME_KEY`.
@@ -95,6 +102,38 @@ fn is_variable(text: &Text<'_>, name: &Name) -> bool {
     word.contains(&b'_') && (is_upper || is_exported) && text.at(name.range.end) == b'='
 }
 
+/// Too short, or a word in capitals as parsers name their tokens: `password = 2;`,
+/// `Private Key: PEM routines`, `token=NEWLINE`.
+fn says_nothing(text: &Text<'_>, secret: SecretName, at: Range<usize>) -> bool {
+    let value = text.slice(at.clone());
+    let is_number = value.iter().all(u8::is_ascii_digit);
+    let is_key = matches!(secret.rule, Kind::ApiKey | Kind::PrivateKey);
+    let is_password = matches!(secret.rule, Kind::Password | Kind::Secret);
+    let is_word = value.iter().all(u8::is_ascii_alphabetic);
+    let is_upper = value
+        .iter()
+        .all(|byte| byte.is_ascii_uppercase() || *byte == b'_');
+    is_key && is_word && value.len() < 5
+        || is_password && value.len() <= 2 && (is_number || !is_blank(text.at(at.end)))
+        || secret.trust == Trust::Shaped && is_upper && value.len() < 16
+}
+
+/// `/tmp/token.txt`: the file that holds the secret.
+fn is_path_to_file(value: &[u8]) -> bool {
+    const ENDS: [&[u8]; 8] = [
+        b".txt", b".pem", b".key", b".json", b".yaml", b".yml", b".env", b".conf",
+    ];
+    let is_path = matches!(value.first(), Some(b'/' | b'.')) && value[1..].contains(&b'/');
+    is_path && ENDS.iter().any(|end| value.ends_with(end))
+}
+
+/// `--- PASS: TestAPIKey`, `PASS: everything`.
+fn is_test_result(text: &Text<'_>, name: &Name, delimiter: Delimiter, value: &[u8]) -> bool {
+    delimiter == Delimiter::ColonBlank
+        && text.slice(name.range.clone()) == b"PASS"
+        && (text.ends_with(name.range.start, "--- ") || !value.iter().any(u8::is_ascii_digit))
+}
+
 /// A call without arguments, whose value is not seen: `prompt_password()?`.
 fn is_call(value: &[u8]) -> bool {
     if value.ends_with(b"({") || value.ends_with(b"(") {
@@ -104,7 +143,22 @@ fn is_call(value: &[u8]) -> bool {
     let value = value.strip_suffix(b"?").unwrap_or(value);
     let name = value.strip_suffix(b"()").unwrap_or_default();
     let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':' | b'.');
-    name.len() > 2 && name.iter().all(is_part)
+    let is_plain = name.len() > 2 && name.iter().all(is_part);
+    is_plain || is_call_of_names(value)
+}
+
+/// `load_key(path)`: a function by its name, with names as arguments.
+fn is_call_of_names(value: &[u8]) -> bool {
+    let Some(open) = value.iter().position(|&byte| byte == b'(') else {
+        return false;
+    };
+    let (function, rest) = value.split_at(open);
+    let Some(arguments) = rest[1..].strip_suffix(b")") else {
+        return false;
+    };
+    let is_name = |byte: &u8| byte.is_ascii_lowercase() || matches!(byte, b'_' | b'.' | b':');
+    let is_argument = |byte: &u8| is_name(byte) || *byte == b',';
+    function.contains(&b'_') && function.iter().all(is_name) && arguments.iter().all(is_argument)
 }
 
 /// `self.token = token`: the value is another variable.
@@ -150,7 +204,7 @@ fn is_told(text: &Text<'_>, at: Range<usize>) -> bool {
     }
     let next = text.skip_blanks(at.end, 2);
     let is_about = matches!(word, b"password" | b"passphrase" | b"secret" | b"token");
-    if is_about && text.at(next).is_ascii_alphabetic() {
+    if is_about && (text.at(next).is_ascii_alphabetic() || is_quote(text.at(next))) {
         return true; // `passwd: password expiry information changed`.
     }
     let is_verb = word.len() > 5 && (word.ends_with(b"ed") || word.ends_with(b"ing"));
@@ -166,7 +220,10 @@ fn is_told(text: &Text<'_>, at: Range<usize>) -> bool {
 
 /// The type of a field or parameter in source text: `password: Option<String>`.
 fn is_type(value: &[u8]) -> bool {
-    const TYPES: [&str; 12] = [
+    const TYPES: [&str; 15] = [
+        "SecretStr",
+        "bool",
+        "&[",
         "String",
         "string",
         "str",
@@ -226,13 +283,21 @@ fn is_usage(text: &Text<'_>, name: &Name, value: &[u8]) -> bool {
     }
     let word = value.split(|byte| !byte.is_ascii_alphanumeric() && *byte != b'_' && *byte != b'-');
     let word = word.clone().next().unwrap_or_default();
+    const PROSE: [&[u8]; 12] = [
+        b"via", b"or", b"and", b"the", b"to", b"is", b"in", b"on", b"for", b"flag", b"instead",
+        b"option",
+    ];
+    if PROSE.contains(&value) {
+        return true; // `Using --password via the CLI is insecure`.
+    }
     let option = text.slice(name.range.clone());
     let is_upper = !word.is_empty() && !word.iter().any(u8::is_ascii_lowercase);
     let same = word.len() >= 3
-        && option
-            .to_ascii_uppercase()
-            .windows(word.len())
-            .any(|part| part == word);
+        && option.windows(word.len()).any(|part| {
+            let is_same =
+                |(a, b): (&u8, &u8)| a.eq_ignore_ascii_case(b) || (*a == b'-' && *b == b'_');
+            part.iter().zip(word).all(is_same)
+        });
     let is_told = ["option", "flag", "argument", "parameter", "use"]
         .iter()
         .any(|before| {

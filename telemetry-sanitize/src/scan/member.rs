@@ -26,7 +26,7 @@ pub(super) fn take_beside(
         is_quote(byte) || byte == b'\\'
     });
     let before = text.run_back(before, before.saturating_sub(4), is_blank);
-    if open == before || text.before(before) != b':' {
+    if open == before || !matches!(text.before(before), b':' | b'=') {
         return false;
     }
     let mut at = comma + 1;
@@ -80,6 +80,10 @@ pub(super) fn value_key(
     let key = text.run(at, at + 24, |byte| {
         byte.is_ascii_whitespace() || matches!(byte, b',' | b';' | b'\\') || is_quote(byte)
     });
+    let key = match text.has(at, "\\n ") {
+        true => text.skip_blanks(at + 2, 8), // A line break that is escaped.
+        false => key,
+    };
     let is_named = ["name=", "key="]
         .iter()
         .any(|key| text.ends_with(name.range.start, key));

@@ -67,6 +67,12 @@ fn look_at(scan: &mut Scan<'_, '_>, name: Name) {
     let Some((name, secret)) = judge(scan, name) else {
         return;
     };
+    let is_image = secret.rule == Kind::Authorization
+        && scan.text.before(name.range.start) == b'/'
+        && scan.text.at(name.range.end) == b':';
+    if is_image {
+        return; // `registry/auth:1.2.3`.
+    }
     let (at, quoted) = past_closers(&scan.text, name.range.end);
     if quoted && scan.text.at(at) == b',' && member::take_beside(scan, &name, secret, at) {
         return;

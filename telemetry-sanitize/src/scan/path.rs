@@ -202,6 +202,10 @@ fn path_start(text: &Text<'_>, at: usize) -> Option<usize> {
         return Some(at);
     }
     if lead.is_empty() {
+        let is_link = |name: &&str| text.ends_with(at.saturating_sub(1), name);
+        if is_quote(text.before(at)) && ["href=", "src=", "action="].iter().any(is_link) {
+            return None; // A page of a site.
+        }
         return starts_at(text, at);
     }
     if text.before(start) == b'\\' && matches!(lead, b"n" | b"t" | b"r") {

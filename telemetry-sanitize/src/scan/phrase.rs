@@ -146,7 +146,7 @@ fn is_word_and_signs<'t, W: Iterator<Item = &'t [u8]>>(words: impl Fn() -> W) ->
             .iter()
             .filter(|byte| byte.is_ascii_alphabetic())
             .count();
-        let is_number = last.len() > 2 && last.iter().all(u8::is_ascii_digit);
+        let is_number = last.len() > 1 && last.iter().all(u8::is_ascii_digit);
         has_digit && (stem > 3 || is_number) && words().count() >= 4
     };
     let is_number = |word: &[u8]| {

@@ -363,8 +363,19 @@ fn past_links(text: &Text<'_>, from: usize) -> usize {
         if matches!(text.at(end), b':' | b'=') && is_blank(text.at(end + 1)) {
             return text.skip_blanks(end + 1, 8);
         }
-        let verbs = [" is ", " was ", " reset to ", " set to ", " changed to "];
-        let found = |verb: &&str| Some(find_word(text, at + 4, verb)? + verb.len());
+        let verbs = [
+            " to \"",
+            " to '",
+            " is ",
+            " was ",
+            " reset to ",
+            " set to ",
+            " changed to ",
+        ];
+        let found = |verb: &&str| {
+            let length = verb.trim_end_matches(['"', '\'']).len();
+            Some(find_word(text, at + 3, verb)? + length)
+        };
         if let Some(value) = verbs.iter().filter_map(found).min() {
             return value;
         }
@@ -445,6 +456,10 @@ pub(super) fn random_word_at(text: &Text<'_>, at: usize, secret: SecretName) -> 
         runs.any(|run| run.len() >= 32) && !word.starts_with(b"sha")
     };
     let is_long = matches!(secret.rule, Kind::ApiKey | Kind::Token) && word.len() >= 40;
+    let is_id = word.len() <= 16 && word.iter().all(u8::is_ascii_hexdigit);
+    if is_id && text.ends_with(at, "created: ") {
+        return false; // Of what was created.
+    }
     if is_named_thing(text, start..end, secret) || shape::is_assignment(word) {
         return false;
     }
@@ -461,7 +476,7 @@ pub(super) fn random_word_at(text: &Text<'_>, at: usize, secret: SecretName) -> 
         .windows(2)
         .filter(|two| two[0].is_ascii_uppercase() && two[1].is_ascii_lowercase());
     let mixed = mixed || word.len() >= 12 && digits > 0 && upper > 2 && lower > 2;
-    let mixed = mixed || (word.len() >= 20 && upper > 4 && changes.count() * 6 >= word.len());
+    let mixed = mixed || (word.len() >= 16 && upper > 4 && changes.count() * 6 >= word.len());
     let quoted = start > at && digits > 0 && lower + upper > 2 && word.len() >= 6;
     let is_told = text.ends_with(at, "is: ") || text.ends_with(at, "is ");
     let told = is_told && secret.rule == Kind::Password && digits > 0 && lower + upper > 1;
@@ -478,6 +493,9 @@ fn is_named_thing(text: &Text<'_>, word: Range<usize>, secret: SecretName) -> bo
     match secret.rule {
         Kind::Secret => {
             let first = value.split(|&byte| byte == b'-').next().unwrap_or_default();
+            if value.len() <= 12 && value.iter().all(u8::is_ascii_hexdigit) {
+                return true; // Its id.
+            }
             let is_name = first.len() > 2 && first.iter().all(u8::is_ascii_lowercase);
             is_name && first.len() < value.len() && !value.iter().any(u8::is_ascii_uppercase)
         }

@@ -295,7 +295,7 @@ pub(crate) const PLACES: &[(&str, Place)] = &[
 pub(super) fn look(scan: &mut Scan<'_, '_>, place: Place, hit: Range<usize>) {
     let text = &scan.text;
     let found = match place {
-        Place::Next => word_at(text, hit.end),
+        Place::Next => word_at(text, hit.end).filter(|word| !is_told(text, word.clone())),
         Place::Second => {
             let first = text.run(hit.end, hit.end + 128, |byte| {
                 !is_blank(byte) && !is_quote(byte)
@@ -362,6 +362,14 @@ pub(super) fn look(scan: &mut Scan<'_, '_>, place: Place, hit: Range<usize>) {
     if secret.len() >= 4 && !is_option && !is_harmless(secret) && !is_status(secret) {
         scan.redact(word, Kind::CommandPassword);
     }
+}
+
+/// `requirepass directive is not set`.
+fn is_told(text: &Text<'_>, word: Range<usize>) -> bool {
+    let next = text.skip_blanks(word.end, 2);
+    let end = text.run(next, next + 16, |byte| byte.is_ascii_alphabetic());
+    let is_word = text.slice(word).iter().all(u8::is_ascii_alphabetic);
+    is_word && end > next && is_status(text.slice(next..end))
 }
 
 /// The word at `at`, or what is in its quotes.
@@ -459,7 +467,7 @@ fn starts_message(text: &Text<'_>, at: usize) -> bool {
     let mark = text.run_back(at, at.saturating_sub(3), is_blank);
     matches!(
         text.before(mark),
-        0 | b'\n' | b'\r' | b'*' | b'>' | b':' | b'"' | b'\'' | b'n'
+        0 | b'\n' | b'\r' | b'*' | b'>' | b':' | b'"' | b'\'' | b'n' | b']'
     )
 }
 

@@ -75,7 +75,17 @@ pub(super) fn take(
         true => second_string(&scan.text, inner).unwrap_or(inner),
         false => inner,
     };
-    let at = past_lead(&scan.text, delimiter, at);
+    let lead = past_lead(&scan.text, delimiter, at);
+    let is_word = scan
+        .text
+        .run(lead, lead + 24, |byte| byte.is_ascii_lowercase())
+        > lead
+        && matches!(
+            scan.text
+                .at(scan.text.run(lead, lead + 24, |b| b.is_ascii_lowercase())),
+            b' ' | b','
+        );
+    let at = if is_word { at } else { lead }; // `--key: expected one argument`.
     let quote = scan.text.run(at, at + 64, |byte| byte == b'\\');
     let first = scan.text.at(quote);
     if is_quote(first) {
