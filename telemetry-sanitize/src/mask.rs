@@ -23,7 +23,8 @@ fn may_be_word(value: &[u8], first: u8) -> bool {
         b'n' => matches!(second, b'o' | b'u' | b'i' | b'/'),
         b'u' => second == b'n',
         b'l' => second == b'o',
-        b't' => second == b'r',
+        b't' => matches!(second, b'r' | b'h'),
+        b'c' => matches!(second, b'o' | b't'),
         b'f' => matches!(second, b'a' | b'i'),
         b'y' | b'r' => second == b'e',
         b'e' => matches!(second, b'm' | b'n'),
@@ -134,6 +135,7 @@ fn is_mark(value: &[u8]) -> bool {
         .strip_prefix(b"[")
         .and_then(|rest| rest.strip_suffix(b"]"))
         .or_else(|| strip_both(value, b'<', b'>'))
+        .or_else(|| strip_both(value, b'(', b')'))
         .unwrap_or_else(|| trim_byte(value, b'*'));
     let bare = inner.len() == value.len();
     let marks: &[&str] = match inner.first().map(u8::to_ascii_lowercase) {
@@ -150,7 +152,8 @@ fn is_mark(value: &[u8]) -> bool {
         let Some((start, rest)) = inner.split_at_checked(mark.len()) else {
             return false;
         };
-        let tag = rest.is_empty() || (!bare && is_tag(rest));
+        let is_value = matches!(rest, b" value" | b" data");
+        let tag = rest.is_empty() || (!bare && (is_value || is_tag(rest)));
         start.eq_ignore_ascii_case(mark.as_bytes()) && tag && (!bare || *mark != "secret")
     })
 }
@@ -193,7 +196,11 @@ fn is_placeholder(value: &[u8]) -> bool {
         .strip_prefix(b"{{")
         .and_then(|v| v.strip_suffix(b"}}"))
     {
-        return is_words(name);
+        return name.len() <= 80; // A template.
+    }
+    if let Some(name) = strip_both(value, b'{', b'}') {
+        let is_letter = |byte: &u8| byte.is_ascii_lowercase() || *byte == b'_';
+        return name.len() > 2 && name.iter().all(is_letter); // `{password}` of a format.
     }
     strip_both(value, b'<', b'>').is_some_and(is_words)
 }
@@ -205,6 +212,9 @@ fn is_lookup(value: &[u8]) -> bool {
         b'p' => &[b"prompt(", b"process.env"],
         b'g' => &[b"getpass", b"getenv("],
         b'i' => &[b"input("],
+        b'#' => &[b"#{ENV["],
+        b'c' => &[b"config.", b"ctx."],
+        b't' => &[b"this."],
         b'o' => &[b"os.environ", b"os.getenv", b"op://"],
         b'S' => &[b"System.getenv"],
         b'e' => &[b"env.", b"env("],
@@ -212,9 +222,9 @@ fn is_lookup(value: &[u8]) -> bool {
         b'v' => &[b"valueFrom", b"var.", b"vault:"],
         b'l' => &[b"local."],
         b'a' => &[b"arn:aws:", b"awssm:"],
-        b'r' => &[b"ref+"],
+        b'r' => &[b"ref+", b"req.", b"request."],
         b'!' => &[b"!vault", b"!Ref", b"!GetAtt", b"!Sub"],
-        b's' => &[b"secretKeyRef"],
+        b's' => &[b"secretKeyRef", b"settings.", b"self."],
         _ => &[],
     };
     let is_named_format = value.starts_with(b"%(") && value.ends_with(b")s");

@@ -205,6 +205,17 @@ pub(crate) fn is_description(name: &str) -> bool {
     HARMLESS_HEADS.binary_search(head).is_ok() || OWNERS.contains(head)
 }
 
+/// The last word of a name says that it is about something: `RequestId`, `Algorithm`.
+pub(crate) fn is_about_something(name: &[u8]) -> bool {
+    let mut lower = [0; MAX_NAME];
+    if name.len() > MAX_NAME {
+        return false;
+    }
+    let words = Words::split(name, &mut lower);
+    let head = words.words[..words.count].last();
+    head.is_some_and(|head| HARMLESS_HEADS.binary_search(head).is_ok())
+}
+
 /// A word that says what about a secret is told: `policy`, `reset`, `hash`.
 pub(crate) fn is_about(word: &[u8]) -> bool {
     HARMLESS_HEADS.binary_search(&word).is_ok() || is_addition(word)
@@ -362,7 +373,7 @@ fn judge_bearer(words: &[&[u8]], head: &[u8]) -> Option<Verdict> {
 
 /// Words that make the whole name secret, unless its last word says otherwise.
 fn judge_strong(words: &[&[u8]], head: &[u8]) -> Option<Verdict> {
-    if words.contains(&b"existing".as_slice()) {
+    if words.contains(&b"existing".as_slice()) || words.contains(&b"ask".as_slice()) {
         return None; // The name of one.
     }
     let counts: [&[u8]; 6] = [b"num", b"count", b"max", b"min", b"total", b"number"];
@@ -500,21 +511,21 @@ const HARMLESS_HEADS: &[&[u8]] = &[
     b"dialog", b"dir", b"directory", b"disabled", b"duration", b"enabled", b"encoder",
     b"encryption", b"encryptor", b"endpoint", b"engine", b"entropy", b"env", b"error", b"errors",
     b"exists", b"expiration", b"expired", b"expires", b"expiry", b"fail", b"failed", b"failures",
-    b"field", b"file", b"filename", b"filter", b"flag", b"form", b"format", b"generator", b"go",
-    b"gpg", b"gz", b"handler", b"hasher", b"hashing", b"helper", b"hint", b"history", b"html",
-    b"id", b"identifier", b"ids", b"in", b"index", b"input", b"interval", b"java", b"js", b"json",
-    b"jsx", b"key", b"keys", b"kind", b"label", b"len", b"length", b"lifetime", b"limit", b"link",
-    b"loaded", b"location", b"log", b"mail", b"mails", b"manager", b"map", b"maps", b"max", b"md",
-    b"message", b"method", b"min", b"mode", b"module", b"name", b"names", b"offset", b"ok", b"page",
-    b"path", b"paths", b"php", b"placeholder", b"plugin", b"policy", b"present", b"prompt",
+    b"field", b"file", b"filename", b"filter", b"flag", b"form", b"format", b"found", b"generator",
+    b"go", b"gpg", b"gz", b"handler", b"hasher", b"hashing", b"helper", b"hint", b"history",
+    b"html", b"id", b"identifier", b"ids", b"in", b"index", b"input", b"interval", b"java", b"js",
+    b"json", b"jsx", b"key", b"keys", b"kind", b"label", b"len", b"length", b"lifetime", b"limit",
+    b"link", b"loaded", b"location", b"log", b"mail", b"mails", b"manager", b"map", b"maps", b"max",
+    b"md", b"message", b"method", b"min", b"mode", b"module", b"name", b"names", b"offset", b"ok",
+    b"page", b"path", b"paths", b"php", b"placeholder", b"plugin", b"policy", b"present", b"prompt",
     b"protected", b"provider", b"py", b"quality", b"rb", b"ref", b"regex", b"require", b"required",
     b"reset", b"resets", b"retries", b"rotated", b"rotation", b"rounds", b"rs", b"rules", b"scheme",
     b"scope", b"score", b"seconds", b"secs", b"service", b"set", b"sh", b"size", b"source", b"spec",
     b"sql", b"state", b"status", b"stdin", b"store", b"strength", b"svelte", b"tar", b"template",
-    b"tests", b"time", b"timeout", b"timestamp", b"title", b"toml", b"ts", b"tsx", b"ttl", b"txt",
-    b"type", b"types", b"updated", b"uri", b"url", b"usage", b"used", b"util", b"utils", b"uuid",
-    b"valid", b"validation", b"validator", b"version", b"versions", b"view", b"visible", b"vue",
-    b"yaml", b"yml", b"zip",
+    b"tests", b"time", b"timeout", b"timestamp", b"title", b"toml", b"total", b"ts", b"tsx", b"ttl",
+    b"txt", b"type", b"types", b"updated", b"uri", b"url", b"usage", b"used", b"util", b"utils",
+    b"uuid", b"valid", b"validation", b"validator", b"version", b"versions", b"view", b"visible",
+    b"vue", b"yaml", b"yml", b"zip",
 ];
 
 /// Last words that leave the meaning of the ones before as it is. Sorted.

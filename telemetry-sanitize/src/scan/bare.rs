@@ -72,8 +72,15 @@ pub(super) fn take_bare(
     let is_key = delimiter == Delimiter::ColonBlank // `secret: secretName: x`.
         && text.at(end) == b':'
         && is_blank(text.at(end + 1))
-        && word.iter().all(u8::is_ascii_alphabetic);
+        && word.len() < 24
+        && word.iter().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte.is_ascii_alphabetic())
+        && word.iter().filter(|byte| byte.is_ascii_digit()).count() < 2;
+    let is_column = delimiter == Delimiter::ColonBlank // `passwd -> password_digest`.
+        && word.contains(&b'_')
+        && word.iter().all(|byte| byte.is_ascii_lowercase() || *byte == b'_')
+        && matches!(scan.names.judge(word), Verdict::Secret(_));
     if is_key
+        || is_column
         || secret.rule == Kind::Credential && is_assignment(word)
         || is_option_name(scan, name, at..end)
         || is_secret_pair(scan, name, delimiter, at..end)

@@ -271,6 +271,7 @@ fn is_password(text: &Text<'_>, secret: Place, found: Range<usize>) -> bool {
     let is_open = matches!(secret, Nth(_) | Share) && value.starts_with(b"/");
     let is_usage = value.starts_with(b"[") && value.ends_with(b"]"); // `-p[password]`.
     let is_told = is_usage
+        || value == b"to" // `Password to use`.
         || value.starts_with(b"=")
         || matches!(secret, Word(_) | Nth(_)) && (is_status(value) || shape::is_assignment(value));
     !is_option && !is_open && !is_told && !is_harmless(value)

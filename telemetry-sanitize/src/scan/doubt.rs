@@ -26,7 +26,7 @@ pub(super) fn is_bare_secret(
     let value = text.slice(at.clone());
     if is_harmless(value)
         || is_directory(text, name, value)
-        || is_count(secret.trust, value)
+        || is_count(secret, value)
         || is_call(value)
         || is_same_word(text, name, value)
     {
@@ -47,7 +47,7 @@ pub(super) fn is_bare_secret(
     }
     let running_text = matches!(delimiter, Delimiter::ColonBlank | Delimiter::Blank);
     let is_link = running_text && (value.starts_with(b"https://") || value.starts_with(b"http://"));
-    if says_nothing(text, secret, at.clone())
+    if says_nothing(text, name, secret, at.clone())
         || is_path_to_file(value)
         || is_test_result(text, name, delimiter, value)
     {
@@ -104,7 +104,7 @@ fn is_variable(text: &Text<'_>, name: &Name) -> bool {
 
 /// Too short, or a word in capitals as parsers name their tokens: `password = 2;`,
 /// `Private Key: PEM routines`, `token=NEWLINE`.
-fn says_nothing(text: &Text<'_>, secret: SecretName, at: Range<usize>) -> bool {
+fn says_nothing(text: &Text<'_>, name: &Name, secret: SecretName, at: Range<usize>) -> bool {
     let value = text.slice(at.clone());
     let is_number = value.iter().all(u8::is_ascii_digit);
     let is_key = matches!(secret.rule, Kind::ApiKey | Kind::PrivateKey);
@@ -113,7 +113,13 @@ fn says_nothing(text: &Text<'_>, secret: SecretName, at: Range<usize>) -> bool {
     let is_upper = value
         .iter()
         .all(|byte| byte.is_ascii_uppercase() || *byte == b'_');
-    is_key && is_word && value.len() < 5
+    let is_plural = is_password && is_number && value.len() < 5 && {
+        text.before(name.range.end).eq_ignore_ascii_case(&b's') // `secrets=260`.
+    };
+    let is_place = matches!(secret.rule, Kind::Token | Kind::ApiKey | Kind::PrivateKey);
+    is_plural
+        || is_place && is_number && value.len() < 4
+        || is_key && is_word && value.len() < 5
         || is_password && value.len() <= 2 && (is_number || !is_blank(text.at(at.end)))
         || secret.trust == Trust::Shaped && is_upper && value.len() < 16
 }
@@ -124,7 +130,8 @@ fn is_path_to_file(value: &[u8]) -> bool {
         b".txt", b".pem", b".key", b".json", b".yaml", b".yml", b".env", b".conf",
     ];
     let is_path = matches!(value.first(), Some(b'/' | b'.')) && value[1..].contains(&b'/');
-    is_path && ENDS.iter().any(|end| value.ends_with(end))
+    let is_system = value.starts_with(b"/etc/") || value.starts_with(b"/run/");
+    is_system || is_path && ENDS.iter().any(|end| value.ends_with(end))
 }
 
 /// `--- PASS: TestAPIKey`, `PASS: everything`.
@@ -290,6 +297,13 @@ fn is_usage(text: &Text<'_>, name: &Name, value: &[u8]) -> bool {
     if PROSE.contains(&value) {
         return true; // `Using --password via the CLI is insecure`.
     }
+    let is_key_id = matches!(value.len(), 8 | 16)
+        && value
+            .iter()
+            .all(|byte| byte.is_ascii_digit() || (b'A'..=b'F').contains(byte));
+    if is_key_id && text.ends_with(name.range.end, "-key") {
+        return true; // `--encrypt-key 254DABE3`, of GnuPG.
+    }
     let option = text.slice(name.range.clone());
     let is_upper = !word.is_empty() && !word.iter().any(u8::is_ascii_lowercase);
     let same = word.len() >= 3
@@ -315,6 +329,10 @@ fn is_typed_usage(text: &Text<'_>, name: &Name, value: &[u8]) -> bool {
     let start = text.skip_blanks(name.range.end, 64);
     let end = start + value.len();
     let is_column = text.has(end, "  ");
+    let is_pair = text.ends_with(name.range.start, ", --") && text.has(name.range.end, "  ");
+    if is_pair && value.iter().all(u8::is_ascii_lowercase) {
+        return true; // `-W, --password  force a prompt`.
+    }
     let is_wide = start >= name.range.end + 2 && text.at(name.range.end + 2) == b' ';
     if is_wide && text.at(end) == b' ' && value.iter().all(u8::is_ascii_lowercase) {
         return true; // `-p, --password      prompt for the password`.

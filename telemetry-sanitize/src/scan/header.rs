@@ -39,6 +39,10 @@ pub(super) fn look(scan: &mut Scan<'_, '_>, hit: Range<usize>) {
         return;
     }
     let value = text.slice(start..end);
+    let is_listed = text.ends_with(start, ", ") && !value.iter().any(u8::is_ascii_digit);
+    if is_listed {
+        return; // `scheme: bearer, bearerFormat: JWT`.
+    }
     if value.len() >= 8 && (looks_random(value) || value.len() >= 24) && !is_status(value) {
         scan.redact(start..end, Kind::BearerToken);
     }

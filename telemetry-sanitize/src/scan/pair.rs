@@ -59,7 +59,7 @@ fn look_at(scan: &mut Scan<'_, '_>, name: Name) {
         return; // The name of a rule, in a replacement.
     }
     if is_replaced(&scan.text, name.range.end)
-        || scan.text.ends_with(name.range.start, "pam_unix(")
+        || scan.text.has(name.range.end, ":chauthtok")
         || scan.text.ends_with(name.range.start, "/etc/")
     {
         return;
@@ -606,7 +606,8 @@ fn tag_end(text: &Text<'_>, name: &Name, at: usize) -> Option<usize> {
         matches!(text.at(tag), b'>' | b' ' | b'/') && find_word(text, tag, "</").is_some()
     };
     let next = text.at(content);
-    let is_told = (tag.is_empty() || !is_closed()) && (is_blank(next) || next == b'@'); // `AUTH <password> called`.
+    let is_told =
+        (tag.is_empty() || !is_closed()) && (is_blank(next) || next == b'@' || is_quote(next)); // `AUTH <password> called`.
     (!is_group && !is_told).then_some(content) // `<auth><user>`: each element by itself.
 }
 

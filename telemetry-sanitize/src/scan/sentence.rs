@@ -4,7 +4,7 @@ use super::pair::{Delimiter, Name, past_tabs};
 use super::phrase::{is_phrase, words_end};
 use super::{call, shape, string, value};
 use crate::mask::is_status;
-use crate::names::{SecretName, Trust};
+use crate::names::{self, SecretName, Trust};
 use crate::rules::Kind;
 use crate::text::{Bytes, Text, is_blank, is_quote};
 use crate::vendors::looks_random;
@@ -29,6 +29,9 @@ pub(super) fn spoken(
         .or_else(|| call::in_brackets(text, name, secret))
     {
         return Some((Delimiter::Blank, value));
+    }
+    if text.before(name.range.start) == b'=' && !name.is_option && text.at(at) == b' ' {
+        return None; // A value itself: `key_name=deploy-key`.
     }
     let value = past_tabs(text, text.skip_blanks(at, 32));
     if let Some(before) = code_before(text, name, secret) {
@@ -65,7 +68,7 @@ pub(super) fn spoken(
         return Some((Delimiter::ColonBlank, linked)); // `password for bob: x`.
     }
     let spoken = if name.is_option {
-        !matches!(text.at(value), b'-' | 0)
+        !matches!(text.at(value), b'-' | 0) && !text.has(value, "< ")
     } else {
         is_secret_at(text, name, secret, linked)
     };
@@ -410,7 +413,12 @@ fn after_colon(text: &Text<'_>, from: usize) -> Option<usize> {
     let end = text.run(from, from + 64, |byte| {
         byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b'@' | b'.' | b'-' | b'_')
     });
-    let words = text.slice(from..end).split(|&byte| byte == b' ').count();
+    let told = text.slice(from..end);
+    let words = told.split(|&byte| byte == b' ').count();
+    let last = told.rsplit(|&byte| byte == b' ').next().unwrap_or_default();
+    if words > 1 && names::is_about_something(last) || last.eq_ignore_ascii_case(b"algorithm") {
+        return None; // `Invalid client secret provided. Trace ID: …`.
+    }
     let is_mark = matches!(text.at(end), b':' | b'=') && is_blank(text.at(end + 1));
     let after = text.skip_blanks(end + 1, 4);
     let breaks = text.run(after, after + 12, |byte| byte.is_ascii_whitespace());

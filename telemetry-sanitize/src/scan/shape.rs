@@ -120,13 +120,14 @@ pub(super) fn is_long_number(value: &[u8]) -> bool {
             .all(|byte| byte.is_ascii_digit() || matches!(byte, b' ' | b'-'))
 }
 
-/// Numbers under `pass` and `tokens` count something.
-pub(super) fn is_count(trust: Trust, value: &[u8]) -> bool {
-    trust == Trust::Counted
-        && value.len() < 8
-        && value
-            .iter()
-            .all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b',' | b'%' | b'/'))
+/// Numbers under `pass` and `tokens` count something, or say how long.
+pub(super) fn is_count(secret: SecretName, value: &[u8]) -> bool {
+    let longest = if secret.rule == Kind::Token { 12 } else { 7 };
+    let is_counted = |byte: &u8| byte.is_ascii_digit() || b".,%/smhd".contains(byte);
+    secret.trust == Trust::Counted
+        && value.len() <= longest
+        && value.first().is_some_and(u8::is_ascii_digit)
+        && value.iter().all(is_counted)
 }
 
 /// At least three words, two of which tell about secrets: a message to the user.

@@ -106,7 +106,8 @@ pub(super) fn raw(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
 
 /// A call that looks up a variable: `os.environ.get`.
 fn is_getter(call: &[u8]) -> bool {
-    const GETTERS: [&[u8]; 7] = [
+    const GETTERS: [&[u8]; 8] = [
+        b"var",
         b"get",
         b"getenv",
         b"env",

@@ -152,6 +152,11 @@ fn take_items(scan: &mut Scan<'_, '_>, name: &Name, secret: SecretName, at: usiz
 /// In `"Password:" shown` the quote behind the colon closes the one before the name.
 fn is_closing_quote(text: &Text<'_>, name: &Name, delimiter: Delimiter, at: usize) -> bool {
     let mark = text.at(at);
+    if delimiter == Delimiter::ColonBlank {
+        // `prompt("Password: ")`.
+        let is_end = matches!(text.at(at + 1), b')' | b',' | b';');
+        return is_quote(mark) && text.before(name.range.start) == mark && is_end;
+    }
     delimiter == Delimiter::Colon
         && is_quote(mark)
         && text.before(name.range.start) == mark
@@ -164,14 +169,15 @@ pub(super) fn is_secret_text(secret: SecretName, value: &[u8]) -> bool {
     let told = match secret.trust {
         Trust::Strong => false,
         Trust::Shaped => is_status(value),
-        Trust::Counted => is_status(value) || is_count(secret.trust, value) || value.len() < 6,
+        Trust::Counted => is_status(value) || is_count(secret, value) || value.len() < 6,
         Trust::Digits => !is_short_number(value),
         Trust::Number => !is_long_number(value),
         Trust::Session => !is_session(secret, value),
         Trust::Scrambled => !is_scrambled(value),
         Trust::Chosen => !is_chosen(value),
     };
-    !told && !is_harmless(value) && !is_sentence(value)
+    let is_mark = value.len() < 4 && !value.iter().any(u8::is_ascii_alphanumeric); // A parser's `}`.
+    !told && !is_mark && !is_harmless(value) && !is_sentence(value)
 }
 
 /// The line that follows `password: |` in YAML, or a line of one word in the
@@ -233,11 +239,13 @@ pub(super) fn take_quoted(
     let is_option = value.len() == 2 && value[0] == b'-'; // `("sshpass", "-p")`.
     let is_mark = is_option || value.len() < 4 && !value.iter().any(u8::is_ascii_alphanumeric);
     let is_short = is_mark || secret.trust == Trust::Counted && value.len() < 6;
+    let is_tag = value.starts_with(b"json:\"") || value.starts_with(b"yaml:\""); // Of Go's fields.
     if is_prompt
+        || is_tag
         || is_short
         || is_harmless(value)
         || is_sentence(value) && !is_phrase(&scan.text, name)
-        || is_count(secret.trust, value)
+        || is_count(secret, value)
     {
         return;
     }
