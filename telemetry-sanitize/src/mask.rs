@@ -118,7 +118,8 @@ fn is_filler(value: &[u8]) -> bool {
     let repeats = value.iter().all(|&byte| byte == first);
     let ascii_filler = matches!(first, b'*' | b'x' | b'X' | b'.' | b'-' | b'#' | b'?' | b'_');
     let stars = value.iter().take_while(|byte| **byte == b'*').count();
-    if stars >= 8 && value.len() - stars <= 4 {
+    let tail = &value[stars..];
+    if stars >= 8 && tail.len() == 4 && tail.iter().all(u8::is_ascii_alphanumeric) {
         return true; // `****************ABCD` of command lines.
     }
     if first.is_ascii() {
@@ -165,15 +166,13 @@ fn is_tag(rest: &[u8]) -> bool {
 
 /// `${VAR}`, `$VAR`, `%VAR%`, `{{ var }}`, `<TOKEN>`, `<your token>`.
 fn is_placeholder(value: &[u8]) -> bool {
-    if value.starts_with(b"${{") && value.ends_with(b"}}")
-        || value.starts_with(b"$_") && value.contains(&b'[')
-    {
+    if value.starts_with(b"${{") && value.ends_with(b"}}") || is_php_variable(value) {
         return true; // `${{ secrets.X }}` of a build server, `$_POST['x']` of PHP.
     }
     if let Some(name) = value.strip_prefix(b"${").and_then(|v| v.strip_suffix(b"}")) {
         return is_variable(name.split(|&byte| byte == b':').next().unwrap_or_default());
     }
-    if value.starts_with(b"$(") && value.ends_with(b")") {
+    if value.starts_with(b"$(") && value.ends_with(b")") && value.contains(&b' ') {
         return true; // What a command writes.
     }
     if let Some(name) = value.strip_prefix(b"$") {
@@ -208,23 +207,18 @@ fn is_placeholder(value: &[u8]) -> bool {
 /// Source text that fetches the value from elsewhere, and the parameters of
 /// statements and formats.
 fn is_lookup(value: &[u8]) -> bool {
-    let places: &[&[u8]] = match value[0] {
+    let calls: &[&[u8]] = match value[0] {
         b'p' => &[b"prompt(", b"process.env"],
         b'g' => &[b"getpass", b"getenv("],
         b'i' => &[b"input("],
         b'#' => &[b"#{ENV["],
-        b'c' => &[b"config.", b"ctx."],
-        b't' => &[b"this."],
-        b'o' => &[b"os.environ", b"os.getenv", b"op://"],
+        b'o' => &[b"os.environ", b"os.getenv"],
         b'S' => &[b"System.getenv"],
         b'e' => &[b"env.", b"env("],
         b'E' => &[b"ENV["],
-        b'v' => &[b"valueFrom", b"var.", b"vault:"],
-        b'l' => &[b"local."],
-        b'a' => &[b"arn:aws:", b"awssm:"],
-        b'r' => &[b"ref+", b"req.", b"request."],
+        b'v' => &[b"valueFrom"],
         b'!' => &[b"!vault", b"!Ref", b"!GetAtt", b"!Sub"],
-        b's' => &[b"secretKeyRef", b"settings.", b"self."],
+        b's' => &[b"secretKeyRef"],
         _ => &[],
     };
     let is_named_format = value.starts_with(b"%(") && value.ends_with(b")s");
@@ -236,7 +230,61 @@ fn is_lookup(value: &[u8]) -> bool {
     let parameter = value.strip_prefix(b":").is_some_and(|name| {
         !name.is_empty() && name.iter().all(|b| b.is_ascii_lowercase() || *b == b'_')
     });
-    is_format || parameter || places.iter().any(|place| value.starts_with(place))
+    let is_call = calls.iter().any(|call| value.starts_with(call));
+    is_format || parameter || is_call || is_member(value) || is_place(value)
+}
+
+/// `var.db_password`, `settings.SECRET_KEY`, `req.headers['x-token`: a member of what
+/// programs call so, by its name.
+fn is_member(value: &[u8]) -> bool {
+    const OWNERS: [&str; 9] = [
+        "config.",
+        "ctx.",
+        "local.",
+        "req.",
+        "request.",
+        "self.",
+        "settings.",
+        "this.",
+        "var.",
+    ];
+    let is_name = |byte: &u8| byte.is_ascii_alphabetic() || b"_.['\"]-".contains(byte);
+    let rest = |owner: &&str| value.strip_prefix(owner.as_bytes());
+    OWNERS
+        .iter()
+        .filter_map(rest)
+        .any(|name| !name.is_empty() && name.iter().all(is_name))
+}
+
+/// Where a secret is kept: `op://vault/item/password`, `arn:aws:secretsmanager:…`.
+fn is_place(value: &[u8]) -> bool {
+    const KEEPERS: [&str; 5] = ["op://", "vault:", "ref+", "awssm:", "arn:aws:"];
+    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || b"/:._-#+".contains(byte);
+    let is_kept = KEEPERS
+        .iter()
+        .any(|keeper| value.starts_with(keeper.as_bytes()));
+    let parts = value
+        .iter()
+        .filter(|byte| matches!(byte, b'/' | b':'))
+        .count();
+    is_kept && parts >= 4 && value.iter().all(is_part)
+}
+
+/// `$_POST['password']`, cut at its quote or whole.
+fn is_php_variable(value: &[u8]) -> bool {
+    const NAMES: [&str; 6] = [
+        "$_POST[",
+        "$_GET[",
+        "$_REQUEST[",
+        "$_SERVER[",
+        "$_ENV[",
+        "$_SESSION[",
+    ];
+    let is_name = |byte: &u8| byte.is_ascii_alphabetic() || b"_'\"]-".contains(byte);
+    NAMES
+        .iter()
+        .filter_map(|name| value.strip_prefix(name.as_bytes()))
+        .any(|rest| rest.iter().all(is_name))
 }
 
 fn is_variable(name: &[u8]) -> bool {

@@ -373,14 +373,17 @@ fn judge_bearer(words: &[&[u8]], head: &[u8]) -> Option<Verdict> {
 
 /// Words that make the whole name secret, unless its last word says otherwise.
 fn judge_strong(words: &[&[u8]], head: &[u8]) -> Option<Verdict> {
-    if words.contains(&b"existing".as_slice()) || words.contains(&b"ask".as_slice()) {
-        return None; // The name of one.
+    if words.contains(&b"ask".as_slice()) {
+        return None; // `systemd-ask-password`.
     }
     let counts: [&[u8]; 6] = [b"num", b"count", b"max", b"min", b"total", b"number"];
     if head.ends_with(b"s") && words.first().is_some_and(|first| counts.contains(first)) {
         return None;
     }
     let rule = words.iter().find_map(|word| strong(word))?;
+    if rule == Kind::Secret && words.contains(&b"existing".as_slice()) {
+        return None; // `existingSecret` is the name of one.
+    }
     if HARMLESS_HEADS.binary_search(&head).is_ok() {
         return None;
     }

@@ -290,9 +290,13 @@ impl Sanitizer {
         {
             space.rules.clear();
             if self.replace_credentials(secret.rule, text, space) {
+                self.find_masks(&space.text, &mut space.masks);
+                if !is_only_open(&space.text, &space.masks) {
+                    self.put_whole(secret.rule, text, space);
+                }
                 return true;
             }
-            if !space.masks.is_empty() {
+            if !space.masks.is_empty() && is_only_open(text, &space.masks) {
                 return false; // `Bearer [REDACTED:bearer_token]`.
             }
         }
@@ -542,6 +546,28 @@ impl std::fmt::Debug for Sanitizer {
     }
 }
 
+/// What is left of credentials or cookies without the masks are a scheme, attributes, and
+/// names with values in which nothing was found.
+fn is_only_open(text: &str, masks: &[Range<usize>]) -> bool {
+    let mut rest = text.to_owned();
+    for mask in masks.iter().rev() {
+        rest.replace_range(mask.clone(), "");
+    }
+    // A scheme that is not known, as `SSWS` or `Bot`.
+    let is_name = |word: &str| {
+        word.len() <= 12
+            && word.bytes().all(|byte| byte.is_ascii_alphabetic())
+            && word.bytes().any(|byte| byte.is_ascii_uppercase())
+    };
+    rest.split_whitespace().enumerate().all(|(place, word)| {
+        if place == 0 && is_name(word) {
+            return true;
+        }
+        let word = word.trim_matches([',', ';', '"', '\'', ':']);
+        word.is_empty() || word.contains('=') || scan::is_open_word(word.as_bytes())
+    })
+}
+
 /// What stands between the first and the last line of a private key in PEM, if the
 /// text is nothing else.
 fn pem_body(text: &str) -> Option<Range<usize>> {
@@ -549,12 +575,20 @@ fn pem_body(text: &str) -> Option<Range<usize>> {
     let mut marks = text.match_indices(MARK).map(|(at, _)| at);
     let [first, second, third, fourth] = [(); 4].map(|()| marks.next());
     let (first, body, last) = (first?, second? + MARK.len(), third?);
-    let is_key = |line: &str| line.ends_with(" PRIVATE KEY");
+    let label = |line: &'_ str, start: &str| {
+        let label = line.trim_start_matches('-').strip_prefix(start)?;
+        let is_label =
+            |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b' ';
+        let is_key =
+            label.ends_with("PRIVATE KEY") && label.len() <= 40 && label.bytes().all(is_label);
+        is_key.then(|| label.to_owned())
+    };
+    let begin = label(&text[first..second?], "BEGIN ")?;
+    let end = label(&text[last..fourth?], "END ")?;
     let is_whole = marks.next().is_none()
         && text[..first].trim().is_empty()
         && text[fourth? + MARK.len()..].trim().is_empty()
-        && is_key(&text[first..second?])
-        && is_key(&text[last..fourth?]);
+        && begin == end;
     let content = text[body..last].trim();
     let start = body + text[body..last].find(content)?;
     is_whole.then(|| start..start + content.len())

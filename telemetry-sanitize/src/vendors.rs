@@ -267,7 +267,7 @@ pub(crate) const VENDORS: &[Vendor] = &[
     vendor("supabase_key", "Supabase", &["sbp_", "sb_secret_"], Url, 24),
     vendor("tailscale_key", "Tailscale", &["tskey-"], Url, 20),
     vendor("tavily_key", "Tavily", &["tvly-"], Url, 28),
-    after(Left::Stays, vendor("teams_webhook", "Microsoft Teams", &["/IncomingWebhook/"], Alnum, 20)),
+    after(Left::Stays, vendor("teams_webhook", "Microsoft Teams", &[".webhook.office.com/webhookb2/", "outlook.office.com/webhook/", "outlook.office365.com/webhook/"], Path, 60)),
     after(Left::Part(Digits, 8), vendor("telegram_token", "Telegram", &[":AA"], Url, 30)),
     vendor("tencent_key", "Tencent Cloud", &["AKID"], Alnum, 30),
     after(Left::Part(Alnum, 14), vendor("terraform_token", "Terraform Cloud", &[".atlasv1."], Url, 50)),

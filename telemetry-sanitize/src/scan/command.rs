@@ -272,7 +272,8 @@ fn is_password(text: &Text<'_>, secret: Place, found: Range<usize>) -> bool {
     let is_usage = value.starts_with(b"[") && value.ends_with(b"]"); // `-p[password]`.
     let is_told = is_usage
         || value == b"to" // `Password to use`.
-        || value.starts_with(b"=")
+        || value == b"="
+        || value.starts_with(b"=>")
         || matches!(secret, Word(_) | Nth(_)) && (is_status(value) || shape::is_assignment(value));
     !is_option && !is_open && !is_told && !is_harmless(value)
 }
@@ -290,7 +291,8 @@ fn password(
     match secret {
         Short(letter) if content == [b'-', letter] => words.next(text),
         Short(letter) if content.starts_with(&[b'-', letter]) => {
-            Some(unquoted(text, word.start + 2..word.end))
+            let equals = usize::from(content.get(2) == Some(&b'=') && content.len() > 3);
+            Some(unquoted(text, word.start + 2 + equals..word.end))
         }
         Joined(option) if content.starts_with(option.as_bytes()) => {
             Some(unquoted(text, word.start + option.len()..word.end))

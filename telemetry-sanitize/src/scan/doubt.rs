@@ -56,8 +56,10 @@ pub(super) fn is_bare_secret(
     if is_usage(text, name, value) || running_text && is_address(value) || is_link {
         return false;
     }
-    let is_told =
-        running_text && !name.is_option && !is_phrase(text, name) && is_told(text, at.clone());
+    let is_told = running_text
+        && !name.is_option
+        && !is_phrase(text, name)
+        && is_told(text, name, at.clone());
     if secret.rule == Kind::Secret && is_phrase(text, name) && is_long_phrase(text, at.clone()) {
         return true; // Some of its words tell things in other places.
     }
@@ -143,7 +145,9 @@ fn is_test_result(text: &Text<'_>, name: &Name, delimiter: Delimiter, value: &[u
 
 /// A call without arguments, whose value is not seen: `prompt_password()?`.
 fn is_call(value: &[u8]) -> bool {
-    if value.ends_with(b"({") || value.ends_with(b"(") {
+    let opened = value.strip_suffix(b"{").unwrap_or(value).strip_suffix(b"(");
+    let is_letter = |byte: &u8| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'.' | b':');
+    if opened.is_some_and(|name| name.len() > 2 && name.iter().all(is_letter)) {
         return true; // `jsonencode({`: each argument by itself.
     }
     let value = value.strip_suffix(b";").unwrap_or(value);
@@ -202,27 +206,28 @@ fn is_word_alone(text: &Text<'_>, name: &Name, at: Range<usize>) -> bool {
     is_made_of_words && is_word && is_last && !is_predicate(value)
 }
 
-/// `password: user must change it`: the second word tells something.
-fn is_told(text: &Text<'_>, at: Range<usize>) -> bool {
+/// `password: user must change it`: the next word tells something.
+fn is_told(text: &Text<'_>, name: &Name, at: Range<usize>) -> bool {
     let value = text.slice(at.clone());
-    let word = value.split(|byte| *byte == b'.').next().unwrap_or_default();
+    let word = value.strip_suffix(b"..").unwrap_or(value); // Of `Reading...`.
     if word.is_empty() || !word.iter().all(u8::is_ascii_alphabetic) {
         return false;
     }
     let next = text.skip_blanks(at.end, 2);
+    let end = text.run(next, next + 16, |byte| byte.is_ascii_alphabetic());
+    let is_next = end > next && next > at.end;
     let is_about = matches!(word, b"password" | b"passphrase" | b"secret" | b"token");
-    if is_about && (text.at(next).is_ascii_alphabetic() || is_quote(text.at(next))) {
+    if is_about && (is_next || is_quote(text.at(next))) {
         return true; // `passwd: password expiry information changed`.
     }
     let is_verb = word.len() > 5 && (word.ends_with(b"ed") || word.ends_with(b"ing"));
-    if is_verb && (text.has(at.start + word.len(), "...") || text.at(next).is_ascii_alphabetic()) {
-        return true; // `secret: synced db in 3 ms`, `db.secret: Reading...`.
+    let name = text.slice(name.range.clone());
+    let is_program =
+        name.last() == Some(&b's') || name.iter().any(|byte| matches!(byte, b'.' | b'-'));
+    if is_verb && is_program && (is_next || word.len() < value.len() || text.has(at.end, "...")) {
+        return true; // `external-secrets: synced db in 3 ms`, `db.secret: Reading...`.
     }
-    if word.len() < value.len() {
-        return false;
-    }
-    let end = text.run(next, next + 16, |byte| byte.is_ascii_alphabetic());
-    end > next && is_status(text.slice(next..end))
+    is_next && word.len() == value.len() && is_status(text.slice(next..end))
 }
 
 /// The type of a field or parameter in source text: `password: Option<String>`.
@@ -288,8 +293,13 @@ fn is_usage(text: &Text<'_>, name: &Name, value: &[u8]) -> bool {
     if !name.is_option {
         return false;
     }
-    let word = value.split(|byte| !byte.is_ascii_alphanumeric() && *byte != b'_' && *byte != b'-');
-    let word = word.clone().next().unwrap_or_default();
+    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    let word = value
+        .split(|byte| !is_name(byte))
+        .next()
+        .unwrap_or_default();
+    let rest = &value[word.len()..];
+    let is_whole = rest.first().is_none_or(|byte| b"])|>=".contains(byte)) || rest == b"...";
     const PROSE: [&[u8]; 12] = [
         b"via", b"or", b"and", b"the", b"to", b"is", b"in", b"on", b"for", b"flag", b"instead",
         b"option",
@@ -320,7 +330,9 @@ fn is_usage(text: &Text<'_>, name: &Name, value: &[u8]) -> bool {
             });
             text.ends_with(start.saturating_sub(1), before)
         });
-    (is_upper && same) || is_typed_usage(text, name, value) || (is_told && is_status(value))
+    (is_upper && same && is_whole)
+        || is_typed_usage(text, name, value)
+        || (is_told && is_status(value))
 }
 
 /// `--password string   Password for the registry`: the type, and a column that

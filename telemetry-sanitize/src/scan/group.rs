@@ -131,10 +131,15 @@ pub(super) fn holds_names(scan: &Scan<'_, '_>, content: Range<usize>) -> bool {
         let Some((key, value)) = key_at(text, start) else {
             return false;
         };
-        let verdict = scan.names.judge(text.slice(key));
+        let is_secret = match scan.names.judge(text.slice(key)) {
+            Verdict::Secret(secret) => matches!(secret.trust, Trust::Strong | Trust::Shaped),
+            _ => false,
+        };
         let quote = text.run(value, value + 16, |byte| byte == b'\\');
-        if matches!(verdict, Verdict::Secret(_)) && is_quote(text.at(quote)) {
-            return true;
+        if is_secret && is_quote(text.at(quote)) {
+            let member = text.slice(quoted(text, quote, quote - value));
+            let is_told = member.starts_with(b"[REDACTED:") || !is_harmless(member);
+            return is_told && text.before(content.end) == b'}';
         }
         match past_member(text, value) {
             Some(next) => at = next,

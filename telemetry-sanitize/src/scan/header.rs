@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::pair::{Name, style_end};
 use super::{Scan, encoded};
 use crate::mask::{is_harmless, is_status};
+use crate::names::Verdict;
 use crate::rules::Kind;
 use crate::text::{Far, Text, is_base64, is_blank, is_name_byte};
 use crate::vendors::looks_random;
@@ -20,6 +21,9 @@ const ONE_WORD: [&str; 8] = [
     "api-key",
     "splunk",
 ];
+
+/// Attributes of `Set-Cookie` without a value.
+const FLAGS: [&str; 3] = ["secure", "httponly", "partitioned"];
 
 /// Looks at the word behind `Bearer ` or `Basic ` in running text.
 pub(super) fn look(scan: &mut Scan<'_, '_>, hit: Range<usize>) {
@@ -86,7 +90,11 @@ pub(super) fn take_credentials(scan: &mut Scan<'_, '_>, value: Range<usize>, str
         return scan.redact(start..secret.end, Kind::Authorization);
     }
     if !strong && starts_pair(text, value.start, value.end) {
-        return; // `auth: token=x`: each pair by itself.
+        let name_end = text.run(value.start, value.end, is_name_byte);
+        let verdict = scan.names.judge(text.slice(value.start..name_end));
+        if matches!(verdict, Verdict::Secret(_)) {
+            return; // `auth: token=x`: each pair by itself.
+        }
     }
     if is_scheme && next >= second_end && next >= value.end {
         return; // A scheme alone.
@@ -173,6 +181,12 @@ fn first_rule(scheme: &[u8]) -> Kind {
     } else {
         Kind::Authorization
     }
+}
+
+/// The word says how credentials are written or a cookie is kept, and is none.
+pub(super) fn is_open_word(word: &[u8]) -> bool {
+    let is_known = |open: &&str| word.eq_ignore_ascii_case(open.as_bytes());
+    ONE_WORD.iter().chain(&FLAGS).any(is_known) || is_parameter_scheme(word)
 }
 
 /// Schemes whose credentials are `name=value` parameters to the end.
@@ -325,7 +339,7 @@ pub(super) fn take_cookies(scan: &mut Scan<'_, '_>, is_set: bool, value: Range<u
         let content = if equals < pair_end { equals + 1 } else { at };
         let cookie = text.slice(content..pair_end);
         let is_preference = is_preference(text.slice(at..equals.min(pair_end)), cookie);
-        let is_attribute = ["secure", "httponly", "partitioned"]
+        let is_attribute = FLAGS
             .iter()
             .any(|name| cookie.eq_ignore_ascii_case(name.as_bytes()));
         let is_preference = is_preference || is_attribute && equals == pair_end;

@@ -91,14 +91,15 @@ pub(super) fn value_key(
         return Some((Delimiter::Equals, key + "content=".len()));
     }
     if quoted && (text.has(at, "\\r\\n\\r\\n") || text.has(at, "\\n\\n")) {
-        let value = text.run(at, at + 8, |byte| matches!(byte, b'\\' | b'r' | b'n'));
+        let value = at + if text.has(at, "\\r") { 8 } else { 4 };
         let is_part = ["name=\"", "name=\\\""]
             .iter()
             .any(|head| text.ends_with(name.range.start, head));
         return is_part.then_some((Delimiter::Equals, value));
     }
     if quoted && text.has(at, ";s:") {
-        let length = text.run(at + 3, at + 8, |byte| byte.is_ascii_digit()); // PHP's `s:8:"password";s:1:"x"`.
+        // PHP's `s:8:"password";s:1:"x"`.
+        let length = text.run(at + 3, at + 8, |byte| byte.is_ascii_digit());
         let is_next = text.at(length) == b':' && is_quote(text.at(length + 1));
         return is_next.then_some((Delimiter::Colon, length + 1));
     }

@@ -62,6 +62,12 @@ pub(crate) fn may_skip_encoded(text: &str) -> bool {
     !Survey::of(text).has_capital || encoded::is_impossible(text)
 }
 
+/// The word says how the credentials of a header are written or a cookie is kept, and is
+/// none.
+pub(crate) fn is_open_word(word: &[u8]) -> bool {
+    header::is_open_word(word)
+}
+
 /// Whether the whole value of a field with a secret name is a secret.
 pub(crate) fn is_secret_text(secret: SecretName, value: &[u8]) -> bool {
     value::is_secret_text(secret, value)
@@ -75,9 +81,10 @@ pub(crate) struct Finding {
 }
 
 /// Finds what was found once wherever else it stands in the text, if it is no word:
-/// `api_key = 'x' args=('x', 19)`.
+/// `api_key = 'x' args=('x', 19)`. Of the first findings of a short text only: who calls it
+/// sees to that, since each finding takes a pass over the text.
 pub(crate) fn find_again(text: &str, findings: &mut Vec<Finding>) {
-    const MOST: usize = 8;
+    const MOST: usize = 32;
     const SHORTEST: usize = 8;
     const LONGEST: usize = 128;
     let bytes = text.as_bytes();
@@ -88,12 +95,15 @@ pub(crate) fn find_again(text: &str, findings: &mut Vec<Finding>) {
             continue;
         }
         let secret = &bytes[range.clone()];
-        for start in memchr::memchr_iter(secret[0], bytes) {
+        let is_there = |start: &usize| *start != range.start && bytes[*start..].starts_with(secret);
+        let mut places = memchr::memchr_iter(secret[0], bytes)
+            .filter(is_there)
+            .peekable();
+        if places.peek().is_none() || !shape::is_chosen(secret) && !looks_random(secret) {
+            continue;
+        }
+        for start in places {
             let end = start + secret.len();
-            let is_there = start != range.start && bytes[start..].starts_with(secret);
-            if !is_there || !shape::is_chosen(secret) && !looks_random(secret) {
-                continue;
-            }
             let is_apart = |at: Option<&u8>| !at.is_some_and(u8::is_ascii_alphanumeric);
             let before = start.checked_sub(1).map(|at| &bytes[at]);
             let is_known = |found: &Finding| found.range.start < end && start < found.range.end;

@@ -1,5 +1,5 @@
-//! Passwords of several words without quotes: recovery phrases, and where the tail of a
-//! value ends.
+//! Passwords of several words without quotes: recovery phrases, those to the end of a
+//! line or member, and of mail providers; where the tail of a value ends.
 
 use std::ops::Range;
 
@@ -186,7 +186,8 @@ pub(super) fn is_long_phrase(text: &Text<'_>, first: Range<usize>) -> bool {
     words.count() >= 12
 }
 
-/// The end of a recovery phrase: 12, 15, … or 24 words in small letters.
+/// The end of a recovery phrase of words in small letters: of 12, 15, … or 24, or of
+/// fewer than 12.
 pub(super) fn words_end(text: &Text<'_>, first_end: usize) -> usize {
     let mut end = first_end;
     let mut phrase_end = first_end;
@@ -195,8 +196,9 @@ pub(super) fn words_end(text: &Text<'_>, first_end: usize) -> usize {
             phrase_end = end;
         }
         let word = text.skip_blanks(end, 1);
-        let word_end = text.run(word, word + 9, |byte| byte.is_ascii_lowercase());
-        if word == end || word_end - word < 3 {
+        let word_end = text.run(word, word + 17, |byte| byte.is_ascii_lowercase());
+        let is_cut = text.at(word_end).is_ascii_alphanumeric(); // A longer word.
+        if word == end || word_end - word < 3 || is_cut {
             break;
         }
         end = word_end;
@@ -206,15 +208,17 @@ pub(super) fn words_end(text: &Text<'_>, first_end: usize) -> usize {
 
 /// A mail provider's password for one program: `abcd efgh ijkl mnop`.
 fn app_password_end(text: &Text<'_>, name: &Name, first_end: usize) -> Option<usize> {
+    if first_end < name.range.end + 5 {
+        return None;
+    }
     let is_group = |start: usize| {
         let end = text.run(start, start + 5, |byte| byte.is_ascii_lowercase());
         end == start + 4
     };
     let groups = [first_end - 4, first_end + 1, first_end + 6, first_end + 11];
-    let is_app = first_end >= name.range.end + 5
-        && groups
-            .iter()
-            .all(|&start| is_group(start) && matches!(text.before(start), b' ' | b'=' | b':'));
+    let is_app = groups
+        .iter()
+        .all(|&start| is_group(start) && matches!(text.before(start), b' ' | b'=' | b':'));
     is_app.then_some(first_end + 15)
 }
 

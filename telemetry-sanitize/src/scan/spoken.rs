@@ -746,7 +746,7 @@ fn address(text: &Text<'_>, at_sign: usize) -> Option<Range<usize>> {
     let is_oracle = text.has(at_sign, "@//"); // `bob/x@//db:1521/app`.
     let mark = if is_oracle { b'/' } else { b':' };
     let colon = text.run(start, at_sign, |byte| byte != mark);
-    let is_url = text.has(colon + 1, "/");
+    let is_url = text.has(colon + 1, "//");
     (colon < at_sign && colon > start && !is_url).then_some(colon + 1..at_sign)
 }
 

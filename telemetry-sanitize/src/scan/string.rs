@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use super::group::struct_brace;
 use super::pair::Name;
+use super::shape;
 use crate::text::{Text, is_quote};
 
 /// The string on the line after `"password":`.
@@ -90,13 +91,19 @@ pub(super) fn raw(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
     let (start, close): (usize, &str) = match text.at(at) {
         b'r' if text.has(at + 1, "##\"") => (at + 4, "\"##"),
         b'r' if text.has(at + 1, "#\"") => (at + 3, "\"#"),
-        b'r' if text.has(at + 1, "\'\'\'") => (at + 4, "\'\'\'"),
+        b'r' if text.has(at + 1, "'''") => (at + 4, "'''"),
         b'R' if text.has(at + 1, "\"(") => (at + 3, ")\""),
-        b'\'' if text.has(at, "\'\'\'") => (at + 3, "\'\'\'"),
+        b'\'' if text.has(at, "'''") => (at + 3, "'''"),
         b'"' if text.has(at, "\"\"\"") => (at + 3, "\"\"\""),
         _ => return None,
     };
-    let limit = text.line_end(start);
+    // Three quotes may hold lines. What is longer is taken up to its first quote.
+    const LONGEST: usize = 384;
+    let limit = match close.as_bytes() {
+        [first, second, _] if first == second => text.len(),
+        _ => text.line_end(start),
+    };
+    let limit = limit.min(start + LONGEST);
     let mut end = start;
     while end < limit && !text.has(end, close) {
         end = text.run(end + 1, limit, |byte| byte != close.as_bytes()[0]);
@@ -124,8 +131,8 @@ fn is_getter(call: &[u8]) -> bool {
         b"lookup_",
         b"retrieve_",
     ];
-    let is_letter = |byte: &u8| !byte.is_ascii_alphabetic();
-    let word = call.rsplit(is_letter).next().unwrap_or_default();
+    let is_other = |byte: &u8| !byte.is_ascii_alphabetic();
+    let word = call.rsplit(is_other).next().unwrap_or_default();
     let last = call
         .rsplit(|byte| matches!(byte, b'.' | b':'))
         .next()
@@ -138,9 +145,15 @@ fn is_getter(call: &[u8]) -> bool {
 /// Of `get("SECRET", "x")` the second string; where there is only the name of a
 /// variable, none.
 fn fallback(text: &Text<'_>, quote: usize) -> Option<usize> {
-    let end = quoted(text, quote, 0).end + 1;
+    let first = quoted(text, quote, 0);
+    let end = first.end + 1;
     let next = text.skip_blanks(end + 1, 2);
-    (text.at(end) == b',' && is_quote(text.at(next))).then_some(next)
+    if text.at(end) == b',' && is_quote(text.at(next)) {
+        return Some(next);
+    }
+    let word = text.slice(first);
+    let is_name = word.iter().all(|byte| !byte.is_ascii_lowercase());
+    (!is_name && (shape::is_passwordish(word) || shape::is_strange(word))).then_some(quote)
 }
 
 /// Of `auth=BasicAuth("bob", "x")` the second string.
@@ -255,7 +268,7 @@ pub(super) fn changed_to(text: &Text<'_>, end: usize, depth: usize) -> Option<us
     is_quote(text.at(quote)).then_some(quote)
 }
 
-/// The quote of the next part of a string in parts: `"a" + "b"`, `"a" \\` and `"b"` on the
+/// The quote of the next part of a string in parts: `"a" + "b"`, `"a" \` and `"b"` on the
 /// next line.
 fn continued(text: &Text<'_>, end: usize) -> Option<usize> {
     let mark = text.skip_blanks(end, 2);

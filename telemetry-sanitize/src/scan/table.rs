@@ -238,13 +238,16 @@ fn take_cells(scan: &mut Scan<'_, '_>, columns: &Columns, mark: u8, line: Range<
 fn cell_end(text: &Text<'_>, at: usize, limit: usize, mark: u8) -> usize {
     let mut end = at;
     if text.at(at) == b'"' {
-        end += 1;
         loop {
-            end = text.run(end, limit, |byte| byte != b'"');
-            if text.at(end + 1) != b'"' || end + 1 >= limit {
+            end = text.run(end + 1, limit, |byte| byte != b'"');
+            if end >= limit {
+                end = at; // It is not closed.
                 break;
             }
-            end += 2;
+            if text.at(end + 1) != b'"' {
+                break;
+            }
+            end += 1;
         }
     }
     text.run(end, limit, |byte| byte != mark)
@@ -259,7 +262,7 @@ fn take_cell(scan: &mut Scan<'_, '_>, secret: SecretName, cell: Range<usize>) ->
                 || is_random
                 || shape::is_strange(value)
                 || is_quoted_cell(value)
-                || is_phrase(value)
+                || is_plain_phrase(value)
         }
         Trust::Shaped => is_random,
         Trust::Digits => shape::is_short_number(value) && value.len() >= 4,
@@ -280,7 +283,7 @@ fn is_quoted_cell(value: &[u8]) -> bool {
 }
 
 /// Some words in small letters, none of which tells something.
-fn is_phrase(value: &[u8]) -> bool {
+fn is_plain_phrase(value: &[u8]) -> bool {
     let value = value
         .strip_suffix(b"!")
         .or_else(|| value.strip_suffix(b"?"))

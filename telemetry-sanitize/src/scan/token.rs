@@ -19,6 +19,7 @@ pub(super) fn look(scan: &mut Scan<'_, '_>, index: u8, prefix: u8, hit: Range<us
         Left::Edge => hit.start,
         Left::Stays => match vendor.rule {
             "discord_webhook" => past_number(text, hit.end), // Which one; the token follows.
+            "teams_webhook" => past_connector(text, hit.end),
             _ => hit.end,
         },
         Left::Part(body, least) => {
@@ -53,7 +54,23 @@ pub(super) fn look(scan: &mut Scan<'_, '_>, index: u8, prefix: u8, hit: Range<us
         "aws_access_key" => aws_secret_end(text, end).unwrap_or(end),
         _ => end,
     };
+    let end = match vendor.rule {
+        "teams_webhook" if start > hit.end => {
+            text.run(start, end, |byte| byte.is_ascii_alphanumeric())
+        }
+        _ => end,
+    };
     scan.take(start..end, What::Vendor(index));
+}
+
+/// Past the group and tenant, and the name of the connector: `GUID@GUID/IncomingWebhook/`.
+fn past_connector(text: &Text<'_>, at: usize) -> usize {
+    let tenant = text.run(at, at + 96, |byte| {
+        byte.is_ascii_alphanumeric() || b"-@".contains(&byte)
+    });
+    let name = text.run(tenant + 1, tenant + 40, |byte| byte.is_ascii_alphanumeric());
+    let is_known = text.at(tenant) == b'/' && text.at(name) == b'/' && name > tenant + 1;
+    if is_known { name + 1 } else { at }
 }
 
 fn past_number(text: &Text<'_>, at: usize) -> usize {
@@ -114,6 +131,9 @@ const LONGEST_TAIL: usize = 12;
 const LONGEST_NAME: usize = 512;
 
 fn is_random(vendor: &Vendor, body: &[u8]) -> bool {
+    if vendor.rule == "clickhouse_key" && body.iter().all(u8::is_ascii_hexdigit) {
+        return false; // A hash.
+    }
     let is_capitals = vendor.body == Body::Upper && body.len() <= 64; // May have no digit.
     matches!(vendor.left, Left::Part(..)) || is_capitals || looks_random(body)
 }

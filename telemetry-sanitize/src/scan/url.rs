@@ -35,6 +35,9 @@ pub(super) fn look(scan: &mut Scan<'_, '_>, hit: Range<usize>) {
     };
     let user = hit.end..colon;
     if text.slice(password.clone()) == b"x-oauth-basic" {
+        if is_harmless(text.slice(user.clone())) {
+            return;
+        }
         return scan.redact(user, Kind::UrlPassword); // GitHub's: the user is the token.
     }
     let is_key = colon < at_sign && user.len() >= 32 && is_token(text.slice(user.clone()));
@@ -80,7 +83,7 @@ fn user_info_end(text: &Text<'_>, start: usize, encoded: bool) -> Option<usize> 
         authority = text.run(authority, text.len(), |byte| !IN_AUTHORITY.has(byte));
         match text.at(authority) {
             b';' if semicolon.is_none() => semicolon = Some(authority),
-            b'\\' if text.has(authority, "\\u0040") => return Some(authority),
+            b'\\' if text.has(authority, "\\u0040") => at_sign = Some(authority),
             b'@' => at_sign = Some(authority),
             b':' => colon = Some(authority),
             b';' => {}

@@ -29,7 +29,7 @@ use crate::text::{Text, is_blank, is_quote};
 use crate::vendors::looks_random;
 
 /// So many values behind the first are followed.
-pub(super) const MOST_FOLLOWERS: usize = 24;
+pub(super) const MOST_FOLLOWERS: usize = 256;
 
 /// Takes the value that starts at `at`, if it is one.
 pub(super) fn take(
@@ -75,17 +75,13 @@ pub(super) fn take(
         true => second_string(&scan.text, inner).unwrap_or(inner),
         false => inner,
     };
+    // A word behind `expected` and its like belongs to a message.
     let lead = past_lead(&scan.text, delimiter, at);
-    let is_word = scan
+    let word_end = scan
         .text
-        .run(lead, lead + 24, |byte| byte.is_ascii_lowercase())
-        > lead
-        && matches!(
-            scan.text
-                .at(scan.text.run(lead, lead + 24, |b| b.is_ascii_lowercase())),
-            b' ' | b','
-        );
-    let at = if is_word { at } else { lead }; // `--key: expected one argument`.
+        .run(lead, lead + 24, |byte| byte.is_ascii_lowercase());
+    let is_word = word_end > lead && matches!(scan.text.at(word_end), b' ' | b',');
+    let at = if is_word { at } else { lead };
     let quote = scan.text.run(at, at + 64, |byte| byte == b'\\');
     let first = scan.text.at(quote);
     if is_quote(first) {
@@ -129,24 +125,30 @@ pub(super) fn take(
 
 /// Takes the items of a list in YAML, each in a line of its own: `tokens:⏎  - x⏎  - y`.
 fn take_items(scan: &mut Scan<'_, '_>, name: &Name, secret: SecretName, at: usize) -> bool {
-    let is_plural = scan.text.before(name.range.end).eq_ignore_ascii_case(&b's');
+    if !scan.text.before(name.range.end).eq_ignore_ascii_case(&b's') {
+        return false;
+    }
     let mut found = false;
     let mut end = at;
-    for _ in 0..MOST_FOLLOWERS {
-        let mark = scan.text.skip_blanks(end + 1, 32);
-        if !is_plural || scan.text.at(end) != b'\n' || !scan.text.has(mark, "- ") {
-            break;
+    loop {
+        let text = &scan.text;
+        let line = end + usize::from(text.has(end, "\r\n"));
+        let mark = text.skip_blanks(line + 1, 32);
+        if text.at(line) != b'\n' || !text.has(mark, "- ") {
+            return found;
         }
-        let quote = usize::from(is_quote(scan.text.at(mark + 2)));
-        end = scan.text.line_end(mark);
-        let item = mark + 2 + quote..end.max(mark + 2 + 2 * quote) - quote;
-        let value = scan.text.slice(item.clone());
+        end = text.line_end(mark);
+        let start = text.skip_blanks(mark + 2, 8);
+        let item = match is_quote(text.at(start)) {
+            true => quoted(text, start, 0),
+            false => start..text.run(start, end, |byte| !is_blank(byte)),
+        };
+        let value = text.slice(item.clone());
         if (is_chosen(value) || looks_random(value)) && !is_harmless(value) {
             found = true;
             scan.redact(item, secret.rule);
         }
     }
-    found
 }
 
 /// In `"Password:" shown` the quote behind the colon closes the one before the name.
@@ -235,7 +237,8 @@ pub(super) fn take_quoted(
     content: Range<usize>,
 ) {
     let value = scan.text.slice(content.clone());
-    let is_prompt = value.ends_with(b": ") || value.eq_ignore_ascii_case(b"password:");
+    let is_prompt = value.ends_with(b": ") && !value.iter().any(u8::is_ascii_digit)
+        || value.eq_ignore_ascii_case(b"password:");
     let is_option = value.len() == 2 && value[0] == b'-'; // `("sshpass", "-p")`.
     let is_mark = is_option || value.len() < 4 && !value.iter().any(u8::is_ascii_alphanumeric);
     let is_short = is_mark || secret.trust == Trust::Counted && value.len() < 6;
