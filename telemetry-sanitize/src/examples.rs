@@ -311,15 +311,17 @@ Names are stable: they stand in `[REDACTED:name]` and in `log_redactions_total{r
 `tests/corpus/` holds templates of secrets, paths and harmless lines; `tests/corpus.rs` fills them with made-up values
 and asserts: at most 0.5 % of the secrets leave a piece of half their length, at most 0.2 % of the harmless lines change,
 no path keeps its user. `SANITIZE_SEEDS=200 SANITIZE_REPORT=1 cargo test -p telemetry-sanitize --test corpus -- --nocapture`
-tries more values and shows every miss. The rules know these templates. Of three
-sets of templates that they had never seen, made from what libraries and programs print, 79 to 91 % of the secrets of common
-kinds were found and 75 to 83 % of the hard ones; of the kinds in these sets most are found since (2026-11-27).
+tries more values and shows every miss. The rules know these templates. What they find of others was measured with seven sets
+by authors who had not seen the rules, 1,516 kinds in all: of the last two, before anybody had looked at a miss, 99.7 to
+100 % of the secrets of common kinds, 97.6 to 98.9 % of the hard ones and every path; of harmless lines made to mislead 0.5 and
+2.5 % changed, of real logs none but for home directories (2026-11-27).
 
-- A password in a sentence that no name announces, and most words without digits after a name in running text.
-- Columns of a table whose first line is not in the same text, and words without digits in any table.
+- A password in a sentence that no name announces, and most single words without digits after a name in running text.
+- Columns of a table whose first line is not in the same text, and one or two words without digits in any table.
 - Tokens that are only hexadecimal, without a telling name: they may be hashes, identifiers of commits or traces.
-- Vendors' tokens without a prefix of at least three characters (Discord's bots, Asana).
-- A secret that was cut into pieces by something else than a line break of a key block.
+- Vendors' tokens without a prefix of at least three characters, where nothing names them.
+- A secret that was cut into pieces by something else than a line break of a key block, or a sign that joins strings.
+- What stands elsewhere in a text of more than 4 KiB, or in another field, without anything that tells of it.
 - Personal data, unless `pii` is set: e-mail and IP addresses, telephone and social security numbers. Names never.
 - Names of spans, targets and modules of a program: they are literals. Names of fields are looked at, and one that holds a secret
   is told without it.

@@ -20,7 +20,9 @@ const ADVERSARIES: &[&str] = &[
     "-----BEGIN CERTIFICATE-----", "-----BEGIN PRIVATE KEY-----\\n", "eyJhbGciOiJI.", "QUJDREVGR0hJSktM",
     "QUJDREVGR0hJSktMTU5P ", "'", "\\\"", "value: \"password\", ", "for bob is ", "Server=a b;", "[REDACTED:",
     "session=", "cred=", "key=", "pin=", "basic%20", "key='a''", "kty\"", "\\home\\", "auth: digest ",
-    "key token /home/a ", "cookie=[a ",
+    "key token /home/a ", "cookie=[a ", "password=r#\"a", "password=\"\"\"a", "tokens:\n  - a1B2c3D4e5", "{password: a b, ",
+    "(password=a b ", "password=two words ", "password=\"a\"\"b", "password=\"a\" + \"b\" + ", "[--password, a, ",
+    "password: a\\\n", "passphrase: a b 1! ", "password,a\n\"a\"\"b\",c\n", "secrets=\"{\\\"a\\\":\\\"b\\\",", "sender: send \"a\\r\"",
 ];
 
 /// What is put behind each literal, to lead a look on.

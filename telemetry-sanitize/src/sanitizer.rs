@@ -269,7 +269,7 @@ impl Sanitizer {
     fn is_secret(&self, secret: SecretName, value: Value<'_>, space: &mut Space) -> bool {
         let is_secret = is_secret_value(secret, value);
         match value {
-            Value::Text(text) if is_secret && text.contains(MARK_START) => {
+            Value::Text(text) if is_secret && text.contains('[') && text.contains(MARK_START) => {
                 self.find_masks(text, &mut space.masks);
                 let mut rest = text.to_owned();
                 for mask in space.masks.iter().rev() {
@@ -572,6 +572,9 @@ fn is_only_open(text: &str, masks: &[Range<usize>]) -> bool {
 /// text is nothing else.
 fn pem_body(text: &str) -> Option<Range<usize>> {
     const MARK: &str = "-----";
+    if !text.trim_start().starts_with(MARK) {
+        return None; // As most are.
+    }
     let mut marks = text.match_indices(MARK).map(|(at, _)| at);
     let [first, second, third, fourth] = [(); 4].map(|()| marks.next());
     let (first, body, last) = (first?, second? + MARK.len(), third?);
