@@ -24,6 +24,9 @@ pub(super) fn is_bare_secret(
     at: Range<usize>,
 ) -> bool {
     let value = text.slice(at.clone());
+    if secret.trust == Trust::Strong && !name.is_option && is_made_up(value) {
+        return true; // As most are.
+    }
     if is_harmless(value)
         || is_directory(text, name, value)
         || is_count(secret, value)
@@ -102,6 +105,20 @@ fn is_variable(text: &Text<'_>, name: &Name) -> bool {
         .all(|byte| byte.is_ascii_uppercase() || *byte == b'_');
     let is_exported = text.ends_with(name.range.start, "export ");
     word.contains(&b'_') && (is_upper || is_exported) && text.at(name.range.end) == b'='
+}
+
+/// Letters and digits in one word, of which no other look says that it is none.
+fn is_made_up(value: &[u8]) -> bool {
+    let digits = value.iter().filter(|byte| byte.is_ascii_digit()).count();
+    let letters = value
+        .iter()
+        .filter(|byte| byte.is_ascii_alphabetic())
+        .count();
+    (8..=64).contains(&value.len())
+        && digits > 0
+        && letters > 1
+        && digits + letters == value.len()
+        && !matches!(value[0], b'x' | b'X')
 }
 
 /// Too short, or a word in capitals as parsers name their tokens: `password = 2;`,

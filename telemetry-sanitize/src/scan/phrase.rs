@@ -9,7 +9,7 @@ use super::shape::is_passwordish;
 use crate::mask::is_status;
 use crate::names::{SecretName, Trust};
 use crate::rules::Kind;
-use crate::text::{Bytes, Text, is_blank};
+use crate::text::{Text, is_blank};
 
 /// A line of its own (`password: correct horse battery`) is the value to its end.
 pub(super) fn tail_end(
@@ -105,16 +105,20 @@ fn phrase_end(text: &Text<'_>, name: &Name, secret: SecretName, end: usize) -> O
     if limit - end > LONGEST {
         return None;
     }
-    // Most often the last letter tells that a message follows.
-    let is_told = is_phrase(text, name) && !name.is_option && !in_query(text, name);
     let ends_in_letter = text.before(limit).is_ascii_alphabetic();
     let start = text.run_back(end, name.range.end, |byte| {
         !byte.is_ascii_whitespace() && !matches!(byte, b'=' | b':' | b'"')
     });
     let first = text.slice(start..end);
     let is_lower = |word: &[u8]| word.iter().all(u8::is_ascii_lowercase);
-    static SIGNS: Bytes = Bytes::of(b"!#?@&");
-    let has_sign = text.run(end, limit, |byte| !SIGNS.has(byte)) < limit;
+    let rest = text.slice(end..limit);
+    let has_sign = memchr::memchr3(b'!', b'#', b'?', rest).is_some()
+        || memchr::memchr2(b'@', b'&', rest).is_some();
+    // Most often the last letter tells that a message follows.
+    if ends_in_letter && !has_sign && first.iter().any(u8::is_ascii_digit) {
+        return None;
+    }
+    let is_told = is_phrase(text, name) && !name.is_option && !in_query(text, name);
     if ends_in_letter && !is_told && !has_sign && !is_lower(first) {
         return None;
     }
