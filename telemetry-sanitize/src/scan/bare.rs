@@ -1,5 +1,6 @@
 //! Values without quotes: where they end. At a blank, or before the next pair (`&user=`,
-//! `, user:`, `;Server=`): a separator that no pair follows is part of the password.
+//! `, user:`, `;Server=`): a separator that no pair follows is part of the password. What
+//! stands there may be pairs itself, each to be looked at alone.
 
 use std::ops::Range;
 

@@ -1,4 +1,4 @@
-//! Values in brackets: lists, objects, tuples, the values of types.
+//! Values in brackets: lists, objects (in a string too), tuples, the values of types.
 
 use std::ops::Range;
 

@@ -211,10 +211,14 @@ fn add_denied(names: &Names, add: &mut impl FnMut(&str, Trigger)) {
 /// Every built-in secret name contains one of these.
 #[rustfmt::skip] // A list of words, not one a line.
 const NAMES: &[&str] = &[
-    "pass", "parola", "heslo", "haslo", "losenord", "salasana", "sifre", "jelszo", "lozinka", "adgangskode", "salt", "private\"", "private=", "private:", "pwd", "psw", "pword", "_pw", "-pw", ".pw", "pw=", "pw:", "pw ", "pw\"", "secret", "token",
-    "key", "auth", "cookie", "cred", "pin", "otp", "cvv", "cvc", "jwt", "psk", "code", "csrf",
-    "xsrf", "session", "appid", "art-api", "api-sign", "access-sign", "signature", "sonar.login", "honeycomb", "creditcard", "card", "ssn", "social", "ccn", "cc_n", "sig=", "sig\"", "sig:", "hmac", "sessid", "sessionid", "connect.sid",
-    "kennwort", "senha", "contrasena", "motdepasse", "wachtwoord", "mnemonic", "seed", "saml", "phrase", "bearer",
+    "pass", "parola", "heslo", "haslo", "losenord", "salasana", "sifre", "jelszo", "lozinka",
+    "adgangskode", "salt", "private\"", "private=", "private:", "pwd", "psw", "pword", "_pw", "-pw",
+    ".pw", "pw=", "pw:", "pw ", "pw\"", "secret", "token", "key", "auth", "cookie", "cred", "pin",
+    "otp", "cvv", "cvc", "jwt", "psk", "code", "csrf", "xsrf", "session", "appid", "art-api",
+    "api-sign", "access-sign", "signature", "sonar.login", "honeycomb", "creditcard", "card", "ssn",
+    "social", "ccn", "cc_n", "sig=", "sig\"", "sig:", "hmac", "sessid", "sessionid", "connect.sid",
+    "kennwort", "senha", "contrasena", "motdepasse", "wachtwoord", "mnemonic", "seed", "saml",
+    "phrase", "bearer",
 ];
 
 const SCHEMES: &[&str] = &["bearer ", "bearer, ", "basic ", "bearer%20", "basic%20"];
