@@ -305,6 +305,12 @@ impl Sanitizer {
         if space.sight.may_hold_masks() {
             self.find_masks(text, &mut space.masks);
         }
+        self.write_without(text, space)
+    }
+
+    /// Writes the text without the findings into the space; false when there are none
+    /// besides what was replaced before.
+    fn write_without(&self, text: &str, space: &mut Space) -> bool {
         self.settle(text, space);
         if space.findings.is_empty() {
             return false;
@@ -732,6 +738,22 @@ mod tests {
         let sanitizer =
             Sanitizer::with_home(SanitizeConfig::default(), Some(PathBuf::from("/"))).unwrap();
         assert_eq!(sanitizer.sanitize_text("open /srv/x"), "open /srv/x");
+    }
+
+    #[test]
+    fn a_secret_that_was_found_goes_wherever_it_stands() {
+        let secret = "a1B2c3D4e5F6".repeat(2);
+        let text = format!("set api_key='{secret}' args=('{secret}', 19), {secret}x stays");
+        let expected = format!(
+            "set api_key='[REDACTED:api_key]' args=('[REDACTED:api_key]', 19), {secret}x stays"
+        );
+        assert_eq!(sanitizer().sanitize_text(&text), expected);
+        let word = "the password='sunshine' and the sunshine";
+        assert!(
+            sanitizer()
+                .sanitize_text(word)
+                .ends_with("and the sunshine")
+        );
     }
 
     #[test]

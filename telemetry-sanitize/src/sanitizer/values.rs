@@ -105,12 +105,7 @@ impl Sanitizer {
         let mut scan = Scan::new(text, &self.names, &self.triggers, &mut space.findings);
         scan.run_credentials(rule);
         self.find_masks(text, &mut space.masks);
-        self.settle(text, space);
-        if space.findings.is_empty() {
-            return false;
-        }
-        self.rebuild(text, space);
-        true
+        self.write_without(text, space)
     }
 }
 
@@ -213,5 +208,14 @@ mod tests {
         );
         let more = format!("{block}hunter2");
         assert_eq!(changed(&more).unwrap(), "[REDACTED:private_key]");
+    }
+
+    #[test]
+    fn a_mask_does_not_save_what_stands_beside_it() {
+        let sanitizer = Sanitizer::new(SanitizeConfig::default()).unwrap();
+        let changed = |text: &str| sanitizer.sanitize_value("authorization", Value::Text(text));
+        let whole = Some("[REDACTED:authorization]".to_owned());
+        assert_eq!(changed("[REDACTED:token] abcdefgh"), whole);
+        assert_eq!(changed("Bearer [REDACTED:bearer_token]"), None);
     }
 }
