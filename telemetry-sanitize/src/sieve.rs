@@ -39,7 +39,7 @@ pub(crate) struct Sieve {
     /// The pieces of each cell, one cell after the other.
     pieces: Box<[Piece]>,
     /// Where those of each cell start, and where the last ones end.
-    starts: Box<[u32]>,
+    starts: Box<[u32; CELLS + 1]>,
     literals: Vec<Literal>,
     /// Nothing that is shorter is looked for.
     shortest: usize,
@@ -125,7 +125,7 @@ impl Sieve {
         let mut sieve = Self {
             cells: Box::new([0; CELLS]),
             pieces: Box::default(),
-            starts: vec![0; CELLS + 1].into_boxed_slice(),
+            starts: Box::new([0; CELLS + 1]),
             literals: literals
                 .iter()
                 .map(|l| Literal::new(l.as_bytes()))

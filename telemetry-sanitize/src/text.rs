@@ -150,6 +150,17 @@ impl<'t> Text<'t> {
         from + length
     }
 
+    /// As [`run`](Self::run), of the bytes in a set; faster.
+    pub(crate) fn run_in(&self, from: usize, limit: usize, set: &Bytes) -> usize {
+        let limit = limit.min(self.len());
+        if from >= limit {
+            return from;
+        }
+        let length = set.run(&self.bytes()[from..limit]);
+        self.count(length);
+        from + length
+    }
+
     /// Where the run of bytes that ends at `to` starts, going no further back
     /// than `floor`.
     pub(crate) fn run_back(&self, to: usize, floor: usize, belongs: impl Fn(u8) -> bool) -> usize {
@@ -167,7 +178,12 @@ impl<'t> Text<'t> {
 
     /// The end of the line that `from` lies in.
     pub(crate) fn line_end(&self, from: usize) -> usize {
-        self.run_far(Far::Line, from, |byte| byte != b'\n' && byte != b'\r')
+        self.remember(Far::Line, from, || {
+            let rest = self.bytes().get(from..).unwrap_or_default();
+            let length = memchr::memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
+            self.count(length);
+            from + length
+        })
     }
 
     /// As [`run`](Self::run) to the end of the text, and remembered. For one sort
@@ -235,9 +251,11 @@ pub(crate) fn is_quote(byte: u8) -> bool {
 
 /// A byte of a name such as `db.password`, `api-key` or `API_KEY`.
 pub(crate) fn is_name_byte(byte: u8) -> bool {
-    static NAME: Bytes = Bytes::letters_and_digits().and(b"_-.");
-    NAME.has(byte)
+    NAME_BYTES.has(byte)
 }
+
+/// The bytes of names.
+pub(crate) static NAME_BYTES: Bytes = Bytes::letters_and_digits().and(b"_-.");
 
 /// A byte of base64 in either alphabet, with padding.
 pub(crate) fn is_base64(byte: u8) -> bool {
@@ -266,8 +284,28 @@ impl Bytes {
         self
     }
 
+    /// All but these.
+    pub(crate) const fn but(bytes: &[u8]) -> Self {
+        let mut set = Self([true; 256]);
+        let mut at = 0;
+        while at < bytes.len() {
+            set.0[bytes[at] as usize] = false;
+            at += 1;
+        }
+        set
+    }
+
     #[inline]
     pub(crate) fn has(&self, byte: u8) -> bool {
         self.0[usize::from(byte)]
+    }
+
+    /// How many bytes at the start are in the set.
+    fn run(&self, bytes: &[u8]) -> usize {
+        let (fours, _) = bytes.as_chunks::<4>();
+        let is_in = |four: &&[u8; 4]| four.iter().fold(true, |all, byte| all & self.has(*byte));
+        let whole = 4 * fours.iter().take_while(is_in).count();
+        let rest = &bytes[whole..];
+        whole + rest.iter().take_while(|byte| self.has(**byte)).count()
     }
 }

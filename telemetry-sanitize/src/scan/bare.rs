@@ -14,7 +14,7 @@ use super::{Scan, header};
 use crate::mask::is_harmless;
 use crate::names::{SecretName, Trust, Verdict};
 use crate::rules::Kind;
-use crate::text::{Bytes, Far, Text, is_blank, is_name_byte, is_quote};
+use crate::text::{Bytes, Far, NAME_BYTES, Text, is_blank, is_name_byte, is_quote};
 use crate::vendors::{Body, looks_random};
 
 /// Past what says how the value is written: `sha256=`, `base64:`.
@@ -147,7 +147,7 @@ fn is_secret_pair(
     {
         return true; // `auth-user-pass: username=bob password=x`.
     }
-    let end = text.run(value.start, value.end, is_name_byte);
+    let end = text.run_in(value.start, value.end, &NAME_BYTES);
     let next = text.skip_blanks(end, 4);
     if end == value.end && next > end && matches!(text.at(next), b'=' | b':') {
         let verdict = scan.names.judge(text.slice(value));
@@ -465,9 +465,8 @@ fn connection_end(text: &Text<'_>, name: &Name, delimiter: Delimiter, end: usize
     let before = text.run_back(name.range.start, floor, is_blank);
     let inside = text.before(before) == b';';
     let from = end;
-    let end = text.run(end, end + 128, |byte| {
-        !matches!(byte, b';' | b'"' | b'\n' | b'=')
-    });
+    static SETTING: Bytes = Bytes::but(b";\"\n=");
+    let end = text.run_in(end, end + 128, &SETTING);
     match text.at(end) {
         b';' if inside || pair_at(text, text.skip_blanks(end + 1, 4)) => Some(end),
         b'"' if inside => Some(end),
@@ -501,7 +500,7 @@ fn separator_end(text: &Text<'_>, at: usize, in_query: bool) -> usize {
 fn first_separator(text: &Text<'_>, at: usize, in_query: bool) -> usize {
     let mut end = at;
     loop {
-        end = text.run(end, text.len(), |byte| !may_separate(byte));
+        end = text.run_in(end, text.len(), &PLAIN);
         let is_escaped = text.at(end) == b' ' && text.before(end) == b'\\'; // By a shell.
         if end >= text.len() || !is_escaped && separates(text, end, in_query) {
             return end;
@@ -510,10 +509,8 @@ fn first_separator(text: &Text<'_>, at: usize, in_query: bool) -> usize {
     }
 }
 
-fn may_separate(byte: u8) -> bool {
-    static SEPARATORS: Bytes = Bytes::of(b" \t\n\r\x0c\x1b\0\"'`&;,|%\\#?:<");
-    SEPARATORS.has(byte)
-}
+/// All but what may separate.
+static PLAIN: Bytes = Bytes::but(b" \t\n\r\x0c\x1b\0\"'`&;,|%\\#?:<");
 
 fn separates(text: &Text<'_>, at: usize, in_query: bool) -> bool {
     let next = at + 1;
@@ -575,7 +572,7 @@ fn is_connection_word(text: &Text<'_>, at: usize) -> bool {
 }
 
 fn encoded_pair_at(text: &Text<'_>, at: usize) -> bool {
-    let end = text.run(at, at + 64, is_name_byte);
+    let end = text.run_in(at, at + 64, &NAME_BYTES);
     let marks = ["=", "%3d", "%253d"];
     end > at && marks.iter().any(|mark| text.has(end, mark))
 }

@@ -109,16 +109,12 @@ fn is_variable(text: &Text<'_>, name: &Name) -> bool {
 
 /// Letters and digits in one word, of which no other look says that it is none.
 fn is_made_up(value: &[u8]) -> bool {
+    if !(8..=64).contains(&value.len()) || matches!(value[0], b'x' | b'X') {
+        return false;
+    }
     let digits = value.iter().filter(|byte| byte.is_ascii_digit()).count();
-    let letters = value
-        .iter()
-        .filter(|byte| byte.is_ascii_alphabetic())
-        .count();
-    (8..=64).contains(&value.len())
-        && digits > 0
-        && letters > 1
-        && digits + letters == value.len()
-        && !matches!(value[0], b'x' | b'X')
+    let is_enough = digits > 0 && digits + 1 < value.len();
+    is_enough && value.iter().all(u8::is_ascii_alphanumeric)
 }
 
 /// Too short, or a word in capitals as parsers name their tokens: `password = 2;`,

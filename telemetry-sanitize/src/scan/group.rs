@@ -12,7 +12,7 @@ use super::{Scan, header};
 use crate::mask::{is_harmless, is_status};
 use crate::names::{SecretName, Trust, Verdict, is_description};
 use crate::rules::Kind;
-use crate::text::{Text, is_name_byte, is_quote};
+use crate::text::{NAME_BYTES, Text, is_quote};
 use crate::vendors::looks_random;
 
 /// The brace of `Secret { value: "x" }`; a dump without a string in it stays.
@@ -208,7 +208,7 @@ pub(super) fn past_member(text: &Text<'_>, value: usize) -> Option<usize> {
 /// The key of an object's entry, and where its value starts.
 pub(super) fn key_at(text: &Text<'_>, at: usize) -> Option<(Range<usize>, usize)> {
     let start = text.run(at, at + 16, |byte| byte == b'\\' || is_quote(byte));
-    let end = text.run(start, start + 64, is_name_byte);
+    let end = text.run_in(start, start + 64, &NAME_BYTES);
     let colon = text.run(end, end + 16, |byte| byte == b'\\' || is_quote(byte));
     let colon = text.skip_blanks(colon, 2);
     let is_pair = end > start && matches!(text.at(colon), b':' | b'=');

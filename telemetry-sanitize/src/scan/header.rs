@@ -7,7 +7,7 @@ use super::{Scan, encoded};
 use crate::mask::{is_harmless, is_status};
 use crate::names::Verdict;
 use crate::rules::Kind;
-use crate::text::{Far, Text, is_base64, is_blank, is_name_byte};
+use crate::text::{Far, NAME_BYTES, Text, is_base64, is_blank, is_name_byte};
 use crate::vendors::looks_random;
 
 /// Schemes whose credentials are one word.
@@ -90,7 +90,7 @@ pub(super) fn take_credentials(scan: &mut Scan<'_, '_>, value: Range<usize>, str
         return scan.redact(start..secret.end, Kind::Authorization);
     }
     if !strong && starts_pair(text, value.start, value.end) {
-        let name_end = text.run(value.start, value.end, is_name_byte);
+        let name_end = text.run_in(value.start, value.end, &NAME_BYTES);
         let verdict = scan.names.judge(text.slice(value.start..name_end));
         if matches!(verdict, Verdict::Secret(_)) {
             return; // `auth: token=x`: each pair by itself.
@@ -126,7 +126,7 @@ pub(super) fn take_credentials(scan: &mut Scan<'_, '_>, value: Range<usize>, str
 
 /// A pair such as `token="x"` starts at `at`.
 fn starts_pair(text: &Text<'_>, at: usize, limit: usize) -> bool {
-    let end = text.run(at, limit, is_name_byte);
+    let end = text.run_in(at, limit, &NAME_BYTES);
     let is_name =
         (1..=32).contains(&(end - at)) && !text.slice(at..end).iter().any(u8::is_ascii_digit);
     is_name && end + 1 < limit && text.at(end) == b'=' && text.at(end + 1) != b'='
@@ -247,7 +247,7 @@ fn take_parameters(scan: &mut Scan<'_, '_>, all: Range<usize>) {
     let mut at = all.start;
     while at < all.end {
         let text = &scan.text;
-        let name_end = text.run(at, all.end, is_name_byte);
+        let name_end = text.run_in(at, all.end, &NAME_BYTES);
         if name_end == at || text.at(name_end) != b'=' {
             return scan.redact(at..all.end, Kind::Authorization);
         }

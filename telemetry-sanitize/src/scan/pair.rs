@@ -6,7 +6,7 @@ use super::sentence::{self, find_word};
 use super::{Scan, group, member, shape, string, table, told, value};
 use crate::names::{MAX_NAME, SecretName, Trust, Verdict};
 use crate::rules::Kind;
-use crate::text::{Bytes, Text, is_blank, is_name_byte, is_quote};
+use crate::text::{Bytes, NAME_BYTES, Text, is_blank, is_name_byte, is_quote};
 use crate::vendors::looks_random;
 
 /// A name in the text.
@@ -105,7 +105,7 @@ fn around(scan: &Scan<'_, '_>, hit: Range<usize>) -> Name {
     let floor = scan.names_done.max(hit.start.saturating_sub(MAX_NAME));
     let start = text.run_back(hit.start, floor, is_name_byte);
     let start = skip_escape(text, start, hit.start);
-    let end = text.run(hit.start, text.len(), is_name_byte);
+    let end = text.run_in(hit.start, text.len(), &NAME_BYTES);
     let end = leader(text, hit.end..end).unwrap_or(end);
     let dashes = text.run(start, end, |byte| byte == b'-');
     let is_named = matches!(text.at(end), b':' | b'='); // `/password:x`, but no path.
@@ -719,7 +719,7 @@ fn header_item(text: &Text<'_>, secret: SecretName, comma: usize) -> Option<(Del
     let value = text.skip_blanks(comma + 1, 4);
     let quote = text.run(value, value + 16, |byte| byte == b'\\');
     let start = quote + 1;
-    let end = text.run(start, start + 64, is_name_byte);
+    let end = text.run_in(start, start + 64, &NAME_BYTES);
     let is_value = match secret.rule {
         Kind::Cookie => text.at(end) == b'=',
         Kind::Authorization => secret.trust == Trust::Strong && text.at(end) == b' ',
@@ -748,7 +748,7 @@ fn past_member_name(text: &Text<'_>, at: usize) -> usize {
         b'%' if text.has(at, "%5b") => (3, "%5d"),
         _ => return at,
     };
-    let end = text.run(at + open, at + open + 32, is_name_byte);
+    let end = text.run_in(at + open, at + open + 32, &NAME_BYTES);
     if text.has(end, close) {
         end + close.len()
     } else {
@@ -759,7 +759,7 @@ fn past_member_name(text: &Text<'_>, at: usize) -> usize {
 /// A pair such as `user=` or `"user":` starts at `at`.
 pub(super) fn pair_at(text: &Text<'_>, at: usize) -> bool {
     let start = text.run(at, at + 16, |byte| byte == b'\\' || is_quote(byte));
-    let end = text.run(start, start + 64, is_name_byte);
+    let end = text.run_in(start, start + 64, &NAME_BYTES);
     if end == start {
         return false;
     }

@@ -9,7 +9,7 @@ use super::shape::is_passwordish;
 use crate::mask::is_status;
 use crate::names::{SecretName, Trust};
 use crate::rules::Kind;
-use crate::text::{Text, is_blank};
+use crate::text::{Bytes, Text, is_blank};
 
 /// A line of its own (`password: correct horse battery`) is the value to its end.
 pub(super) fn tail_end(
@@ -111,9 +111,8 @@ fn phrase_end(text: &Text<'_>, name: &Name, secret: SecretName, end: usize) -> O
     });
     let first = text.slice(start..end);
     let is_lower = |word: &[u8]| word.iter().all(u8::is_ascii_lowercase);
-    let rest = text.slice(end..limit);
-    let has_sign = memchr::memchr3(b'!', b'#', b'?', rest).is_some()
-        || memchr::memchr2(b'@', b'&', rest).is_some();
+    static SIGNLESS: Bytes = Bytes::but(b"!#?@&");
+    let has_sign = text.run_in(end, limit, &SIGNLESS) < limit;
     // Most often the last letter tells that a message follows.
     if ends_in_letter && !has_sign && first.iter().any(u8::is_ascii_digit) {
         return None;
@@ -222,7 +221,7 @@ fn app_password_end(text: &Text<'_>, name: &Name, first_end: usize) -> Option<us
     let groups = [first_end - 4, first_end + 1, first_end + 6, first_end + 11];
     let is_app = groups
         .iter()
-        .all(|&start| is_group(start) && matches!(text.before(start), b' ' | b'=' | b':'));
+        .all(|&start| matches!(text.before(start), b' ' | b'=' | b':') && is_group(start));
     is_app.then_some(first_end + 15)
 }
 

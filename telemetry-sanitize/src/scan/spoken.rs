@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::{Scan, bare, call, shape, string};
 use crate::mask::{is_harmless, is_status};
 use crate::rules::Kind;
-use crate::text::{Text, is_base64, is_blank, is_quote};
+use crate::text::{Bytes, Text, is_base64, is_blank, is_quote};
 use crate::vendors::looks_random;
 
 /// Which word behind the literal is the secret, and what it must look like.
@@ -686,12 +686,11 @@ fn pair(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
 fn account(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
     let is_tuple = text.at(at) == b'(';
     let at = at + usize::from(is_tuple);
-    let user_end = text.run(at, at + 48, |byte| {
-        byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'@')
-    });
     if !text.at(at).is_ascii_alphabetic() {
         return None; // An address.
     }
+    static USER: Bytes = Bytes::letters_and_digits().and(b"_-.@");
+    let user_end = text.run_in(at, at + 48, &USER);
     let next = text.at(user_end + 1);
     let mark = match text.at(user_end) {
         b':' | b'/' if user_end > at && !text.has(at, "HTTP/") => user_end + 1,

@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::group::struct_brace;
 use super::pair::Name;
 use super::shape;
-use crate::text::{Text, is_quote};
+use crate::text::{Bytes, Text, is_quote};
 
 /// The string on the line after `"password":`.
 pub(super) fn next_line_string(text: &Text<'_>, name: &Name, at: usize) -> Option<usize> {
@@ -26,9 +26,8 @@ pub(super) fn past_wrapper(text: &Text<'_>, at: usize) -> Option<usize> {
     if !text.at(at).is_ascii_alphanumeric() {
         return Some(past_opening(text, at));
     }
-    let end = text.run(at, at + 48, |byte| {
-        byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':' | b'.')
-    });
+    static PATH: Bytes = Bytes::letters_and_digits().and(b"_:.");
+    let end = text.run_in(at, at + 48, &PATH);
     if text.has(at, "vec![") {
         return Some(at + "vec!".len());
     }

@@ -51,7 +51,7 @@ pub(super) fn look(scan: &mut Scan<'_, '_>, hit: Range<usize>) {
 
 /// A replacement of ours stands in the place of the password.
 fn is_replaced(text: &Text<'_>, start: usize) -> bool {
-    let colon = text.run(start, start + 64, |byte| !AFTER_USER.has(byte));
+    let colon = text.run_in(start, start + 64, &USER);
     if text.has(start, "[REDACTED:url_password]:x-oauth-basic@") {
         return true;
     }
@@ -74,13 +74,13 @@ fn is_token(user: &[u8]) -> bool {
 /// in it is broken, but not less secret: it shows by a port that is no number.
 fn user_info_end(text: &Text<'_>, start: usize, encoded: bool) -> Option<usize> {
     if encoded {
-        let end = text.run(start, start + REACH, is_url_byte);
+        let end = text.run_in(start, start + REACH, &IN_URL);
         return find(text, start..end, "%40");
     }
     let (mut semicolon, mut at_sign, mut colon) = (None, None, None);
     let mut authority = start;
     loop {
-        authority = text.run(authority, text.len(), |byte| !IN_AUTHORITY.has(byte));
+        authority = text.run_in(authority, text.len(), &AUTHORITY);
         match text.at(authority) {
             b';' if semicolon.is_none() => semicolon = Some(authority),
             b'\\' if text.has(authority, "\\u0040") => at_sign = Some(authority),
@@ -103,27 +103,23 @@ fn user_info_end(text: &Text<'_>, start: usize, encoded: bool) -> Option<usize> 
     if port.iter().all(u8::is_ascii_digit) || text.at(start) == b'[' {
         return None;
     }
-    let end = text.run(authority, authority + REACH, is_url_byte);
+    let end = text.run_in(authority, authority + REACH, &IN_URL);
     last(text, authority..end, b'@')
 }
 
 /// How far a broken password is followed.
 const REACH: usize = 256;
 
-/// What is no part of a URL.
-static AFTER_URL: Bytes = Bytes::of(b" \t\n\r\x0c\"'`<>\\");
-static AFTER_USER: Bytes = Bytes::of(b" \t\n\r\x0c\"'`<>\\/?#@:");
-/// What ends an authority or divides it; a NUL does not.
-static IN_AUTHORITY: Bytes = Bytes::of(b" \t\n\r\x0c\"'`<>\\/?#;@:");
-
-fn is_url_byte(byte: u8) -> bool {
-    !AFTER_URL.has(byte)
-}
+/// All but what is no part of a URL.
+static IN_URL: Bytes = Bytes::but(b" \t\n\r\x0c\"'`<>\\");
+static USER: Bytes = Bytes::but(b" \t\n\r\x0c\"'`<>\\/?#@:");
+/// All but what ends an authority or divides it.
+static AUTHORITY: Bytes = Bytes::but(b" \t\n\r\x0c\"'`<>\\/?#;@:");
 
 /// Looks at `jdbc:oracle:thin:USER/PASSWORD@HOST`.
 pub(super) fn look_oracle(scan: &mut Scan<'_, '_>, hit: Range<usize>) {
     let text = &scan.text;
-    let end = text.run(hit.end, hit.end + REACH, is_url_byte);
+    let end = text.run_in(hit.end, hit.end + REACH, &IN_URL);
     let slash = text.run(hit.end, end, |byte| byte != b'/' && byte != b'@');
     let Some(at_sign) = last(text, slash..end, b'@') else {
         return;

@@ -77,11 +77,12 @@ pub(super) fn take(
     };
     // A word behind `expected` and its like belongs to a message.
     let lead = past_lead(&scan.text, delimiter, at);
-    let word_end = scan
-        .text
-        .run(lead, lead + 24, |byte| byte.is_ascii_lowercase());
-    let is_word = word_end > lead && matches!(scan.text.at(word_end), b' ' | b',');
-    let at = if is_word { at } else { lead };
+    let is_message = lead > at && {
+        let is_small = |byte: u8| byte.is_ascii_lowercase();
+        let word_end = scan.text.run(lead, lead + 24, is_small);
+        word_end > lead && matches!(scan.text.at(word_end), b' ' | b',')
+    };
+    let at = if is_message { at } else { lead };
     let quote = scan.text.run(at, at + 64, |byte| byte == b'\\');
     let first = scan.text.at(quote);
     if is_quote(first) {
