@@ -376,6 +376,10 @@ fn judge_strong(words: &[&[u8]], head: &[u8]) -> Option<Verdict> {
     if words.contains(&b"ask".as_slice()) {
         return None; // `systemd-ask-password`.
     }
+    let shown: [&[u8]; 5] = [b"label", b"i18n", b"placeholder", b"tooltip", b"title"];
+    if words.first().is_some_and(|first| shown.contains(first)) {
+        return None; // `label.password`: what a page shows.
+    }
     let counts: [&[u8]; 6] = [b"num", b"count", b"max", b"min", b"total", b"number"];
     if head.ends_with(b"s") && words.first().is_some_and(|first| counts.contains(first)) {
         return None;
@@ -391,8 +395,13 @@ fn judge_strong(words: &[&[u8]], head: &[u8]) -> Option<Verdict> {
 }
 
 fn strong(word: &[u8]) -> Option<Kind> {
-    const PASSWORDS: [&[u8]; 11] = [
+    const PASSWORDS: [&[u8]; 16] = [
         b"password",
+        b"pasword", // As people mistype it.
+        b"passwrd",
+        b"passwrod",
+        b"passowrd",
+        b"paswd",
         b"passwd",
         b"pwd",
         b"passphrase",
@@ -457,8 +466,8 @@ const PRIVATE_KEYS: [&[u8]; 8] = [
 ];
 
 #[rustfmt::skip] // A list of words, not one a line.
-const KEY_OF: [&[u8]; 68] = [
-    b"instrumentation", b"activation",
+const KEY_OF: [&[u8]; 70] = [
+    b"instrumentation", b"activation", b"nwk", b"setup",
     b"access", b"account", b"admin", b"aes", b"age", b"anon", b"api", b"app", b"application",
     b"auth", b"azure", b"client", b"consumer", b"cookie", b"crypto", b"datadog", b"dd", b"decrypt",
     b"decryption", b"deploy", b"enc", b"encrypt", b"encryption", b"fernet", b"functions", b"google",
@@ -511,9 +520,9 @@ const HARMLESS_HEADS: &[&[u8]] = &[
     b"authentication", b"backend", b"bak", b"bits", b"broker", b"bytes", b"c", b"cfg", b"change",
     b"changed", b"charset", b"check", b"class", b"column", b"complexity", b"component", b"conf",
     b"controller", b"count", b"counts", b"cpp", b"created", b"css", b"date", b"days", b"decoder",
-    b"dialog", b"dir", b"directory", b"disabled", b"duration", b"enabled", b"encoder",
+    b"dialog", b"dir", b"directory", b"disabled", b"duration", b"enabled", b"encoder", b"encoding",
     b"encryption", b"encryptor", b"endpoint", b"engine", b"entropy", b"env", b"error", b"errors",
-    b"exists", b"expiration", b"expired", b"expires", b"expiry", b"fail", b"failed", b"failures",
+    b"exists", b"expiration", b"expired", b"expires", b"expiry", b"factory", b"fail", b"failed", b"failures",
     b"field", b"file", b"filename", b"filter", b"flag", b"form", b"format", b"found", b"generator",
     b"go", b"gpg", b"gz", b"handler", b"hasher", b"hashing", b"helper", b"hint", b"history",
     b"html", b"id", b"identifier", b"ids", b"in", b"index", b"input", b"interval", b"java", b"js",
@@ -536,7 +545,7 @@ const HARMLESS_HEADS: &[&[u8]] = &[
 const ADDITIONS: &[&[u8]] = &[
     b"again", b"b64", b"base", b"base64", b"clear", b"cleartext", b"confirm", b"confirmation",
     b"confirmed", b"current", b"data", b"dev", b"digest", b"encoded", b"encrypted", b"hash",
-    b"hashed", b"hex", b"live", b"local", b"md5", b"new", b"old", b"plain", b"plaintext",
+    b"hashed", b"hex", b"live", b"local", b"md5", b"new", b"old", b"pem", b"plain", b"plaintext",
     b"primary", b"prod", b"production", b"raw", b"repeat", b"secondary", b"sha1", b"sha256",
     b"staging", b"str", b"string", b"test", b"text", b"val", b"value",
 ];

@@ -193,6 +193,20 @@ fn past_user(text: &Text<'_>, name: &Name, secret: SecretName, value: Range<usiz
     if is_user { user + 1 } else { value.start }
 }
 
+/// Past `bob / ` behind `user / password: `.
+pub(super) fn past_user_name(text: &Text<'_>, name: &Name, at: usize) -> usize {
+    let start = name.range.start;
+    let is_second = text.before(start) == b' '
+        && ["user / ", "username / ", "login / "]
+            .iter()
+            .any(|user| text.ends_with(start, user));
+    if !is_second {
+        return at;
+    }
+    let user = text.run_in(at, at + 48, &NAME_BYTES);
+    if text.has(user, " / ") { user + 3 } else { at }
+}
+
 /// The name is that of both: `userpass`.
 fn is_user_and_password(text: &Text<'_>, name: &Name) -> bool {
     ["userpass", "user_pass", "userpwd", "user_password"]
@@ -523,7 +537,7 @@ fn separates(text: &Text<'_>, at: usize, in_query: bool) -> bool {
         b'&' => in_query || last || pair_at(text, next),
         b'#' if is_syslog_escape(text, at) => true,
         b'#' | b'?' => in_query,
-        b'<' => text.at(next) == b'/',
+        b'<' => text.at(next) == b'/' || text.has(next, "br"),
         b':' => {
             let name_end = text.run(next, next + 64, |byte| {
                 byte.is_ascii_uppercase() || byte == b'_'

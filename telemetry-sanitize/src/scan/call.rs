@@ -102,23 +102,29 @@ pub(super) fn wrapped_value(text: &Text<'_>, name: &Name, secret: SecretName) ->
         .then_some(value)
 }
 
-/// `password(x)`, as some write a word and its value.
+/// `password(x)`, `Password[x]` and `password {x}`, as some write a word and its value.
 pub(super) fn in_brackets(text: &Text<'_>, name: &Name, secret: SecretName) -> Option<usize> {
-    let open = name.range.end;
+    let open = text.skip_blanks(name.range.end, 1);
+    let close = match text.at(open) {
+        b'(' if open == name.range.end => b')',
+        b'[' if open == name.range.end => b']',
+        b'{' => b'}',
+        _ => return None,
+    };
     let word = text.slice(name.range.clone());
     let is_word = word.iter().all(u8::is_ascii_alphabetic) && !is_verb(word);
-    if text.at(open) != b'(' || !is_word || matches!(text.before(name.range.start), b'_' | b'.') {
+    if !is_word || matches!(text.before(name.range.start), b'_' | b'.') {
         return None;
     }
     let end = text.run(open + 1, open + 130, |byte| {
-        !byte.is_ascii_whitespace() && !is_quote(byte) && !matches!(byte, b')' | b'(')
+        !byte.is_ascii_whitespace() && !is_quote(byte) && byte != text.at(open) && byte != close
     });
     let content = text.slice(open + 1..end.max(open + 1));
     let is_secret = match secret.trust {
         Trust::Strong => shape::is_chosen(content),
         _ => content.len() >= 16 && looks_random(content),
     };
-    (is_secret && text.at(end) == b')').then_some(open + 1)
+    (is_secret && text.at(end) == close).then_some(open + 1)
 }
 
 /// The argument with this number: the second of `login("bob", "x")`.

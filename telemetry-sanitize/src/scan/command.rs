@@ -87,6 +87,7 @@ pub(crate) const PROGRAMS: &[Program] = &[
     program("cypher-shell", &[], &[Short(b'p')]),
     program("--key-file <(echo", &[], &[Nth(0)]),
     program("curl", &[], &[Pair(&["-u", "--user", "--proxy-user", "-U", "-su", "-sSu", "-ksu", "-sku", "-ku", "-vu", "-iu", "-fsSu"], b':'), Pair(&["-b"], b'=')]),
+    program("db2 connect", &[], &[Word("using")]),
     program("docker", &["login"], &[Short(b'p')]),
     program("etcdctl", &[], &[Pair(&["--user"], b':')]),
     program("duo ", &[], &[Word("--skey")]),
@@ -149,6 +150,7 @@ pub(crate) const PROGRAMS: &[Program] = &[
     program("net'", &["user"], &[Nth(1)]),
     program("nickserv", &["identify"], &[Nth(0)]),
     program("nmcli", &[], &[Word("password")]),
+    program("oathtool", &[], &[Nth(0)]),
     program("openssl", &["enc"], &[Short(b'k'), Short(b'K')]),
     program("plink", &[], &[Word("-pw")]),
     program("pocketbase", &["superuser", "upsert"], &[Nth(1)]),
@@ -203,6 +205,7 @@ pub(crate) const PROGRAMS: &[Program] = &[
     program("security import", &[], &[Short(b'P')]),
     program("wandb login", &[], &[Nth(0)]),
     program("wget", &[], &[Pair(&["--user"], b':')]),
+    program("winrs", &[], &[Slash("-p:"), Slash("-password:")]),
     program("wpa_passphrase", &[], &[Nth(1)]),
     program("xfreerdp", &[], &[Slash("/p:")]),
     program("zip", &[], &[Short(b'P')]),
@@ -290,6 +293,7 @@ fn password(
     let content = text.slice(word.clone());
     match secret {
         Short(letter) if content == [b'-', letter] => words.next(text),
+        Short(_) if content.eq_ignore_ascii_case(b"-password") => None, // Found by its name.
         Short(letter) if content.starts_with(&[b'-', letter]) => {
             let equals = usize::from(content.get(2) == Some(&b'=') && content.len() > 3);
             Some(unquoted(text, word.start + 2 + equals..word.end))

@@ -12,7 +12,7 @@ use super::{Scan, header};
 use crate::mask::{is_harmless, is_status};
 use crate::names::{SecretName, Trust, Verdict, is_description};
 use crate::rules::Kind;
-use crate::text::{NAME_BYTES, Text, is_quote};
+use crate::text::{NAME_BYTES, Text, is_blank, is_quote};
 use crate::vendors::looks_random;
 
 /// The brace of `Secret { value: "x" }`; a dump without a string in it stays.
@@ -62,6 +62,11 @@ pub(super) fn take_bracketed(
         }
         _ => {}
     }
+    if matches!(secret.trust, Trust::Strong | Trust::Scrambled)
+        && is_bytes(text.slice(open + 1..end))
+    {
+        return scan.redact(open + 1..end, secret.rule);
+    }
     let mut at = open + 1;
     while at < end {
         at = past_encoding(&scan.text, at).min(end);
@@ -79,6 +84,17 @@ pub(super) fn take_bracketed(
     }
 }
 
+/// A key as a list of its bytes: `[86, 209, 17, …]`.
+fn is_bytes(list: &[u8]) -> bool {
+    const LEAST: usize = 16;
+    let mut items = list.split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
+    let is_byte = |item: &[u8]| {
+        let number = item.strip_prefix(b"0x").unwrap_or(item);
+        (1..=3).contains(&number.len()) && number.iter().all(u8::is_ascii_hexdigit)
+    };
+    items.clone().take(LEAST).count() == LEAST && items.all(is_byte)
+}
+
 /// `auth=('bob', 'x')` and `password=("x")`: the last string.
 pub(super) fn take_tuple(scan: &mut Scan<'_, '_>, name: &Name, secret: SecretName, open: usize) {
     let text = &scan.text;
@@ -93,6 +109,14 @@ pub(super) fn take_tuple(scan: &mut Scan<'_, '_>, name: &Name, secret: SecretNam
         at = content.end + (quote - at) + 1;
         last = Some(content);
         at = text.run(at, at + 2, |byte| byte == b',' || byte == b' ');
+    }
+    if last.is_none() {
+        let word = open + 1..text.run(open + 1, open + 130, |byte| byte != b')' && !is_blank(byte));
+        let is_word = text.at(word.end) == b')' && is_chosen(text.slice(word.clone()));
+        if is_word && secret.trust == Trust::Strong {
+            scan.redact(word, secret.rule); // `password=(x)`.
+        }
+        return;
     }
     let is_closed = text.at(at) == b')';
     let Some(content) = last.filter(|_| is_closed) else {
@@ -217,7 +241,8 @@ pub(super) fn key_at(text: &Text<'_>, at: usize) -> Option<(Range<usize>, usize)
 
 /// What a type that wraps one value calls it.
 fn is_wrapper_key(key: &[u8]) -> bool {
-    const KEYS: [&str; 18] = [
+    const KEYS: [&str; 19] = [
+        "stringValue", // Of OpenTelemetry.
         "new",
         "old",
         "current",

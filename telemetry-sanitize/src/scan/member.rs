@@ -117,6 +117,11 @@ pub(super) fn value_key(
         return value_before(text, name, quoted);
     }
     let (end, key_quoted) = past_closers(text, key + 5);
+    let end = if text.at(at) == b'\n' {
+        text.skip_blanks(end, 8)
+    } else {
+        end
+    }; // `Value : x`.
     match text.at(end) {
         b':' => colon_at(text, end),
         b'=' if quoted || key_quoted || is_named => Some((Delimiter::Equals, end + 1)),

@@ -6,7 +6,7 @@ use super::sentence::{self, find_word};
 use super::{Scan, group, member, shape, string, table, told, value};
 use crate::names::{MAX_NAME, SecretName, Trust, Verdict};
 use crate::rules::Kind;
-use crate::text::{Bytes, NAME_BYTES, Text, is_blank, is_name_byte, is_quote};
+use crate::text::{Bytes, NAME_BYTES, Text, is_base64, is_blank, is_name_byte, is_quote};
 use crate::vendors::looks_random;
 
 /// A name in the text.
@@ -261,7 +261,8 @@ fn is_oauth_code(text: &Text<'_>, name: &Name) -> bool {
     if is_code_member(text, name) {
         return true;
     }
-    let in_query = matches!(text.before(name.range.start), b'?' | b'&' | b' ' | b'"');
+    let before = text.before(name.range.start);
+    let in_query = matches!(before, b'?' | b'&' | b' ' | b'"' | b'=' | b'\n' | 0);
     if !in_query || !text.has(name.range.start, "code=") {
         return false;
     }
@@ -269,11 +270,17 @@ fn is_oauth_code(text: &Text<'_>, name: &Name) -> bool {
     let end = text.run(value, value + 256, |byte| {
         byte != b'&' && !byte.is_ascii_whitespace()
     });
-    let is_callback = ["&state=", "&grant_type=", "&redirect_uri=", "&client_"]
-        .iter()
-        .any(|next| text.has(end, next));
+    let is_callback = [
+        "&state=",
+        "&grant_type=",
+        "&redirect_uri=",
+        "&client_",
+        "&code_verifier=",
+    ]
+    .iter()
+    .any(|next| text.has(end, next));
     let is_callback = is_callback && end - value >= 8;
-    let is_alone = !matches!(text.before(name.range.start), b' ' | b'"') && end - value >= 16;
+    let is_alone = matches!(before, b'?' | b'&') && end - value >= 16;
     (is_alone || is_callback) && looks_random(text.slice(value..end))
 }
 
@@ -326,10 +333,12 @@ pub(super) fn past_closers(text: &Text<'_>, from: usize) -> (usize, bool) {
             at += 3;
         } else if let Some(end) = style_end(text, at) {
             at = end;
-        } else if text.has(at, "**") {
-            at += 2; // Markdown.
+        } else if text.has(at, "**") || text.has(at, "*:") {
+            at += 2 - usize::from(text.at(at + 1) == b':'); // Markdown.
         } else if text.has(at, ":protected]") || text.has(at, ":private]") {
             at = text.run(at, at + 12, |byte| byte != b']') + 1; // PHP's objects.
+        } else if text.has(at, " bytes (hex):") {
+            at += " bytes (hex)".len();
         } else if let Some(end) = close_tag(text, at) {
             at = end;
         } else if let Some(end) = index_end(text, at).or_else(|| number_end(text, at)) {
@@ -349,6 +358,27 @@ fn close_tag(text: &Text<'_>, at: usize) -> Option<usize> {
     let end = text.run(at + 2, at + 10, |byte| byte.is_ascii_alphabetic());
     let is_label = end <= at + 8 && text.at(end) == b'>' && text.at(end + 1) == b':';
     is_label.then_some(end + 1)
+}
+
+/// Past the tag of a style before the value: `is <code>x</code>`, `<b>Password:</b> x`.
+pub(super) fn past_style_tag(text: &Text<'_>, at: usize) -> usize {
+    const TAGS: [&str; 10] = [
+        "<code>",
+        "<b>",
+        "<strong>",
+        "<kbd>",
+        "<i>",
+        "<em>",
+        "<pre>",
+        "<tt>",
+        "</b> ",
+        "</strong> ",
+    ];
+    if text.at(at) != b'<' {
+        return at;
+    }
+    let tag = TAGS.iter().find(|tag| text.has(at, tag));
+    at + tag.map_or(0, |tag| tag.len())
 }
 
 /// Past `[0]`, and the remark in `password (prod): x`.
@@ -455,6 +485,10 @@ fn delimiter_at(
         b'.' if mark == name.range.end && text.has(mark, "....") => {
             (Delimiter::Equals, dots_end(text, mark))
         }
+        b'R' if mark > at && text.has(mark, "REG_SZ ") => (Delimiter::Equals, mark + 6),
+        b'<' if mark > at && text.has(mark, "<- ") => (Delimiter::Equals, mark + 2), // Of R.
+        b'-' if let Some(value) = past_arrow(text, mark) => (Delimiter::Equals, value),
+        b'|' if mark == at && chosen_cell_at(text, mark + 1) => (Delimiter::Equals, mark + 1),
         b'|' if mark == at && is_quote(text.at(mark + 1)) => (Delimiter::Equals, mark + 1),
         b'|' if mark > at => return table::cell_at(text, mark, secret),
         b'&' if text.has(mark, "&#61;") => (Delimiter::Equals, mark + 5),
@@ -476,6 +510,7 @@ fn delimiter_at(
         b',' if name.is_option && !quoted && text.has(mark, ", ") && is_in_list(text, name) => {
             (Delimiter::Blank, mark + 1)
         }
+        b')' if quoted => return typed_text(text, mark).map(|value| (Delimiter::Comma, value)),
         b',' if quoted || text.before(name.range.start) == b'{' => {
             return comma_at(text, name, mark).or_else(|| header_item(text, secret, mark));
         }
@@ -498,6 +533,24 @@ fn delimiter_at(
         return None; // `logname= uid=0`: the value is empty.
     }
     Some((delimiter, value))
+}
+
+/// What a test types into the field: `get('[name=password]').type('x')`.
+fn typed_text(text: &Text<'_>, close: usize) -> Option<usize> {
+    const METHODS: [&str; 8] = [
+        ".type(",
+        ".fill(",
+        ".sendKeys(",
+        ".send_keys(",
+        ".setValue(",
+        ".set(",
+        ".typeText(",
+        ".input(",
+    ];
+    let dot = text.run(close, close + 4, |byte| byte == b')');
+    let method = METHODS.iter().find(|method| text.has(dot, method))?;
+    let value = dot + method.len();
+    is_quote(text.at(value)).then_some(value)
 }
 
 /// The option stands in a list without quotes: `[mysql, --password, x]`.
@@ -553,7 +606,34 @@ fn is_symbol(text: &Text<'_>, name: &Name) -> bool {
 
 /// Past the dots that lead from a name to its value: `password.......x`.
 fn dots_end(text: &Text<'_>, at: usize) -> usize {
-    text.run(at, at + 64, |byte| byte == b'.')
+    let end = text.run(at, at + 64, |byte| byte == b'.');
+    end + usize::from(text.at(end) == b':')
+}
+
+/// Past the arrow to a value that is no word: `secret_key->x`, `password ---> x`.
+fn past_arrow(text: &Text<'_>, at: usize) -> Option<usize> {
+    let head = text.run(at, at + 8, |byte| byte == b'-');
+    let value = text.skip_blanks(head + 1, 2);
+    let end = text.run(value, value + 64, |byte| !byte.is_ascii_whitespace());
+    let is_apart = value > head + 1;
+    let is_chosen = || is_apart && shape::is_chosen(text.slice(value.min(end)..end));
+    let is_value = || is_chosen() || chosen_word_at(text, value) || random_word_at(text, value);
+    (text.at(head) == b'>' && is_value()).then_some(value)
+}
+
+/// A long random word stands at `at`.
+fn random_word_at(text: &Text<'_>, at: usize) -> bool {
+    let end = text.run(at, at + 128, is_base64);
+    end >= at + 20 && looks_random(text.slice(at..end))
+}
+
+/// What somebody chose for a password stands between bars: `password|x|user|bob`.
+fn chosen_cell_at(text: &Text<'_>, at: usize) -> bool {
+    let end = text.run(at, at + 64, |byte| {
+        !byte.is_ascii_whitespace() && byte != b'|'
+    });
+    let is_closed = text.at(end) == b'|' || end >= text.len();
+    is_closed && shape::is_passwordish(text.slice(at..end))
 }
 
 /// The end of an XML tag that is the name (`<ns:password type="x">`), or has it
@@ -689,6 +769,9 @@ fn typed_value(text: &Text<'_>, at: usize) -> Option<usize> {
 /// list of names (`"id", "password", "email"`) the next one is no value.
 fn comma_at(text: &Text<'_>, name: &Name, comma: usize) -> Option<(Delimiter, usize)> {
     let value = text.skip_blanks(comma + 1, 8);
+    if text.has(value, "with: ") && is_quote(text.at(value + "with: ".len())) {
+        return Some((Delimiter::Comma, value + "with: ".len())); // `fill_in "Password", with: "x"`.
+    }
     let value = value + 2 * usize::from(text.has(value, "<<\"")); // Erlang's binaries.
     let is_prefix = |byte: u8| matches!(byte, b'b' | b'u' | b'r');
     let value = value + usize::from(is_prefix(text.at(value)) && is_quote(text.at(value + 1)));
@@ -696,11 +779,10 @@ fn comma_at(text: &Text<'_>, name: &Name, comma: usize) -> Option<(Delimiter, us
     if !is_quote(text.at(quote)) && group::struct_brace(text, value).is_none() {
         return None;
     }
-    let open = text.run_back(
-        name.range.start,
-        name.range.start.saturating_sub(64),
-        |byte| is_quote(byte) || byte == b'\\' || byte == b'-',
-    );
+    let start = selector_start(text, name.range.start);
+    let open = text.run_back(start, start.saturating_sub(64), |byte| {
+        is_quote(byte) || byte == b'\\' || byte == b'-'
+    });
     let is_prefixed = is_prefix(text.before(open)) && open < name.range.start;
     let open = open - usize::from(is_prefixed);
     let open = text.run_back(open, open.saturating_sub(2), is_blank);
@@ -712,6 +794,22 @@ fn comma_at(text: &Text<'_>, name: &Name, comma: usize) -> Option<(Delimiter, us
         _ => false,
     };
     (name.is_option || is_pair).then_some((Delimiter::Comma, value))
+}
+
+/// Where the selector starts of which the name is the last part: `#password`,
+/// `input[type=password]`.
+fn selector_start(text: &Text<'_>, name: usize) -> usize {
+    match text.before(name) {
+        b'#' => name - 1,
+        b'=' => {
+            let start = text.run_back(name, name.saturating_sub(32), |byte| {
+                !is_quote(byte) && !matches!(byte, b' ' | b'(' | b'\n')
+            });
+            let is_selector = text.slice(start..name).contains(&b'[');
+            if is_selector { start } else { name }
+        }
+        _ => name,
+    }
 }
 
 /// The value in a flat list of headers: `["Host","x","Cookie","sid=x"]`.

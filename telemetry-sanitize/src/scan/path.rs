@@ -272,7 +272,11 @@ fn starts_at(text: &Text<'_>, at: usize) -> Option<usize> {
     const METHODS: [&str; 7] = [
         "GET ", "POST ", "PUT ", "HEAD ", "DELETE ", "PATCH ", "OPTIONS ",
     ];
-    if METHODS.iter().any(|method| text.ends_with(at, method)) {
+    let before = &text.bytes()[..at];
+    if METHODS
+        .iter()
+        .any(|method| before.ends_with(method.as_bytes()))
+    {
         return None;
     }
     let is_drive = text.before(at) == b':'
@@ -407,7 +411,8 @@ fn next_word_end_once(text: &Text<'_>, blank: usize, is_encoded: bool, separator
 
 /// Places that belong to nobody.
 fn is_shared(name: &[u8]) -> bool {
-    const SHARED: [&str; 9] = [
+    const SHARED: [&str; 10] = [
+        "Users", // `\\server\profiles\Users\bob`.
         "Shared",
         "Public",
         "Default",

@@ -98,7 +98,8 @@ pub(super) fn member_end(
 /// tells something says that a message follows.
 fn phrase_end(text: &Text<'_>, name: &Name, secret: SecretName, end: usize) -> Option<usize> {
     const LONGEST: usize = 100;
-    if secret.rule != Kind::Password || text.at(end) != b' ' {
+    let is_wireless = || text.ends_with(name.range.end, "psk");
+    if text.at(end) != b' ' || secret.rule != Kind::Password && !is_wireless() {
         return None;
     }
     let limit = text.line_end(end);
@@ -118,13 +119,19 @@ fn phrase_end(text: &Text<'_>, name: &Name, secret: SecretName, end: usize) -> O
         return None;
     }
     let is_told = is_phrase(text, name) && !name.is_option && !in_query(text, name);
-    if ends_in_letter && !is_told && !has_sign && !is_lower(first) {
+    let is_name = first.first().is_some_and(u8::is_ascii_uppercase) && is_lower(&first[1..]);
+    if ends_in_letter && !is_told && !has_sign && !is_lower(first) && !is_name {
         return None;
     }
     let all = text.slice(start..limit);
     let words = || all.split(|&byte| byte == b' ');
     let may_be = if is_told {
         first.len() <= 12 && first.iter().all(u8::is_ascii_alphabetic)
+    } else if ends_in_letter && !has_sign && is_name {
+        let is_plain = |word: &[u8]| word.len() > 3 && is_lower(word) && !is_of_sentence(word);
+        let mark = text.run_back(start, start.saturating_sub(2), is_blank);
+        let least = if text.before(mark) == b'=' { 3 } else { 4 };
+        words().count() >= least && words().skip(1).all(is_plain)
     } else if ends_in_letter && !has_sign {
         words().count() >= 3 && words().all(|word| word.len() > 2 && is_lower(word))
     } else {
@@ -133,6 +140,26 @@ fn phrase_end(text: &Text<'_>, name: &Name, secret: SecretName, end: usize) -> O
     let is_pair = |byte: &u8| b"=:\"'({|;".contains(byte);
     let is_message = || words().any(|word| is_status(word) || leads_on(word));
     (may_be && words().count() <= 10 && !all.iter().any(is_pair) && !is_message()).then_some(limit)
+}
+
+/// Three words at least go to the end of the line that make no sentence; the last may have
+/// a number: `walrus turnip meerkat66`.
+pub(super) fn is_told_phrase(text: &Text<'_>, at: usize) -> bool {
+    const LONGEST: usize = 100;
+    let end = text.line_end(at);
+    if end - at > LONGEST {
+        return false;
+    }
+    let words = text.slice(at..end).split(|&byte| byte == b' ');
+    let count = words.clone().count();
+    let is_message = |word: &[u8]| is_status(word) || leads_on(word) || is_of_sentence(word);
+    let is_part = |(place, word): (usize, &[u8])| {
+        let (first, rest) = word.split_first().unwrap_or((&0, &[]));
+        let is_word = first.is_ascii_alphabetic() && rest.iter().all(u8::is_ascii_lowercase);
+        let is_last = place + 1 == count && is_passwordish(word);
+        (is_word && word.len() > 2 || is_last) && !is_message(word)
+    };
+    (3..=10).contains(&count) && words.enumerate().all(is_part)
 }
 
 /// Words of which the last is a number with a sign behind it, or words with a sign by
@@ -150,7 +177,8 @@ fn is_word_and_signs<'t, W: Iterator<Item = &'t [u8]>>(words: impl Fn() -> W) ->
             .filter(|byte| byte.is_ascii_alphabetic())
             .count();
         let is_number = last.len() > 1 && last.iter().all(u8::is_ascii_digit);
-        has_digit && (stem > 3 || is_number) && words().count() >= 4
+        let least = if stem > 3 { 3 } else { 4 };
+        has_digit && (stem > 3 || is_number) && words().count() >= least
     };
     let is_number = |word: &[u8]| {
         word.len() > 2
@@ -162,6 +190,16 @@ fn is_word_and_signs<'t, W: Iterator<Item = &'t [u8]>>(words: impl Fn() -> W) ->
     let ends_loud = || count >= 4 && last.last().is_some_and(|byte| b"!?".contains(byte));
     let is_each = |word: &[u8]| is_sign(word) || is_part(word) || is_number(word) || word == last;
     (is_closed || has_sign() || is_long() || has_number() || ends_loud()) && words().all(is_each)
+}
+
+/// A word that holds a sentence together, as words chosen by chance do not.
+fn is_of_sentence(word: &[u8]) -> bool {
+    #[rustfmt::skip] // A list of words, not one a line.
+    const WORDS: [&[u8]; 22] = [
+        b"also", b"been", b"cannot", b"does", b"have", b"into", b"just", b"least", b"more", b"must", b"only", b"please",
+        b"same", b"should", b"than", b"that", b"their", b"then", b"this", b"will", b"with", b"your",
+    ];
+    WORDS.contains(&word)
 }
 
 /// A word behind which a message goes on.

@@ -1,7 +1,7 @@
 //! Names in running text: `the password is x1y2z3`, `changed from x to y`.
 
-use super::pair::{Delimiter, Name, past_tabs};
-use super::phrase::{is_phrase, words_end};
+use super::pair::{self, Delimiter, Name, past_tabs};
+use super::phrase::{is_phrase, is_told_phrase, words_end};
 use super::{call, shape, string, value};
 use crate::mask::is_status;
 use crate::names::{self, SecretName, Trust};
@@ -21,8 +21,9 @@ pub(super) fn spoken(
     quoted: bool,
 ) -> Option<(Delimiter, usize)> {
     let word = text.slice(name.range.clone());
-    if text.has(at, "('") && word.eq_ignore_ascii_case(b"password") {
-        return Some((Delimiter::Blank, at + 1)); // SQL's function.
+    let is_function = secret.rule == Kind::Password && word.iter().all(u8::is_ascii_uppercase);
+    if text.has(at, "('") && (is_function || word.eq_ignore_ascii_case(b"password")) {
+        return Some((Delimiter::Blank, at + 1)); // SQL's function, and `LDAPPWD('x')`.
     }
     if let Some(value) = call::tuple_struct(text, name, secret)
         .or_else(|| call::wrapped_value(text, name, secret))
@@ -59,7 +60,7 @@ pub(super) fn spoken(
     if let Some(value) = after_command(text, name, value) {
         return Some((Delimiter::Equals, value));
     }
-    let linked = past_links(text, value);
+    let linked = pair::past_style_tag(text, past_links(text, value));
     if secret.trust == Trust::Strong
         && secret.rule != Kind::Cookie
         && text.has(value, "for ")
@@ -177,6 +178,9 @@ fn is_phrase_at(text: &Text<'_>, name: &Name, at: usize) -> bool {
     if !is_told && (!text.ends_with(at, ": ") || !is_phrase(text, name)) {
         return false;
     }
+    if is_told && is_told_phrase(text, at) {
+        return true;
+    }
     let first = text.run(at, at + 16, |byte| byte.is_ascii_lowercase());
     let end = words_end(text, first);
     let words = text.slice(at..end).split(|&byte| byte == b' ');
@@ -223,7 +227,8 @@ fn passwordish_at(text: &Text<'_>, at: usize, secret: SecretName) -> bool {
         return false;
     }
     let end = text.run(at, at + 130, |byte| {
-        !byte.is_ascii_whitespace() && !byte.is_ascii_control() && !is_quote(byte) && byte != b'\\'
+        let is_end = is_quote(byte) || matches!(byte, b'\\' | b'<');
+        !is_end && !byte.is_ascii_whitespace() && !byte.is_ascii_control()
     });
     let word = text.slice(at.min(end)..end);
     let word = word.split(|&byte| byte == b',').next().unwrap_or_default();
@@ -324,7 +329,55 @@ fn is_varied(text: &Text<'_>, at: usize) -> bool {
 
 /// Past the words between a name and its value: `is`, `changed to`, `for bob:`.
 fn past_links(text: &Text<'_>, from: usize) -> usize {
-    const LINKS: [&str; 32] = [
+    let at = from;
+    if text.has(at, "for ") || text.has(at, "of ") {
+        let end = text.run(at + 4, at + 128, |byte| {
+            !matches!(byte, b':' | b'=' | b'\n')
+        });
+        if matches!(text.at(end), b':' | b'=') && is_blank(text.at(end + 1)) {
+            return text.skip_blanks(end + 1, 8);
+        }
+        if text.has(end, ":\n") {
+            return text.skip_blanks(end + 2, 8); // The line below.
+        }
+        let verbs = [
+            " to \"",
+            " to '",
+            " is ",
+            " was ",
+            " reset to ",
+            " set to ",
+            " changed to ",
+        ];
+        let found = |verb: &&str| {
+            let length = verb.trim_end_matches(['"', '\'']).len();
+            Some(find_word(text, at + 3, verb)? + length)
+        };
+        if let Some(value) = verbs.iter().filter_map(found).min() {
+            return past_verbs(text, value);
+        }
+    }
+    if text.at(at) == b'(' {
+        let end = text.run(at + 1, at + 16, |byte| byte.is_ascii_alphabetic());
+        if end > at + 1 && text.has(end, ") ") {
+            return end + 2; // `private key (WIF) x`.
+        }
+    }
+    if matches!(text.at(at), b'(' | b'[') {
+        return at + 1;
+    }
+    if let Some(value) = after_colon(text, at) {
+        return value::past_lead(text, Delimiter::ColonBlank, value);
+    }
+    past_verbs(text, at)
+}
+
+/// Past words such as `is`, `was set to`.
+fn past_verbs(text: &Text<'_>, from: usize) -> usize {
+    const LINKS: [&str; 35] = [
+        "ascii-text ",
+        "hexadecimal ",
+        "invalid, got ",
         "/d ",
         "hex ",
         "expected ",
@@ -359,42 +412,6 @@ fn past_links(text: &Text<'_>, from: usize) -> usize {
         "1: ",
     ];
     let mut at = from;
-    if text.has(at, "for ") || text.has(at, "of ") {
-        let end = text.run(at + 4, at + 128, |byte| {
-            !matches!(byte, b':' | b'=' | b'\n')
-        });
-        if matches!(text.at(end), b':' | b'=') && is_blank(text.at(end + 1)) {
-            return text.skip_blanks(end + 1, 8);
-        }
-        let verbs = [
-            " to \"",
-            " to '",
-            " is ",
-            " was ",
-            " reset to ",
-            " set to ",
-            " changed to ",
-        ];
-        let found = |verb: &&str| {
-            let length = verb.trim_end_matches(['"', '\'']).len();
-            Some(find_word(text, at + 3, verb)? + length)
-        };
-        if let Some(value) = verbs.iter().filter_map(found).min() {
-            return value;
-        }
-    }
-    if text.at(at) == b'(' {
-        let end = text.run(at + 1, at + 16, |byte| byte.is_ascii_alphabetic());
-        if end > at + 1 && text.has(end, ") ") {
-            return end + 2; // `private key (WIF) x`.
-        }
-    }
-    if matches!(text.at(at), b'(' | b'[') {
-        return at + 1;
-    }
-    if let Some(value) = after_colon(text, at) {
-        return value::past_lead(text, Delimiter::ColonBlank, value);
-    }
     static STARTS: Bytes = Bytes::of(b"iwtcsrnavufp1mhegl/IWTCSRNAVUFPMHEGL");
     for _ in 0..4 {
         if !STARTS.has(text.at(at)) {

@@ -83,6 +83,7 @@ pub(crate) const PLACES: &[(&str, Place)] = &[
     ("auth xoauth2 ", Place::Sasl),
     ("authenticate plain ", Place::Sasl),
     ("::add-mask::", Place::Next),
+    ("-setcookie ", Place::Next),
     ("key-string ", Place::Chosen),
     ("setuser ", Place::Rule),
     ("nickserv :identify ", Place::Last),
@@ -93,6 +94,12 @@ pub(crate) const PLACES: &[(&str, Place)] = &[
     ("sign_in(", Place::Call),
     ("logon(", Place::Call),
     ("networkcredential(", Place::Call),
+    ("passwordauthentication(", Place::Call),
+    ("passwordcredentials(", Place::Call),
+    ("authenticationtoken(", Place::Call),
+    ("awscredentials(", Place::Call),
+    ("sqlcredential(", Place::Call),
+    ("plainauth(", Place::Connect),
     ("changepassword(", Place::Call),
     ("change_password(", Place::Call),
     ("userpassword(", Place::Call),
@@ -112,6 +119,9 @@ pub(crate) const PLACES: &[(&str, Place)] = &[
     ("-user ", Place::Account),
     ("-user=", Place::Account),
     ("userinfo=", Place::Account),
+    ("user.info=", Place::Account),
+    ("register => ", Place::Account),
+    ("chpasswd: {list: \"", Place::Account),
     ("userpwd=", Place::Account),
     ("denied ", Place::Account),
     ("encrypt_string ", Place::Chosen),
@@ -129,6 +139,7 @@ pub(crate) const PLACES: &[(&str, Place)] = &[
     ("pbkdf2sync(", Place::Argument),
     ("hmac.new(", Place::Argument),
     ("fernet(", Place::Argument),
+    ("crypt(", Place::Argument),
     ("bcrypt.compare(", Place::Argument),
     ("bcrypt.hash(", Place::Argument),
     ("checkpw(", Place::Argument),
@@ -153,6 +164,7 @@ pub(crate) const PLACES: &[(&str, Place)] = &[
     ("| podman login", Place::Piped),
     ("| helm registry login", Place::Piped),
     ("| passwd ", Place::Piped),
+    ("| base64 -d > /run/secrets/", Place::Piped),
     ("| gpg ", Place::Piped),
     ("| gh auth login", Place::Piped),
     ("| kinit", Place::Piped),
@@ -225,6 +237,7 @@ pub(crate) const PLACES: &[(&str, Place)] = &[
     ("basicauth('", Place::Pair),
     ("basic_auth(\"", Place::Pair),
     ("basic_auth('", Place::Pair),
+    ("brconnect -u ", Place::Slash),
     ("expdp ", Place::Slash),
     ("impdp ", Place::Slash),
     ("sqlldr ", Place::Slash),
@@ -296,6 +309,7 @@ pub(super) fn look(scan: &mut Scan<'_, '_>, place: Place, hit: Range<usize>) {
     let text = &scan.text;
     let found = match place {
         Place::Next => word_at(text, hit.end).filter(|word| !is_told(text, word.clone())),
+        Place::Second if text.before(hit.start) == b'.' => None, // `example.net user bob`.
         Place::Second => {
             let first = text.run(hit.end, hit.end + 128, |byte| {
                 !is_blank(byte) && !is_quote(byte)
@@ -710,8 +724,11 @@ fn account(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
     let word = text.slice(mark.min(end)..end);
     let is_plain = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let is_thing = text.ends_with(at, "for ") && word.iter().all(is_plain); // `for job:night2`.
-    const TOLD: [&str; 13] = [
+    const TOLD: [&str; 16] = [
         "digest ",
+        "user.info=",
+        "register => ",
+        "list: \"",
         "-user ",
         "-user=",
         "userinfo=",

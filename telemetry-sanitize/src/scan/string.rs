@@ -76,6 +76,7 @@ fn past_opening(text: &Text<'_>, at: usize) -> usize {
             if text.has(end, ") \"") { end + 2 } else { at }
         }
         b'@' | b'$' | b'&' if text.at(at + 1) == b'"' => at + 1,
+        b'<' if text.has(at, "<<\"") => at + 2, // Erlang's binaries.
         b'[' if text.has(at, "[]string{") || text.has(at, "[]byte(") => {
             let value = text.run(at, at + 9, |byte| !matches!(byte, b'{' | b'(')) + 1;
             if is_quote(text.at(value)) { value } else { at }
@@ -202,6 +203,10 @@ pub(super) fn quoted(text: &Text<'_>, open: usize, depth: usize) -> Range<usize>
                 continue;
             }
             break;
+        }
+        if mark == b'\'' && depth == 0 && text.has(quote, "'\\''") {
+            at = quote + 4; // A shell's `'it'\''s'`.
+            continue;
         }
         let first = text.run_back(quote, start, |byte| byte == b'\\');
         let backslashes = quote - first;

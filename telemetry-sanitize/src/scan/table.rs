@@ -60,6 +60,7 @@ pub(super) fn take_columns(scan: &mut Scan<'_, '_>, name: &Name, after: usize) -
     if !is_head || end >= text.len() {
         return false;
     }
+    let start = past_remark(text, start, name.range.start, cells);
     let Some(columns) = columns(scan, cells, start..end) else {
         return false;
     };
@@ -99,7 +100,7 @@ fn columns(scan: &Scan<'_, '_>, cells: Cells, head: Range<usize>) -> Option<Colu
             Cells::Mark(mark) => at..text.run(at, head.end, |byte| byte != mark),
             Cells::Aligned => aligned(text, at, head.end),
         };
-        let name = trimmed(text, past_remark(text, cell.clone(), columns.count));
+        let name = trimmed(text, cell.clone());
         let word = text.slice(name.clone());
         let is_name = word.len() <= 48
             && word
@@ -137,11 +138,15 @@ fn aligned(text: &Text<'_>, at: usize, limit: usize) -> Range<usize> {
     start..text.run(end, limit, is_blank).max(end)
 }
 
-/// Past what a program says before the first name: `dump: user,password`.
-fn past_remark(text: &Text<'_>, cell: Range<usize>, number: usize) -> Range<usize> {
-    let start = text.run_back(cell.end, cell.start, |byte| byte != b':');
-    let is_remark = number == 0 && start > cell.start && is_blank(text.at(start));
-    if is_remark { start..cell.end } else { cell }
+/// Past what a program says before the first name: `dump: user,password`, `[7] INFO user`.
+fn past_remark(text: &Text<'_>, line: usize, name: usize, cells: Cells) -> usize {
+    const MARKS: [&str; 4] = ["] ", ": ", " - ", "| "];
+    let marks = match cells {
+        Cells::Mark(b'|') => &MARKS[..3],
+        _ => &MARKS[..],
+    };
+    let is_end = |at: &usize| marks.iter().any(|mark| text.ends_with(*at, mark));
+    (line..name).rev().find(is_end).unwrap_or(line)
 }
 
 /// Without the blanks and quotes around.

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{Scan, What};
 use crate::rules::Kind;
-use crate::text::{Far, Text, is_base64};
+use crate::text::{Bytes, Far, Text};
 use crate::vendors::{Body, Left, VENDORS, Vendor, looks_random};
 
 /// Looks at a token that starts with the prefix at `hit`.
@@ -51,16 +51,19 @@ pub(super) fn look(scan: &mut Scan<'_, '_>, index: u8, prefix: u8, hit: Range<us
         return;
     }
     let end = match vendor.rule {
-        "aws_access_key" => aws_secret_end(text, end).unwrap_or(end),
-        _ => end,
-    };
-    let end = match vendor.rule {
         "teams_webhook" if start > hit.end => {
             text.run(start, end, |byte| byte.is_ascii_alphanumeric())
         }
         _ => end,
     };
+    let secret = match vendor.rule {
+        "aws_access_key" => aws_secret(text, end),
+        _ => None,
+    };
     scan.take(start..end, What::Vendor(index));
+    if let Some(secret) = secret {
+        scan.take(secret, What::Vendor(index));
+    }
 }
 
 /// Past the group and tenant, and the name of the connector: `GUID@GUID/IncomingWebhook/`.
@@ -113,14 +116,21 @@ fn body_end(text: &Text<'_>, from: usize, body: Body) -> usize {
     }
 }
 
-/// The end of the secret key that stands next to an access key: 40 characters
-/// behind one separator.
-fn aws_secret_end(text: &Text<'_>, end: usize) -> Option<usize> {
-    let is_separator = matches!(text.at(end), b':' | b',' | b'/' | b'|' | b' ');
-    let secret_end = text.run(end + 1, end + 42, is_base64);
-    let is_secret =
-        is_separator && secret_end == end + 41 && looks_random(text.slice(end + 1..secret_end));
-    is_secret.then_some(secret_end)
+/// The secret key that stands close behind an access key: 40 characters.
+fn aws_secret(text: &Text<'_>, end: usize) -> Option<Range<usize>> {
+    const REACH: usize = 24;
+    const LENGTH: usize = 40;
+    static KEY: Bytes = Bytes::letters_and_digits().and(b"+/");
+    let limit = end + REACH;
+    let mut at = end;
+    while at < limit && !matches!(text.at(at), b'\n' | 0) {
+        let key_end = text.run_in(at, at + LENGTH + 1, &KEY);
+        if key_end == at + LENGTH && looks_random(text.slice(at..key_end)) {
+            return Some(at..key_end);
+        }
+        at = key_end + 1;
+    }
+    None
 }
 
 /// Of a key with its mark near the end, no more than this follows the mark; in a

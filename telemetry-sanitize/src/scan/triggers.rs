@@ -211,7 +211,7 @@ fn add_denied(names: &Names, add: &mut impl FnMut(&str, Trigger)) {
 /// Every built-in secret name contains one of these.
 #[rustfmt::skip] // A list of words, not one a line.
 const NAMES: &[&str] = &[
-    "pass", "parola", "heslo", "haslo", "losenord", "salasana", "sifre", "jelszo", "lozinka",
+    "pass", "pasw", "parola", "heslo", "haslo", "losenord", "salasana", "sifre", "jelszo", "lozinka",
     "adgangskode", "salt", "private\"", "private=", "private:", "pwd", "psw", "pword", "_pw", "-pw",
     ".pw", "pw=", "pw:", "pw ", "pw\"", "secret", "token", "key", "auth", "cookie", "cred", "pin",
     "otp", "cvv", "cvc", "jwt", "psk", "code", "csrf", "xsrf", "session", "appid", "art-api",
@@ -221,13 +221,21 @@ const NAMES: &[&str] = &[
     "phrase", "bearer",
 ];
 
-const SCHEMES: &[&str] = &["bearer ", "bearer, ", "basic ", "bearer%20", "basic%20"];
+const SCHEMES: &[&str] = &[
+    "bearer ",
+    "bearer, ",
+    "basic ",
+    "bearer\\ ",
+    "basic\\ ",
+    "bearer%20",
+    "basic%20",
+];
 
 const URLS: &[&str] = &["://", "%3a%2f%2f", ":\\/\\/"];
 
 #[rustfmt::skip] // A list of words, not one a line.
 const HOMES: &[&str] = &[
-    "/home/", "/homes/", "\\/home\\/", "%2fhome%2f", "/users/", "\\/users\\/", "%2fusers%2f", "\\users\\",
+    "/home/", "/homes/", "\\/home\\/", "%2fhome%2f", "/users/", "/users\\", "\\/users\\/", "%2fusers%2f", "\\users\\",
     "\\home\\", "\\home$\\", "\\homes\\", "\\homes$\\", "\\users$\\", "%5cusers%5c", "/var/root",
     "\\profiles\\", "\\profiles$\\", "/run/media/", "/spool/cron/", "/var/mail/", "/spool/mail/", "documents and settings\\", "/root", "\\/root",
     "/media/",

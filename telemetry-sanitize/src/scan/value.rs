@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::bare::{past_encoding, take_bare};
+use super::bare::{past_encoding, past_user_name, take_bare};
 use super::doubt::{after_parser_word, is_bare_secret, is_key};
 use super::group::{
     brace_end, holds_names, holds_strings, struct_brace, take_bracketed, take_group, take_tuple,
@@ -43,6 +43,8 @@ pub(super) fn take(
         return;
     }
     let at = next_line_string(&scan.text, name, at).unwrap_or(at);
+    let at = pair::past_style_tag(&scan.text, at);
+    let at = past_user_name(&scan.text, name, at);
     if take_items(scan, name, secret, at) {
         return;
     }
@@ -215,7 +217,8 @@ pub(super) fn past_lead(text: &Text<'_>, delimiter: Delimiter, at: usize) -> usi
     if delimiter != Delimiter::ColonBlank {
         return at;
     }
-    const WORDS: [&str; 10] = [
+    const WORDS: [&str; 11] = [
+        "changed to ",
         "new value `",
         "old value `",
         "new value: ",
