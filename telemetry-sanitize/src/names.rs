@@ -257,6 +257,13 @@ fn judge_head(head: &[u8], before: &[&[u8]]) -> Option<Verdict> {
         b"sid" if last_before == b"connect" => secret(Kind::Token, Trust::Shaped),
         b"sid" | b"sessionid" | b"session" | b"sess" => secret(Kind::Token, Trust::Session),
         b"id" if last_before == b"secret" => secret(Kind::Secret, Trust::Session),
+        b"pat" if !before.is_empty() => secret(Kind::Token, Trust::Session),
+        b"tkn" => secret(Kind::Token, Trust::Shaped),
+        b"refresh" if before.is_empty() => secret(Kind::Secret, Trust::Session),
+        b"wif" if before.is_empty() => secret(Kind::PrivateKey, Trust::Scrambled),
+        b"ntlm" | b"nthash" | b"lmhash" => secret(Kind::Secret, Trust::Session),
+        b"passwordsalt" => secret(Kind::PrivateKey, Trust::Shaped),
+        b"clave" => secret(Kind::Password, Trust::Chosen),
         b"seed" if matches!(last_before, b"totp" | b"otp" | b"mfa" | b"tfa") => {
             secret(Kind::PrivateKey, Trust::Shaped)
         }
@@ -466,8 +473,8 @@ const PRIVATE_KEYS: [&[u8]; 8] = [
 ];
 
 #[rustfmt::skip] // A list of words, not one a line.
-const KEY_OF: [&[u8]; 70] = [
-    b"instrumentation", b"activation", b"nwk", b"setup",
+const KEY_OF: [&[u8]; 73] = [
+    b"instrumentation", b"activation", b"nwk", b"setup", b"wifi", b"wireless", b"wlan",
     b"access", b"account", b"admin", b"aes", b"age", b"anon", b"api", b"app", b"application",
     b"auth", b"azure", b"client", b"consumer", b"cookie", b"crypto", b"datadog", b"dd", b"decrypt",
     b"decryption", b"deploy", b"enc", b"encrypt", b"encryption", b"fernet", b"functions", b"google",

@@ -250,6 +250,7 @@ impl Sanitizer {
     pub(crate) fn member_verdict(&self, outer: Verdict, name: &str) -> Verdict {
         match (self.verdict(name), outer) {
             (Verdict::Plain, Verdict::Secret(_)) if !names::is_description(name) => outer,
+            (Verdict::Secret(own), Verdict::Secret(_)) if own.trust == Trust::Scrambled => outer,
             (own, _) => own,
         }
     }

@@ -216,7 +216,7 @@ pub(crate) const VENDORS: &[Vendor] = &[
     after(Left::Part(Alnum, 30), vendor("newrelic_license", "New Relic", &["NRAL"], Alnum, 0)),
     vendor("notion_token", "Notion", &["ntn_", "secret_"], Alnum, 40),
     vendor("npm_token", "npm", &["npm_"], Alnum, 30),
-    vendor("nt_hash", "Windows, in dumps of passwords", &["aad3b435b51404eeaad3b435b51404ee:"], Hex, 32),
+    after(Left::Stays, vendor("nt_hash", "Windows, in dumps of passwords", &["aad3b435b51404eeaad3b435b51404ee:"], Hex, 32)),
     vendor("nuget_key", "NuGet", &["oy2"], Alnum, 43),
     vendor("nvidia_key", "NVIDIA", &["nvapi-"], Url, 50),
     vendor("octopus_key", "Octopus Deploy", &["API-"], Upper, 25),

@@ -12,17 +12,24 @@ use super::string::quoted;
 use super::value::MOST_FOLLOWERS;
 use super::{Scan, header};
 use crate::mask::is_harmless;
-use crate::names::{SecretName, Trust, Verdict};
+use crate::names::{SecretName, Trust, Verdict, is_description};
 use crate::rules::Kind;
-use crate::text::{Bytes, Far, NAME_BYTES, Text, is_blank, is_name_byte, is_quote};
+use crate::text::{Bytes, Far, NAME_BYTES, Text, is_base64, is_blank, is_name_byte, is_quote};
 use crate::vendors::{Body, looks_random};
 
 /// Past what says how the value is written: `sha256=`, `base64:`.
 pub(super) fn past_encoding(text: &Text<'_>, at: usize) -> usize {
     // Most often the first letter tells that nothing is said.
-    static STARTS: Bytes = Bytes::of(b"tsbvpTSBVP");
+    static STARTS: Bytes = Bytes::of(b"tsbvpTSBVP{");
     if !STARTS.has(text.at(at)) {
         return at;
+    }
+    if text.at(at) == b'{' {
+        let end = text.run(at + 1, at + 12, |byte| {
+            byte.is_ascii_uppercase() || byte.is_ascii_digit()
+        });
+        let is_scheme = end > at + 2 && text.at(end) == b'}' && is_base64(text.at(end + 1));
+        return if is_scheme { end + 1 } else { at }; // LDAP's `{SSHA}`.
     }
     let mut at = at;
     if text.has(at, "t=") {
@@ -55,6 +62,9 @@ pub(super) fn take_bare(
         if delimiter == Delimiter::ColonBlank && starts_member(text, name, at) {
             return;
         }
+        if secret.trust != Trust::Strong && is_known_pair(scan, at) {
+            return; // `auth: user=bob password=x`: each pair by itself.
+        }
         let end = match delimiter {
             Delimiter::Tag => bare_end(text, name, delimiter, at),
             _ if in_query(text, name) => separator_end(text, at, true),
@@ -82,7 +92,7 @@ pub(super) fn take_bare(
         && matches!(scan.names.judge(word), Verdict::Secret(_));
     if is_key
         || is_column
-        || secret.rule == Kind::Credential && is_assignment(word)
+        || secret.rule == Kind::Credential && (is_assignment(word) || is_scope(word))
         || is_option_name(scan, name, at..end)
         || is_secret_pair(scan, name, delimiter, at..end)
         || is_cmdlet(text, at..end)
@@ -97,6 +107,26 @@ pub(super) fn take_bare(
     } else if !word.is_empty() && is_harmless(word) {
         scan.taken = scan.taken.max(end);
     }
+}
+
+/// A pair starts at `at` that is judged by itself: of a secret, or of what describes it.
+fn is_known_pair(scan: &Scan<'_, '_>, at: usize) -> bool {
+    let text = &scan.text;
+    let start = at + "$env:".len() * usize::from(text.has(at, "$env:"));
+    let end = text.run_in(start, start + 48, &NAME_BYTES);
+    let mark = text.skip_blanks(end, 1);
+    let name = text.as_str().get(start..end).unwrap_or_default();
+    let is_secret = || {
+        let verdict = scan.names.judge(name.as_bytes());
+        matches!(verdict, Verdict::Secret(secret) if secret.trust == Trust::Strong)
+    };
+    end > start && text.at(mark) == b'=' && (is_description(name) || is_secret())
+}
+
+/// `Credential=AKIA…/20250301/us-east-1/s3/aws4_request`: the access key has a rule of its own.
+fn is_scope(value: &[u8]) -> bool {
+    let is_key = value.starts_with(b"AKIA") || value.starts_with(b"ASIA");
+    is_key && value.get(20) == Some(&b'/')
 }
 
 /// In a dump of Go, `Auth: Server:x` is an empty value and the next member.

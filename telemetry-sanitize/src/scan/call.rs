@@ -20,7 +20,8 @@ pub(super) fn tuple_struct(text: &Text<'_>, name: &Name, secret: SecretName) -> 
     let dot = whole.iter().rposition(|&byte| byte == b'.');
     let word = &whole[dot.map_or(0, |dot| dot + 1)..];
     let is_type = word.first()?.is_ascii_uppercase() && word.iter().any(u8::is_ascii_lowercase);
-    let mut value = open + 1;
+    let is_bytes = text.at(open + 1) == b'b' && is_quote(text.at(open + 2));
+    let mut value = open + 1 + usize::from(is_bytes);
     let quote = text.run(value, value + 16, |byte| byte == b'\\');
     let is_string = is_quote(text.at(quote));
     let is_method = dot.is_some() || matches!(text.before(name.range.start), b'.' | b':');
@@ -122,7 +123,7 @@ pub(super) fn in_brackets(text: &Text<'_>, name: &Name, secret: SecretName) -> O
     let content = text.slice(open + 1..end.max(open + 1));
     let is_secret = match secret.trust {
         Trust::Strong => shape::is_chosen(content),
-        _ => content.len() >= 16 && looks_random(content),
+        _ => content.len() >= 16 && looks_random(content) && !content.contains(&b':'),
     };
     (is_secret && text.at(end) == close).then_some(open + 1)
 }
@@ -140,7 +141,8 @@ pub(super) fn argument_at(text: &Text<'_>, at: usize, number: usize) -> Option<R
         found = argument(text, text.skip_blanks(after + 1, 2))?;
     }
     let word = text.slice(found.clone());
-    let is_string = number > 0 && is_quote(text.before(found.start));
+    let is_first = number == 0 && !text.ends_with(at, "crypt(");
+    let is_string = !is_first && is_quote(text.before(found.start));
     let is_strange = is_string && shape::is_strange(word);
     let is_parameter = word.windows(2).any(|two| two == b":$"); // `password:$p` of GraphQL.
     (!is_parameter && (is_strange || shape::is_chosen(word))).then_some(found)

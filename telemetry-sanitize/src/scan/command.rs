@@ -327,7 +327,13 @@ fn password(
 
 /// Without the quote that opens `'two words'` in `-p'two words'`.
 fn unquoted(text: &Text<'_>, value: Range<usize>) -> Range<usize> {
-    value.start + usize::from(is_quote(text.at(value.start)) && !value.is_empty())..value.end
+    let quote = text.run(value.start, value.end, |byte| byte == b'\\');
+    let is_quoted = quote < value.end && is_quote(text.at(quote));
+    if is_quoted {
+        quote + 1..value.end
+    } else {
+        value
+    }
 }
 
 /// The value of one of the options in this word; an empty one for the next word.
@@ -370,7 +376,11 @@ impl Words {
     /// The words behind a program's name that ends at `at`: behind the blank or
     /// the quote that ends the name.
     fn after(text: &Text<'_>, at: usize) -> Option<Self> {
-        let limit = text.line_end(at).min(at + REACH);
+        let mut limit = text.line_end(at);
+        while text.before(limit) == b'\\' && text.at(limit) == b'\n' && limit < at + REACH {
+            limit = text.line_end(limit + 1); // The command goes on.
+        }
+        let limit = limit.min(at + REACH);
         if matches!(text.before(at), b' ') || is_quote(text.before(at)) {
             return Some(Self { at, limit });
         }
@@ -410,7 +420,9 @@ impl Words {
     }
 
     fn next_word(&mut self, text: &Text<'_>) -> Option<Range<usize>> {
-        let start = text.run(self.at, self.limit, |byte| {
+        let at = text.skip_blanks(self.at, 16);
+        let at = at + usize::from(text.has(at, "\\\n"));
+        let start = text.run(at, self.limit, |byte| {
             matches!(
                 byte,
                 b' ' | b'\t' | b'\n' | b'\r' | b',' | b'[' | b'(' | b'{'
@@ -441,6 +453,12 @@ impl Words {
             }
             let is_blank = letter == end + 1 && text.at(letter) == b' '; // Escaped for a shell.
             end = letter + usize::from(is_blank);
+        }
+        let quote = text.run(end, end + 8, |byte| byte == b'\\');
+        if quote > end && is_quote(text.at(quote)) && text.at(start) == b'-' && end > start + 1 {
+            let content = string::quoted(text, quote, quote - end); // `-p\"x\"` in a string.
+            self.at = content.end + (quote - end) + 1;
+            return (content.end < self.limit).then_some(start..content.end);
         }
         // `-p'two words'` and `--user="bob:x"`.
         if is_quote(text.at(end)) && end > start && text.at(start) == b'-' {

@@ -311,6 +311,16 @@ pub(super) fn is_set_cookie(text: &Text<'_>, name: &Name) -> bool {
     text.has(name.range.start, "set")
 }
 
+/// What counts visitors: `_ga=GA1.2.1.2`.
+fn is_visitor(value: &[u8]) -> bool {
+    let is_number = |byte: &u8| byte.is_ascii_digit() || *byte == b'.';
+    [b"GA1.".as_slice(), b"GS1.", b"fb.1."].iter().any(|start| {
+        value
+            .strip_prefix(*start)
+            .is_some_and(|rest| rest.iter().all(is_number))
+    })
+}
+
 /// A short word under a name that says how somebody likes a page to look, or an
 /// attribute of `Set-Cookie`.
 fn is_preference(name: &[u8], value: &[u8]) -> bool {
@@ -326,6 +336,20 @@ fn is_preference(name: &[u8], value: &[u8]) -> bool {
         && !(value.len() >= 8 && looks_random(value) && !value.contains(&b'/'))
 }
 
+/// Where the next cookie starts of several in one `Set-Cookie`: `a=1; Path=/, b=2`.
+fn next_cookie(text: &Text<'_>, from: usize, limit: usize) -> Option<usize> {
+    let mut at = from;
+    while at < limit {
+        at = run_in_line(text, at, limit, |byte| byte != b',') + 1;
+        let name = text.skip_blanks(at, 2);
+        let name_end = text.run_in(name, limit, &NAME_BYTES);
+        if name > at && name_end > name && text.at(name_end) == b'=' {
+            return Some(name); // But for `Expires=Thu, 01-Jan-1970`.
+        }
+    }
+    None
+}
+
 /// Takes the values of `name=value; name=value`. Of `Set-Cookie`, only the
 /// first: what follows are attributes.
 pub(super) fn take_cookies(scan: &mut Scan<'_, '_>, is_set: bool, value: Range<usize>) {
@@ -338,7 +362,8 @@ pub(super) fn take_cookies(scan: &mut Scan<'_, '_>, is_set: bool, value: Range<u
         let equals = text.run(at, pair_end, |byte| byte != b'=');
         let content = if equals < pair_end { equals + 1 } else { at };
         let cookie = text.slice(content..pair_end);
-        let is_preference = is_preference(text.slice(at..equals.min(pair_end)), cookie);
+        let is_preference =
+            is_visitor(cookie) || is_preference(text.slice(at..equals.min(pair_end)), cookie);
         let is_attribute = FLAGS
             .iter()
             .any(|name| cookie.eq_ignore_ascii_case(name.as_bytes()));
@@ -348,7 +373,14 @@ pub(super) fn take_cookies(scan: &mut Scan<'_, '_>, is_set: bool, value: Range<u
         if secret && !is_harmless(cookie) {
             scan.redact(content..pair_end, Kind::Cookie);
         }
-        if is_set || scan.text.at(pair_end) != b';' {
+        if is_set {
+            let Some(next) = next_cookie(&scan.text, pair_end, value.end) else {
+                return;
+            };
+            at = next;
+            continue;
+        }
+        if scan.text.at(pair_end) != b';' {
             return;
         }
         at = scan.text.skip_blanks(pair_end + 1, 8).max(pair_end + 1);

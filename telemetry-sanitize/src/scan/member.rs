@@ -26,7 +26,9 @@ pub(super) fn take_beside(
         is_quote(byte) || byte == b'\\'
     });
     let before = text.run_back(before, before.saturating_sub(4), is_blank);
-    if open == before || !matches!(text.before(before), b':' | b'=') {
+    // `"loc":["body","password"],"input":"x"`, of a validator.
+    let is_last = text.at(comma - 1) == b']' && matches!(text.before(before), b',' | b'[');
+    if open == before || !is_last && !matches!(text.before(before), b':' | b'=') {
         return false;
     }
     let mut at = comma + 1;
@@ -53,7 +55,8 @@ pub(super) fn take_beside(
 
 fn is_value_key(key: &[u8], secret: SecretName) -> bool {
     #[rustfmt::skip] // A list of words, not one a line.
-    const OF_CHANGES: [&str; 13] = [
+    const OF_CHANGES: [&str; 14] = [
+        "input",
         "old", "new", "oldvalue", "newvalue", "old_value", "new_value", "previous", "current", "before", "after",
         "from", "to", "parametervalue",
     ];
@@ -89,6 +92,11 @@ pub(super) fn value_key(
         .any(|key| text.ends_with(name.range.start, key));
     if quoted && text.has(key, "content=\"") && text.ends_with(name.range.start, "name=\"") {
         return Some((Delimiter::Equals, key + "content=".len()));
+    }
+    if quoted && text.ends_with(name.range.start, " name=\"") && text.at(at) == b' ' {
+        let end = text.run(at, at + 160, |byte| byte != b'>' && byte != b'\n');
+        let value = (at..end).find(|&at| text.has(at, " value=\""))?;
+        return Some((Delimiter::Equals, value + " value=".len())); // `<input name="password" …`.
     }
     if quoted && (text.has(at, "\\r\\n\\r\\n") || text.has(at, "\\n\\n")) {
         let value = at + if text.has(at, "\\r") { 8 } else { 4 };
@@ -149,7 +157,7 @@ fn value_before(text: &Text<'_>, name: &Name, quoted: bool) -> Option<(Delimiter
     let floor = name.range.start.saturating_sub(MAX_NAME);
     let key_end = text.run_back(name.range.start, floor, is_filler);
     let key = text.run_back(key_end, floor, |byte| byte.is_ascii_alphabetic());
-    let is_key = ["name", "key"].iter().any(|known| {
+    let is_key = ["name", "key", "param", "path"].iter().any(|known| {
         text.slice(key..key_end)
             .eq_ignore_ascii_case(known.as_bytes())
     });
@@ -163,7 +171,21 @@ fn value_before(text: &Text<'_>, name: &Name, quoted: bool) -> Option<(Delimiter
     });
     let before = text.run_back(open, open.saturating_sub(24), is_filler);
     let is_value = is_quote(mark) && open > 0 && text.ends_with(before, "value") && before < open;
-    is_value.then(|| (Delimiter::Colon, open - 1))
+    if is_value {
+        return Some((Delimiter::Colon, open - 1));
+    }
+    // `"value":"x","msg":"Invalid value","param":"password"`.
+    let key = text.run_back(before, before.saturating_sub(16), |byte| {
+        byte.is_ascii_alphabetic()
+    });
+    let close = text.run_back(key, key.saturating_sub(4), is_filler);
+    let is_message = text.slice(key..before) == b"msg" && text.at(close) == mark;
+    let open = text.run_back(close, close.saturating_sub(256), |byte| {
+        byte != mark && byte != b'\\'
+    });
+    let before = text.run_back(open, open.saturating_sub(4), is_filler);
+    (is_message && is_quote(mark) && open > 0 && text.ends_with(before, "value"))
+        .then(|| (Delimiter::Colon, open - 1))
 }
 
 /// The empty line between the head and the value in a part of a form.

@@ -174,6 +174,11 @@ fn judge(scan: &Scan<'_, '_>, name: Name) -> Option<(Name, SecretName)> {
         return None; // A token, no name.
     }
     if name.is_option && matches!(text.at(name.range.start), b'D' | b'H') && name.range.len() > 1 {
+        if let Verdict::Secret(secret) = scan.names.judge(text.slice(name.range.clone()))
+            && secret.trust == Trust::Strong
+        {
+            return Some((name, secret)); // `-DB_PASS=x` in a diff.
+        }
         // Java's `-Dname=value`, `curl -Hname:value`.
         let range = name.range.start + 1..name.range.end;
         let name = Name {
@@ -206,7 +211,7 @@ fn joined(scan: &Scan<'_, '_>, name: &Name) -> Option<(Name, SecretName)> {
     let text = &scan.text;
     let word = text.slice(name.range.clone());
     let joins = [b"key".as_slice(), b"code", b"codes", b"phrase", b"seed"];
-    if text.before(name.range.start) != b' '
+    if !matches!(text.before(name.range.start), b' ' | b':')
         || !joins.iter().any(|join| word.eq_ignore_ascii_case(join))
     {
         return None;
@@ -315,7 +320,7 @@ fn delimiter_after(
 pub(super) fn past_closers(text: &Text<'_>, from: usize) -> (usize, bool) {
     let mut at = from;
     let mut quoted = false;
-    static CLOSERS: Bytes = Bytes::of(b"\\\"'`%&]*<[( :\x1b");
+    static CLOSERS: Bytes = Bytes::of(b"\\\"'`%&]*<>)[( :\x1b");
     for _ in 0..4 {
         if !CLOSERS.has(text.at(at)) {
             break;
@@ -329,6 +334,8 @@ pub(super) fn past_closers(text: &Text<'_>, from: usize) -> (usize, bool) {
             quoted = true;
         } else if text.at(at) == b']' {
             at += 1;
+        } else if text.has(at, ">> =") || text.has(at, ")\":") {
+            at += 2 - usize::from(text.at(at) == b')'); // Erlang's `<<"password">> => x`, `"cs(Cookie)"`.
         } else if text.has(at, "%5d") {
             at += 3;
         } else if let Some(end) = style_end(text, at) {
@@ -337,6 +344,8 @@ pub(super) fn past_closers(text: &Text<'_>, from: usize) -> (usize, bool) {
             at += 2 - usize::from(text.at(at + 1) == b':'); // Markdown.
         } else if text.has(at, ":protected]") || text.has(at, ":private]") {
             at = text.run(at, at + 12, |byte| byte != b']') + 1; // PHP's objects.
+        } else if text.has(at, " ID  ") || text.has(at, " ID =") {
+            at += " ID".len(); // Consul's `Secret ID    = x`.
         } else if text.has(at, " bytes (hex):") {
             at += " bytes (hex)".len();
         } else if let Some(end) = close_tag(text, at) {
@@ -387,7 +396,7 @@ fn index_end(text: &Text<'_>, at: usize) -> Option<usize> {
     let (close, is_inside): (u8, fn(u8) -> bool) = match text.at(open) {
         b'[' if open == at => (b']', |byte| byte.is_ascii_digit()),
         b'(' if open > at || text.has(at, "(hex)") => {
-            (b')', |byte| byte.is_ascii_alphabetic() || byte == b' ')
+            (b')', |byte| byte.is_ascii_alphanumeric() || byte == b' ')
         }
         _ => return None,
     };
@@ -505,7 +514,9 @@ fn delimiter_at(
             return Some((Delimiter::Tag, mark + "\\u003e".len()));
         }
         b'&' if text.has(mark, "&gt;") && text.ends_with(name.range.start, "&lt;") => {
-            return Some((Delimiter::Tag, mark + "&gt;".len()));
+            let content = mark + "&gt;".len();
+            let is_group = text.has(content, "&lt;") && text.at(content + 4) != b'/';
+            return (!is_group).then_some((Delimiter::Tag, content));
         }
         b',' if name.is_option && !quoted && text.has(mark, ", ") && is_in_list(text, name) => {
             (Delimiter::Blank, mark + 1)
@@ -633,7 +644,7 @@ fn chosen_cell_at(text: &Text<'_>, at: usize) -> bool {
         !byte.is_ascii_whitespace() && byte != b'|'
     });
     let is_closed = text.at(end) == b'|' || end >= text.len();
-    is_closed && shape::is_passwordish(text.slice(at..end))
+    is_closed && shape::is_chosen(text.slice(at..end))
 }
 
 /// The end of an XML tag that is the name (`<ns:password type="x">`), or has it
@@ -715,7 +726,9 @@ fn next_element(text: &Text<'_>, name: &Name, at: usize) -> Option<usize> {
     let open = ["<string>", "<value>", "<td>", "<dd>"]
         .iter()
         .find(|open| text.has(next, open))?;
-    is_key.then(|| next + open.len())
+    let content = next + open.len();
+    let is_string = text.has(content, "<string>"); // XML-RPC.
+    is_key.then(|| content + "<string>".len() * usize::from(is_string))
 }
 
 pub(super) fn colon_at(text: &Text<'_>, colon: usize) -> Option<(Delimiter, usize)> {
@@ -756,9 +769,10 @@ pub(super) fn colon_at(text: &Text<'_>, colon: usize) -> Option<(Delimiter, usiz
 /// Past the type in `password: &str = "x"`, and the tag in `password: !!str x`.
 fn typed_value(text: &Text<'_>, at: usize) -> Option<usize> {
     let end = text.run(at, at + 32, |byte| {
-        byte.is_ascii_alphanumeric() || b"&'_<>[]?!".contains(&byte)
+        byte.is_ascii_alphanumeric() || b"&'_<>[]?!-".contains(&byte)
     });
-    if text.has(at, "!!") && is_blank(text.at(end)) {
+    let is_tag = text.at(at) == b'!' && matches!(text.at(at + 1), b'!' | b'a'..=b'z');
+    if is_tag && is_blank(text.at(end)) {
         return Some(text.skip_blanks(end, 2));
     }
     let is_typed = end > at && text.has(end, " = ") && is_quote(text.at(end + 3));
@@ -775,6 +789,7 @@ fn comma_at(text: &Text<'_>, name: &Name, comma: usize) -> Option<(Delimiter, us
     let value = value + 2 * usize::from(text.has(value, "<<\"")); // Erlang's binaries.
     let is_prefix = |byte: u8| matches!(byte, b'b' | b'u' | b'r');
     let value = value + usize::from(is_prefix(text.at(value)) && is_quote(text.at(value + 1)));
+    let value = string::past_wrapper(text, value).unwrap_or(value);
     let quote = text.run(value, value + 64, |byte| byte == b'\\');
     if !is_quote(text.at(quote)) && group::struct_brace(text, value).is_none() {
         return None;
@@ -821,6 +836,9 @@ fn header_item(text: &Text<'_>, secret: SecretName, comma: usize) -> Option<(Del
     let is_value = match secret.rule {
         Kind::Cookie => text.at(end) == b'=',
         Kind::Authorization => secret.trust == Trust::Strong && text.at(end) == b' ',
+        Kind::ApiKey | Kind::Token => {
+            end >= start + 16 && is_quote(text.at(end)) && looks_random(text.slice(start..end))
+        }
         _ => false,
     };
     (is_quote(text.at(quote)) && end > start && is_value).then_some((Delimiter::Comma, value))

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::Scan;
 use crate::rules::Kind;
-use crate::text::{Text, is_base64};
+use crate::text::{Text, is_base64, is_blank};
 
 /// Looks at a block that starts at `hit`: what is between its BEGIN and END lines
 /// goes, the lines say that a key was there. Without an END line (it was cut off)
@@ -26,12 +26,74 @@ pub(super) fn look(scan: &mut Scan<'_, '_>, hit: Range<usize>) {
         }
     };
     let start = past_headers(&scan.text, past_breaks(&scan.text, body), body_end).min(body_end);
+    let start = past_prefix(&scan.text, hit.start, start).min(body_end);
     if scan.text.has(start, "[REDACTED:") {
         return;
     }
     let body = start..before_breaks(&scan.text, start, body_end);
-    scan.redact(body, Kind::PemKey);
+    take_body(scan, body);
     scan.taken = scan.taken.max(end);
+}
+
+/// Takes a body as a whole; where each line of it has something before it that a program
+/// writes (`web-1 | `, `> `), the lines by themselves.
+fn take_body(scan: &mut Scan<'_, '_>, body: Range<usize>) {
+    let text = &scan.text;
+    let first = text.line_end(body.start).min(body.end);
+    let mark = prefix_before(text, body.start);
+    let is_blank_only = text.slice(mark.clone()).iter().all(u8::is_ascii_whitespace);
+    if is_blank_only || first >= body.end {
+        return scan.redact(body, Kind::PemKey);
+    }
+    let length = mark.len();
+    let mut at = body.start;
+    while at < body.end {
+        let end = scan.text.line_end(at).min(body.end);
+        scan.redact(at..end, Kind::PemKey);
+        at = scan
+            .text
+            .run(end, body.end, |byte| matches!(byte, b'\n' | b'\r'));
+        let is_like = is_prefix_like(
+            scan.text.slice(mark.clone()),
+            scan.text.slice(at..(at + length).min(scan.text.len())),
+        );
+        if at < body.end && is_like {
+            at += length;
+        }
+    }
+}
+
+/// Past what stands before the first line of the body as before the BEGIN line.
+fn past_prefix(text: &Text<'_>, begin: usize, body: usize) -> usize {
+    let line = text.run_back(begin, begin.saturating_sub(LONGEST_PREFIX), |byte| {
+        byte != b'\n' && byte != b'\r'
+    });
+    let mark = text.slice(line..begin);
+    // The blanks at its start were passed as those of the body.
+    let start = text.run_back(body, body.saturating_sub(mark.len()), is_blank);
+    let other = start..(start + mark.len()).min(text.len());
+    let is_line =
+        matches!(text.before(start), b'\n' | b'\r') && !mark.iter().all(u8::is_ascii_whitespace);
+    if is_line && is_prefix_like(mark, text.slice(other.clone())) {
+        other.end
+    } else {
+        body
+    }
+}
+
+/// What stands before the key in the first line of its body.
+fn prefix_before(text: &Text<'_>, body: usize) -> Range<usize> {
+    let start = text.run_back(body, body.saturating_sub(LONGEST_PREFIX), |byte| {
+        byte != b'\n' && byte != b'\r'
+    });
+    let is_start = matches!(text.before(start), b'\n' | b'\r');
+    if is_start { start..body } else { body..body }
+}
+
+/// Another line has the same before it, but for the time.
+fn is_prefix_like(mark: &[u8], other: &[u8]) -> bool {
+    let is_like = |(a, b): (&u8, &u8)| a == b || a.is_ascii_digit() && b.is_ascii_digit();
+    mark.len() == other.len() && mark.iter().zip(other).all(is_like)
 }
 
 /// Looks at an END line whose block began in another text: the lines of base64
@@ -71,6 +133,9 @@ pub(super) fn look_putty(scan: &mut Scan<'_, '_>, hit: Range<usize>) {
         scan.redact(start..end, Kind::PemKey);
     }
 }
+
+/// What programs write before each line is not longer.
+const LONGEST_PREFIX: usize = 80;
 
 fn contains(label: &[u8], word: &[u8]) -> bool {
     label.windows(word.len()).any(|window| window == word)

@@ -138,6 +138,12 @@ fn phrase_end(text: &Text<'_>, name: &Name, secret: SecretName, end: usize) -> O
         is_word_and_signs(words)
     };
     let is_pair = |byte: &u8| b"=:\"'({|;".contains(byte);
+    let is_exclaimed = || {
+        let mark = text.run_back(start, start.saturating_sub(2), is_blank);
+        let is_part = |word: &[u8]| is_lower(word.strip_suffix(b"!").unwrap_or(word));
+        text.before(mark) == b'=' && words().count() == 3 && words().all(is_part)
+    };
+    let may_be = may_be || has_sign && is_exclaimed(); // `password=kettle pepper cinder!`.
     let is_message = || words().any(|word| is_status(word) || leads_on(word));
     (may_be && words().count() <= 10 && !all.iter().any(is_pair) && !is_message()).then_some(limit)
 }

@@ -54,6 +54,11 @@ pub(super) fn spoken(
     if text.has(value, "<(echo ") && text.has(name.range.start, "private") {
         return Some((Delimiter::Blank, value + "<(echo ".len()));
     }
+    let number = text.run(value + 1, value + 4, |byte| byte.is_ascii_digit());
+    let is_audit = name.is_option && text.at(value) == b'a' && number > value + 1;
+    if is_audit && text.at(number) == b'=' && is_quote(text.at(number + 1)) {
+        return Some((Delimiter::Blank, number + 1)); // `a1="--password" a2="x"` of the audit log.
+    }
     if name.is_option && text.has(value, "<<< ") {
         return Some((Delimiter::Blank, value + 4)); // `--with-token <<< x`.
     }
@@ -105,8 +110,9 @@ pub(super) fn spoken(
 /// `set 'password' to 'x'` and Redis' `"requirepass" "x"`: the string behind a name
 /// in quotes.
 fn after_quoted_name(text: &Text<'_>, at: usize, secret: SecretName) -> Option<usize> {
-    const LINKS: [&str; 10] = [
+    const LINKS: [&str; 11] = [
         " to ",
+        " changed from ",
         " has value ",
         " is ",
         " was ",
@@ -433,6 +439,9 @@ fn after_colon(text: &Text<'_>, from: usize) -> Option<usize> {
     let told = text.slice(from..end);
     let words = told.split(|&byte| byte == b' ').count();
     let last = told.rsplit(|&byte| byte == b' ').next().unwrap_or_default();
+    if last.len() > 24 {
+        return None; // The value, which `=` ends.
+    }
     if words > 1 && names::is_about_something(last) || last.eq_ignore_ascii_case(b"algorithm") {
         return None; // `Invalid client secret provided. Trace ID: …`.
     }

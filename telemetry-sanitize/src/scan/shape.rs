@@ -67,6 +67,14 @@ pub(super) fn is_scrambled(value: &[u8]) -> bool {
 /// In running text a token has digits, or is long and of both cases. A word and
 /// a dotted name are neither.
 pub(super) fn is_token_like(value: &[u8]) -> bool {
+    let is_part = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    if let Some((id, secret)) = value.split_at_checked(6)
+        && secret.len() == 17
+        && secret[0] == b'.'
+        && id.iter().chain(&secret[1..]).all(is_part)
+    {
+        return value.iter().any(u8::is_ascii_digit); // Of Kubernetes: `y2dfer.0p7zqhay1vnxaqfp`.
+    }
     let has = |class: fn(&u8) -> bool| value.iter().any(class);
     let both_cases = has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase);
     let digits = value.iter().filter(|byte| byte.is_ascii_digit()).count();

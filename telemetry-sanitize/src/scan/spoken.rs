@@ -84,6 +84,12 @@ pub(crate) const PLACES: &[(&str, Place)] = &[
     ("authenticate plain ", Place::Sasl),
     ("::add-mask::", Place::Next),
     ("-setcookie ", Place::Next),
+    ("password is generated for root@localhost: ", Place::Next),
+    ("successfully reset.\nnew value: ", Place::Next),
+    ("successfully reset.\\nnew value: ", Place::Next),
+    ("-hashes :", Place::Random),
+    ("{plain}", Place::Next),
+    ("\tresp=", Place::Sasl),
     ("key-string ", Place::Chosen),
     ("setuser ", Place::Rule),
     ("nickserv :identify ", Place::Last),
@@ -100,6 +106,9 @@ pub(crate) const PLACES: &[(&str, Place)] = &[
     ("awscredentials(", Place::Call),
     ("sqlcredential(", Place::Call),
     ("plainauth(", Place::Connect),
+    ("ssh2_auth_password(", Place::Connect),
+    ("oracle.connect(", Place::Call),
+    ("oracledb.connect(", Place::Call),
     ("changepassword(", Place::Call),
     ("change_password(", Place::Call),
     ("userpassword(", Place::Call),
@@ -121,6 +130,9 @@ pub(crate) const PLACES: &[(&str, Place)] = &[
     ("userinfo=", Place::Account),
     ("user.info=", Place::Account),
     ("register => ", Place::Account),
+    ("source_name=", Place::Account),
+    (":587 ", Place::Account),
+    ("login attempt ", Place::Account),
     ("chpasswd: {list: \"", Place::Account),
     ("userpwd=", Place::Account),
     ("denied ", Place::Account),
@@ -164,7 +176,7 @@ pub(crate) const PLACES: &[(&str, Place)] = &[
     ("| podman login", Place::Piped),
     ("| helm registry login", Place::Piped),
     ("| passwd ", Place::Piped),
-    ("| base64 -d > /run/secrets/", Place::Piped),
+    ("| base64 -d", Place::Piped),
     ("| gpg ", Place::Piped),
     ("| gh auth login", Place::Piped),
     ("| kinit", Place::Piped),
@@ -175,6 +187,7 @@ pub(crate) const PLACES: &[(&str, Place)] = &[
     (":5432:", Place::PgPass),
     ("*:*:*:", Place::PgPass),
     ("пароль", Place::Named),
+    ("Пароль", Place::Named),
     ("пароля", Place::Named),
     ("密码", Place::Named),
     ("密碼", Place::Named),
@@ -204,6 +217,9 @@ pub(crate) const PLACES: &[(&str, Place)] = &[
     ("/invite/", Place::Path),
     ("/invitation/", Place::Path),
     ("/verify-email/", Place::Path),
+    ("/verify-token/", Place::Path),
+    ("infura.io/v3/", Place::Path),
+    ("alchemy.com/v2/", Place::Path),
     ("/confirm-email/", Place::Path),
     ("/activate/", Place::Path),
     ("/unsubscribe/", Place::Path),
@@ -473,7 +489,8 @@ fn follows_user(text: &Text<'_>, at: usize) -> bool {
 
 /// A line or message ends at `at`, or the mark of the next one stands there.
 fn ends_message(text: &Text<'_>, at: usize) -> bool {
-    at >= text.len() || matches!(text.at(at), b'\n' | b'\r' | b'\\' | b'"') || text.has(at, "-->")
+    const ENDS: &[u8] = b"\n\r\\\"'(";
+    at >= text.len() || ENDS.contains(&text.at(at)) || text.has(at, "-->")
 }
 
 /// At the start of a line, or behind the mark of a direction: `> `, `C: `.
@@ -489,11 +506,12 @@ fn login(text: &Text<'_>, hit: &Range<usize>) -> Option<Range<usize>> {
     let tag = text.run_back(hit.start, hit.start.saturating_sub(8), |byte| {
         byte.is_ascii_alphanumeric()
     });
-    let is_tag = tag < hit.start
-        && text.slice(tag..hit.start).iter().any(u8::is_ascii_digit)
-        && starts_message(text, tag);
     let exact = text.slice(hit.start + 1..hit.end - 1) == b"LOGIN";
-    (is_tag && exact).then(|| nth_word(text, hit.end, 1))?
+    let is_tag = exact && text.slice(tag..hit.start).iter().any(u8::is_ascii_digit);
+    let second = is_tag.then(|| nth_word(text, hit.end, 1))??;
+    let is_last = ends_message(text, text.skip_blanks(second.end, 4));
+    let is_behind = is_last && is_blank(text.before(tag)); // What the program logs before it.
+    (starts_message(text, tag) || is_behind).then_some(second)
 }
 
 /// The last argument of the `echo` or `printf` before the pipe; of `<<<`, what
@@ -508,6 +526,17 @@ fn piped(text: &Text<'_>, hit: &Range<usize>) -> Option<Range<usize>> {
             .any(|w| w == b"-S")
     {
         return None;
+    }
+    if text.has(hit.start, "| base64") {
+        // Only where what follows says what it is.
+        let line = hit.end..text.line_end(hit.end).min(hit.end + 64);
+        let names = ["secret", "password", "token", "_key"];
+        if !line
+            .clone()
+            .any(|at| names.iter().any(|name| text.has(at, name)))
+        {
+            return None;
+        }
     }
     let word = if is_here {
         word_at(text, hit.end)?
@@ -697,7 +726,13 @@ fn pair(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
 
 /// The second part of `admin/x`, `bob:x` or `bob / x`, if nobody would write it in
 /// a sentence.
-fn account(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
+fn account(text: &Text<'_>, start: usize) -> Option<Range<usize>> {
+    let at = start + usize::from(text.at(start) == b'['); // `login attempt [root/x]`.
+    if text.has(at, "b'") {
+        let user = string::quoted(text, at + 1, 0); // `b'root'/b'x'` of Python.
+        let is_next = text.has(user.end, "'/b'");
+        return is_next.then(|| string::quoted(text, user.end + 3, 0));
+    }
     let is_tuple = text.at(at) == b'(';
     let at = at + usize::from(is_tuple);
     if !text.at(at).is_ascii_alphabetic() {
@@ -724,8 +759,11 @@ fn account(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
     let word = text.slice(mark.min(end)..end);
     let is_plain = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let is_thing = text.ends_with(at, "for ") && word.iter().all(is_plain); // `for job:night2`.
-    const TOLD: [&str; 16] = [
+    const TOLD: [&str; 19] = [
+        ":587 ",
         "digest ",
+        "source_name=",
+        "attempt ",
         "user.info=",
         "register => ",
         "list: \"",
@@ -742,7 +780,7 @@ fn account(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
         "combination ",
         "stats auth ",
     ];
-    let is_told = TOLD.iter().any(|told| text.ends_with(at, told));
+    let is_told = TOLD.iter().any(|told| text.ends_with(start, told));
     let is_chosen = shape::is_passwordish(word) || is_told && shape::is_chosen(word);
     (is_chosen && !is_thing).then_some(mark..end)
 }

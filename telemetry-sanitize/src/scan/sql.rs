@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{Scan, string};
 use crate::mask::is_harmless;
-use crate::names::Verdict;
+use crate::names::{Trust, Verdict};
 use crate::rules::Kind;
 use crate::text::{Far, Text, is_blank, is_quote};
 
@@ -123,12 +123,16 @@ fn take_tuples(scan: &mut Scan<'_, '_>, from: usize, secrets: &[usize]) {
         if scan.text.at(at) == b'[' {
             break; // Pairs of a name and a value.
         }
+        let mut is_named = false;
         for place in 0.. {
             at = scan.text.skip_blanks(at, 8);
             let value = value_at(&scan.text, at);
             at = value.after;
-            let secret = secrets.contains(&place) && value.is_text;
-            if secret && !is_harmless(scan.text.slice(value.content.clone())) {
+            let content = scan.text.slice(value.content.clone());
+            let is_name = value.is_text && is_name_of_secret(scan, content);
+            let is_secret = secrets.contains(&place) && !is_name || is_named;
+            is_named = is_name;
+            if is_secret && value.is_text && !is_harmless(content) {
                 scan.redact(value.content, Kind::SqlPassword);
             }
             if scan.text.at(at) != b',' {
@@ -140,6 +144,14 @@ fn take_tuples(scan: &mut Scan<'_, '_>, from: usize, secrets: &[usize]) {
             .text
             .run(at, at + 8, |byte| matches!(byte, b')' | b']' | b',' | b' '));
     }
+}
+
+/// `('smtp_password', 'x')`: a row of settings, whose value follows.
+fn is_name_of_secret(scan: &Scan<'_, '_>, content: &[u8]) -> bool {
+    let is_part = |byte: &u8| byte.is_ascii_lowercase() || matches!(byte, b'_' | b'.' | b'-');
+    content.iter().all(is_part)
+        && content.iter().any(|byte| matches!(byte, b'_' | b'.'))
+        && matches!(scan.names.judge(content), Verdict::Secret(secret) if secret.trust == Trust::Strong)
 }
 
 struct SqlValue {

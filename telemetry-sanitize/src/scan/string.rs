@@ -31,6 +31,9 @@ pub(super) fn past_wrapper(text: &Text<'_>, at: usize) -> Option<usize> {
     if text.has(at, "vec![") {
         return Some(at + "vec!".len());
     }
+    if text.has(at, "Optional[") {
+        return Some(at + "Optional[".len()); // Java's.
+    }
     if text.has(at, "String.raw`") {
         return Some(at + "String.raw".len());
     }
@@ -94,6 +97,7 @@ pub(super) fn raw(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
         b'r' if text.has(at + 1, "'''") => (at + 4, "'''"),
         b'R' if text.has(at + 1, "\"(") => (at + 3, ")\""),
         b'\'' if text.has(at, "'''") => (at + 3, "'''"),
+        b'\'' if text.has(at, "'\\''") => (at + 4, "'\\''"), // In a string of a shell.
         b'"' if text.has(at, "\"\"\"") => (at + 3, "\"\"\""),
         _ => return None,
     };

@@ -28,7 +28,8 @@ pub(super) fn before(text: &Text<'_>, name: &Name, secret: SecretName) -> Option
         Kind::Password | Kind::Secret | Kind::Token | Kind::ApiKey | Kind::PrivateKey
     );
     let before = text.before(name.range.start);
-    if !is_word || !matches!(before, b' ' | b'-') {
+    let is_named = is_quote(before) && text.ends_with(name.range.start - 1, " option ");
+    if !is_word || !is_named && !matches!(before, b' ' | b'-') {
         return None;
     }
     let dashes = text.run_back(
@@ -36,7 +37,8 @@ pub(super) fn before(text: &Text<'_>, name: &Name, secret: SecretName) -> Option
         name.range.start.saturating_sub(2),
         |byte| byte == b'-',
     );
-    let end = dashes - usize::from(dashes < name.range.start && is_quote(text.before(dashes)));
+    let is_option = dashes < name.range.start && is_quote(text.before(dashes));
+    let end = dashes - usize::from(is_option || is_named);
     let value = quoted_before(text, end).or_else(|| word_before(text, end))?;
     let content = text.slice(value.clone());
     let is_secret = match secret.trust {

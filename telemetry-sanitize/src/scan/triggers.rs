@@ -218,7 +218,7 @@ const NAMES: &[&str] = &[
     "api-sign", "access-sign", "signature", "sonar.login", "honeycomb", "creditcard", "card", "ssn",
     "social", "ccn", "cc_n", "sig=", "sig\"", "sig:", "hmac", "sessid", "sessionid", "connect.sid",
     "kennwort", "senha", "contrasena", "motdepasse", "wachtwoord", "mnemonic", "seed", "saml",
-    "phrase", "bearer",
+    "phrase", "bearer", "_pat", "tkn=", "refresh=", "wif:", "wif=", "ntlm", "lmhash", "nthash", "clave",
 ];
 
 const SCHEMES: &[&str] = &[
@@ -227,11 +227,12 @@ const SCHEMES: &[&str] = &[
     "basic ",
     "bearer\\ ",
     "basic\\ ",
+    "ssws ",
     "bearer%20",
     "basic%20",
 ];
 
-const URLS: &[&str] = &["://", "%3a%2f%2f", ":\\/\\/"];
+const URLS: &[&str] = &["://", "%3a%2f%2f", ":\\/\\/", ":\\u002f\\u002f"];
 
 #[rustfmt::skip] // A list of words, not one a line.
 const HOMES: &[&str] = &[

@@ -40,7 +40,15 @@ pub(super) fn look(scan: &mut Scan<'_, '_>, hit: Range<usize>) {
         }
         return scan.redact(user, Kind::UrlPassword); // GitHub's: the user is the token.
     }
-    let is_key = colon < at_sign && user.len() >= 32 && is_token(text.slice(user.clone()));
+    // Sentry's public key and Twilio's account are hexadecimal; they give no access.
+    let is_id = text
+        .slice(user.clone())
+        .iter()
+        .rev()
+        .take(32)
+        .all(u8::is_ascii_hexdigit);
+    let is_key =
+        colon < at_sign && user.len() >= 32 && !is_id && is_token(text.slice(user.clone()));
     if !is_harmless(text.slice(password.clone())) {
         if is_key {
             scan.redact(user, Kind::UrlPassword); // `https://KEY:SECRET@host`.
@@ -64,9 +72,10 @@ fn is_token(user: &[u8]) -> bool {
     let digits = count(u8::is_ascii_digit);
     let is_mixed =
         digits > 0 && count(u8::is_ascii_uppercase) > 1 && count(u8::is_ascii_lowercase) > 1;
+    let is_jumbled = count(u8::is_ascii_uppercase) > 4 && count(u8::is_ascii_lowercase) > 4;
     let least = if is_mixed { 10 } else { 20 };
     let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(byte);
-    let enough = is_mixed || digits > 2;
+    let enough = is_mixed || is_jumbled || digits > 2;
     user.len() >= least && enough && looks_random(user) && user.iter().all(is_plain)
 }
 

@@ -43,6 +43,7 @@ pub(super) fn take(
         return;
     }
     let at = next_line_string(&scan.text, name, at).unwrap_or(at);
+    let at = past_value_line(&scan.text, at);
     let at = pair::past_style_tag(&scan.text, at);
     let at = past_user_name(&scan.text, name, at);
     if take_items(scan, name, secret, at) {
@@ -111,7 +112,10 @@ pub(super) fn take(
     }
     match first {
         b'[' if quote == at && is_bare_mark(&scan.text, at) => {}
-        b'{' if let Some(end) = brace_end(&scan.text, delimiter, at) => {
+        b'{' if secret.rule != Kind::Cookie
+            && secret.rule != Kind::Credential
+            && let Some(end) = brace_end(&scan.text, delimiter, at) =>
+        {
             let content = at + 1..end;
             if !is_harmless(scan.text.slice(content.clone())) {
                 scan.redact(content, secret.rule);
@@ -124,6 +128,13 @@ pub(super) fn take(
         b'(' if quote == at => take_tuple(scan, name, secret, at),
         _ => take_bare(scan, name, secret, delimiter, at),
     }
+}
+
+/// Past `value: ` on the line below the name.
+fn past_value_line(text: &Text<'_>, at: usize) -> usize {
+    let key = text.skip_blanks(at + 1, 16);
+    let is_member = text.at(at) == b'\n' && key > at + 1 && text.has(key, "value: ");
+    if is_member { key + "value: ".len() } else { at }
 }
 
 /// Takes the items of a list in YAML, each in a line of its own: `tokens:⏎  - x⏎  - y`.
@@ -217,7 +228,8 @@ pub(super) fn past_lead(text: &Text<'_>, delimiter: Delimiter, at: usize) -> usi
     if delimiter != Delimiter::ColonBlank {
         return at;
     }
-    const WORDS: [&str; 11] = [
+    const WORDS: [&str; 12] = [
+        "rejected value [",
         "changed to ",
         "new value `",
         "old value `",
@@ -256,6 +268,9 @@ pub(super) fn take_quoted(
     {
         return;
     }
+    if value.windows(5).any(|five| five == b"&sig=") {
+        return; // Azure's `?sv=…&sig=x`: the signature has a rule of its own.
+    }
     if secret.rule == Kind::Credential && is_assignment(value) {
         return; // `CREDENTIALS 'aws_access_key_id=…'`: each pair by itself.
     }
@@ -279,9 +294,18 @@ pub(super) fn take_quoted(
             let start = past_encoding(&scan.text, content.start).min(content.end);
             scan.redact(start..content.end, secret.rule);
         }
-        _ => scan.redact(content, secret.rule),
+        _ => {
+            let end = content.end;
+            scan.redact(content, secret.rule);
+            if secret.rule == Kind::ApiKey && scan.text.has(end, ENCODED) {
+                // Elasticsearch tells the same key once more.
+                scan.redact(quoted(&scan.text, end + ENCODED.len() - 1, 0), secret.rule);
+            }
+        }
     }
 }
+
+const ENCODED: &str = "\",\"encoded\":\"";
 
 fn is_private_pem(value: &[u8]) -> bool {
     let head = &value[..value.len().min(48)];
