@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::Scan;
 use crate::rules::Kind;
-use crate::text::{Text, is_base64, is_blank};
+use crate::text::{Bytes, Text, is_base64, is_blank};
 
 /// Looks at a block that starts at `hit`: what is between its BEGIN and END lines
 /// goes, the lines say that a key was there. Without an END line (it was cut off)
@@ -25,7 +25,8 @@ pub(super) fn look(scan: &mut Scan<'_, '_>, hit: Range<usize>) {
             (end, end)
         }
     };
-    let start = past_headers(&scan.text, past_breaks(&scan.text, body), body_end).min(body_end);
+    let start = past_closers(&scan.text, body);
+    let start = past_headers(&scan.text, past_breaks(&scan.text, start), body_end).min(body_end);
     let start = past_prefix(&scan.text, hit.start, start).min(body_end);
     if scan.text.has(start, "[REDACTED:") {
         return;
@@ -49,7 +50,7 @@ fn take_body(scan: &mut Scan<'_, '_>, body: Range<usize>) {
     let mut at = body.start;
     while at < body.end {
         let end = scan.text.line_end(at).min(body.end);
-        scan.redact(at..end, Kind::PemKey);
+        scan.redact(at..before_closers(&scan.text, at, end), Kind::PemKey);
         at = scan
             .text
             .run(end, body.end, |byte| matches!(byte, b'\n' | b'\r'));
@@ -61,6 +62,32 @@ fn take_body(scan: &mut Scan<'_, '_>, body: Range<usize>) {
             at += length;
         }
     }
+}
+
+/// What closes a string that is one line of a key: `',`, `\n" +`.
+static CLOSERS: Bytes = Bytes::of(b"'\",;)\\ ");
+
+/// Past what closes the string with the BEGIN line, if that is all of the line.
+fn past_closers(text: &Text<'_>, from: usize) -> usize {
+    let end = text.run_in(from, from + 8, &CLOSERS);
+    let end = end + usize::from(text.before(end) == b'\\' && text.at(end) == b'n');
+    let end = text.run_in(end, end + 4, &CLOSERS);
+    let end = end + usize::from(text.at(end) == b'+');
+    if matches!(text.at(end), b'\n' | b'\r') {
+        end
+    } else {
+        from
+    }
+}
+
+fn before_closers(text: &Text<'_>, start: usize, end: usize) -> usize {
+    let end = end - " +".len() * usize::from(text.ends_with(end, " +"));
+    let close = text.run_back(end, start, |byte| CLOSERS.has(byte));
+    let is_break = close < end && text.before(close) == b'n' && text.before(close - 1) == b'\\';
+    if is_break && close > start + 1 {
+        return text.run_back(close - 1, start, |byte| byte == b'\\');
+    }
+    close
 }
 
 /// Past what stands before the first line of the body as before the BEGIN line.

@@ -306,9 +306,12 @@ pub(super) fn cell_at(
     secret: SecretName,
 ) -> Option<(Delimiter, usize)> {
     let value = text.skip_blanks(bar + 1, 64);
+    let end = text.run(value, value + 128, |byte| !byte.is_ascii_whitespace());
+    let word = text.slice(value..end);
+    if word.windows(3).any(|three| three == b"://") {
+        return None; // Behind a program's name: `auth-1  | redis://…`.
+    }
     let is_cell = random_word_at(text, value, secret) || {
-        let end = text.run(value, value + 128, |byte| !byte.is_ascii_whitespace());
-        let word = text.slice(value..end);
         let is_told = shape::is_passwordish(word) || shape::is_word_and_number(word);
         secret.trust == Trust::Strong && is_told
     };

@@ -308,6 +308,7 @@ pub(super) fn take_quoted(
 const ENCODED: &str = "\",\"encoded\":\"";
 
 fn is_private_pem(value: &[u8]) -> bool {
+    let value = value.trim_ascii_start();
     let head = &value[..value.len().min(48)];
     head.starts_with(b"-----BEGIN") && head.windows(7).any(|word| word == b"PRIVATE")
 }
