@@ -128,6 +128,7 @@ pub enum Command {
 
 /// Parses the command line, runs the command, and says how it ended.
 pub fn main() -> ExitCode {
+    output::say_panics();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return refuse(&error),

@@ -38,6 +38,46 @@ pub fn say_parts(parts: &[&str]) {
     let _ = writeln!(io::stderr(), "{}", parts.concat());
 }
 
+/// From now on a panic is told as [`say`] tells, not by the standard library, which would
+/// print its text as it is. A command that logs replaces this by the hook of its log.
+pub fn say_panics() {
+    std::panic::set_hook(Box::new(|info| {
+        let thread = std::thread::current();
+        let place = info.location().map(ToString::to_string).unwrap_or_default();
+        let text = info.payload_as_str().unwrap_or("a value that is no text");
+        let line = panic_line(thread.name().unwrap_or("unnamed"), &place, text);
+        let _ = writeln!(io::stderr(), "{line}");
+        let backtrace = std::backtrace::Backtrace::capture();
+        if backtrace.status() == std::backtrace::BacktraceStatus::Captured {
+            let _ = writeln!(io::stderr(), "{backtrace}");
+        }
+    }));
+}
+
+/// Without the text where the rules are in use: it was they that panicked, and to wait for
+/// them would be for ever.
+fn panic_line(thread: &str, place: &str, text: &str) -> String {
+    let text = try_redacted(text);
+    let text = text.as_deref().unwrap_or("(its text is not told)");
+    format!("thread `{thread}` panicked at {place}: {text}")
+}
+
+/// As [`redacted`], unless the rules are in use.
+#[cfg(feature = "sanitize")]
+fn try_redacted(text: &str) -> Option<String> {
+    Some(rules::try_current()?.sanitize_text(text).into_owned())
+}
+
+/// As it is: nothing is redacted in this build.
+#[cfg(not(feature = "sanitize"))]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "with the feature there may be none"
+)]
+fn try_redacted(text: &str) -> Option<String> {
+    Some(text.to_owned())
+}
+
 /// The text without secrets.
 #[cfg(feature = "sanitize")]
 pub fn redacted(text: &str) -> String {
@@ -63,7 +103,7 @@ pub fn redact_as(_: &config::Sanitize) {}
 /// The rules for stderr, built when something is said: most commands say nothing.
 #[cfg(feature = "sanitize")]
 mod rules {
-    use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+    use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, TryLockError};
 
     use telemetry_sanitize::Sanitizer;
 
@@ -86,9 +126,23 @@ mod rules {
     }
 
     pub(super) fn current() -> Arc<Sanitizer> {
-        let rules = &mut *lock();
-        let build = || Arc::new(telemetry::sanitizer_of_secrets(&rules.settings));
-        Arc::clone(rules.built.get_or_insert_with(build))
+        lock().current()
+    }
+
+    /// `None` while another has them.
+    pub(super) fn try_current() -> Option<Arc<Sanitizer>> {
+        match RULES.try_lock() {
+            Ok(mut rules) => Some(rules.current()),
+            Err(TryLockError::Poisoned(rules)) => Some(rules.into_inner().current()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    impl Rules {
+        fn current(&mut self) -> Arc<Sanitizer> {
+            let build = || Arc::new(telemetry::sanitizer_of_secrets(&self.settings));
+            Arc::clone(self.built.get_or_insert_with(build))
+        }
     }
 
     fn lock() -> MutexGuard<'static, Rules> {
@@ -115,5 +169,23 @@ fn colors(global: &Global, stream: &impl io::IsTerminal) -> bool {
             let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
             !refused && stream.is_terminal()
         }
+    }
+}
+
+#[cfg(all(test, feature = "sanitize"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn panic_is_told_without_its_secret() {
+        let line = panic_line(
+            "main",
+            "src/a.rs:7:1",
+            "no server at postgres://bob:Hunter2x9@db",
+        );
+        assert_eq!(
+            line,
+            "thread `main` panicked at src/a.rs:7:1: no server at postgres://bob:[REDACTED:url_password]@db"
+        );
     }
 }
