@@ -42,7 +42,7 @@ fn may_be_word(value: &[u8], first: u8) -> bool {
 }
 
 /// What the values that may stay start with.
-static STARTS: Bytes = Bytes::of(b"~nutfyeNUTFYE<([{*xX.-#?_$%:!rfmhspoRFMHSPOgiESav");
+static STARTS: Bytes = Bytes::of(b"~nutfyeNUTFYE<([{*xX.-#?_$%:!rfmhspoRFMHSPOgiESav+@");
 
 fn is_known(value: &[u8]) -> bool {
     is_own_mark(value)
@@ -123,10 +123,33 @@ fn is_filler(value: &[u8]) -> bool {
         return true; // `****************ABCD` of command lines.
     }
     if first.is_ascii() {
-        return repeats && ascii_filler;
+        let is_cut = || {
+            let rest = value.strip_suffix("…".as_bytes()).unwrap_or_default();
+            rest.len() > 3 && rest.iter().all(|&byte| byte == first) // `xxxxxxxx…`.
+        };
+        return ascii_filler && (repeats || is_cut()) || is_counted_filler(value);
     }
-    std::str::from_utf8(value)
-        .is_ok_and(|value| value.chars().all(|c| matches!(c, '•' | '●' | '∗' | '…')))
+    std::str::from_utf8(value).is_ok_and(|value| {
+        value
+            .chars()
+            .all(|c| matches!(c, '•' | '●' | '∗' | '…' | '█' | '▇' | '■' | '▪' | '▒' | '░'))
+    })
+}
+
+/// `*** (12 chars)`, and `++++++++ # (40 bytes)` as Helm shows that a secret changed.
+fn is_counted_filler(value: &[u8]) -> bool {
+    let signs = value.iter().take_while(|&&byte| byte == value[0]).count();
+    let rest = &value[signs..];
+    let count = rest
+        .strip_prefix(b" # (")
+        .or_else(|| rest.strip_prefix(b" ("));
+    let count = count.unwrap_or_default();
+    let digits = count
+        .iter()
+        .take_while(|byte| byte.is_ascii_digit())
+        .count();
+    let is_filler = signs > 2 && matches!(value[0], b'+' | b'-' | b'*');
+    is_filler && digits > 0 && matches!(&count[digits..], b" bytes)" | b" chars)" | b" characters)")
 }
 
 /// `[REDACTED]`, `[FILTERED:x]`, `***MASKED***`, `<redacted>`, `REDACTED`.
@@ -137,10 +160,18 @@ fn is_mark(value: &[u8]) -> bool {
         .and_then(|rest| rest.strip_suffix(b"]"))
         .or_else(|| strip_both(value, b'<', b'>'))
         .or_else(|| strip_both(value, b'(', b')'))
-        .unwrap_or_else(|| trim_byte(value, b'*'));
-    let bare = inner.len() == value.len();
+        .unwrap_or_else(|| trim_marks(value));
+    // Signs besides these stand around passwords too: `#secret#`.
+    let bare = inner.len() == value.len() || !b"[<(*".contains(&value[0]);
+    if !bare && inner.len() > 2 && inner.iter().all(|&byte| byte == b'*') {
+        return true; // `<****>`.
+    }
+    if !bare && (is_inspected(value[0], inner) || is_model_token(value[0], inner)) {
+        return true;
+    }
     let marks: &[&str] = match inner.first().map(u8::to_ascii_lowercase) {
         Some(b'r') => &["redacted", "removed"],
+        Some(b'!') => &["!!redacted"],
         Some(b'f') => &["filtered"],
         Some(b'm') => &["masked"],
         Some(b'h') => &["hidden"],
@@ -153,10 +184,51 @@ fn is_mark(value: &[u8]) -> bool {
         let Some((start, rest)) = inner.split_at_checked(mark.len()) else {
             return false;
         };
-        let is_value = matches!(rest, b" value" | b" data");
+        let is_value = matches!(rest, b" value" | b" data") || is_type(rest);
         let tag = rest.is_empty() || (!bare && (is_value || is_tag(rest)));
         start.eq_ignore_ascii_case(mark.as_bytes()) && tag && (!bare || *mark != "secret")
     })
+}
+
+/// ` alloc::string::String` in the mask of a secret that shows its type.
+fn is_type(rest: &[u8]) -> bool {
+    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || b"_:<>".contains(byte);
+    let path = rest.strip_prefix(b" ").unwrap_or_default();
+    path.windows(2).any(|two| two == b"::") && path.iter().all(is_part)
+}
+
+/// `[Function: token]`, `[Getter]`, `[Circular *1]`: how JavaScript shows what is no text.
+fn is_inspected(open: u8, inner: &[u8]) -> bool {
+    const SORTS: [&str; 10] = [
+        "Function",
+        "AsyncFunction",
+        "GeneratorFunction",
+        "Getter",
+        "Setter",
+        "Getter/Setter",
+        "Object",
+        "Array",
+        "Symbol",
+        "Circular",
+    ];
+    let end = inner.iter().position(|byte| b": (".contains(byte));
+    let (sort, rest) = inner.split_at(end.unwrap_or(inner.len()));
+    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || b": ()*_$.".contains(byte);
+    open == b'[' && SORTS.iter().any(|known| sort == known.as_bytes()) && rest.iter().all(is_name)
+}
+
+/// `[PAD]`, `</s>`, `<|endoftext|>`: what a model's tokenizer calls so.
+fn is_model_token(open: u8, inner: &[u8]) -> bool {
+    const TOKENS: [&[u8]; 7] = [b"BOS", b"CLS", b"EOS", b"MASK", b"PAD", b"SEP", b"UNK"];
+    let is_letter = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'_';
+    match open {
+        b'[' => TOKENS.contains(&inner),
+        b'<' => {
+            inner == b"/s"
+                || strip_both(inner, b'|', b'|').is_some_and(|name| name.iter().all(is_letter))
+        }
+        _ => false,
+    }
 }
 
 fn is_tag(rest: &[u8]) -> bool {
@@ -172,15 +244,21 @@ fn is_placeholder(value: &[u8]) -> bool {
     if let Some(name) = value.strip_prefix(b"${").and_then(|v| v.strip_suffix(b"}")) {
         return is_variable(name.split(|&byte| byte == b':').next().unwrap_or_default());
     }
-    if value.starts_with(b"$(") && value.ends_with(b")") && value.contains(&b' ') {
-        return true; // What a command writes.
+    if let Some(inner) = value.strip_prefix(b"$(").and_then(|v| v.strip_suffix(b")")) {
+        return inner.contains(&b' ') || is_upper_variable(inner); // What a command writes.
+    }
+    if is_ruby_template(value) || is_parameter(value) {
+        return true;
     }
     if let Some(name) = value.strip_prefix(b"$") {
         let is_query = matches!(
             name,
             b"p" | b"pw" | b"pass" | b"password" | b"secret" | b"token"
         ); // GraphQL's.
-        return is_upper_variable(name) || is_query || name.iter().all(u8::is_ascii_digit);
+        return is_upper_variable(name)
+            || is_query
+            || is_nginx_variable(name)
+            || name.iter().all(u8::is_ascii_digit);
     }
     if is_lookup(value) {
         return true;
@@ -201,7 +279,54 @@ fn is_placeholder(value: &[u8]) -> bool {
         let is_letter = |byte: &u8| byte.is_ascii_lowercase() || *byte == b'_';
         return name.len() > 2 && name.iter().all(is_letter); // `{password}` of a format.
     }
-    strip_both(value, b'<', b'>').is_some_and(is_words)
+    strip_both(value, b'<', b'>').is_some_and(|name| is_words(name) || is_remark(name))
+}
+
+/// `set to the key 'password' in secret 'web'`: some words that tell where it is.
+fn is_remark(name: &[u8]) -> bool {
+    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || b" '_-.".contains(byte);
+    let is_word = |word: &[u8]| word.iter().all(u8::is_ascii_lowercase);
+    let words = || name.split(|&byte| byte == b' ');
+    name.len() <= 96
+        && name.iter().all(is_part)
+        && words().take(3).all(is_word)
+        && words().count() >= 4
+}
+
+/// `<%= ENV["TOKEN"] %>`; a string alone, or one that stands in for it, may be the secret.
+fn is_ruby_template(value: &[u8]) -> bool {
+    let inner = value
+        .strip_prefix(b"<%=")
+        .and_then(|rest| rest.strip_suffix(b"%>"))
+        .unwrap_or_default()
+        .trim_ascii();
+    let is_part = |byte: &u8| byte.is_ascii_alphabetic() || b"_.:[]()\"'".contains(byte);
+    inner.first().is_some_and(u8::is_ascii_alphabetic) && inner.iter().all(is_part)
+}
+
+/// `@p0`, `@__user_0` of a statement.
+fn is_parameter(value: &[u8]) -> bool {
+    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    match value.strip_prefix(b"@") {
+        Some([b'p', number @ ..]) => {
+            (1..=3).contains(&number.len()) && number.iter().all(u8::is_ascii_digit)
+        }
+        Some([b'_', b'_', name @ .., b'_', b'0'..=b'9']) => name.iter().all(is_name),
+        _ => false,
+    }
+}
+
+/// `$http_authorization`.
+fn is_nginx_variable(name: &[u8]) -> bool {
+    let owners: [&[u8]; 4] = [b"http_", b"cookie_", b"arg_", b"upstream_"];
+    let rest = |owner: &&[u8]| name.strip_prefix(*owner);
+    owners.iter().filter_map(rest).any(|rest| {
+        let rest = rest.strip_suffix(b";").unwrap_or(rest);
+        rest.len() > 2
+            && rest
+                .iter()
+                .all(|byte| byte.is_ascii_lowercase() || *byte == b'_')
+    })
 }
 
 /// Source text that fetches the value from elsewhere, and the parameters of
@@ -258,7 +383,7 @@ fn is_member(value: &[u8]) -> bool {
 
 /// Where a secret is kept: `op://vault/item/password`, `arn:aws:secretsmanager:…`.
 fn is_place(value: &[u8]) -> bool {
-    const KEEPERS: [&str; 5] = ["op://", "vault:", "ref+", "awssm:", "arn:aws:"];
+    const KEEPERS: [&str; 6] = ["op://", "projects/", "vault:", "ref+", "awssm:", "arn:aws:"];
     let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || b"/:._-#+".contains(byte);
     let is_kept = KEEPERS
         .iter()
@@ -267,7 +392,7 @@ fn is_place(value: &[u8]) -> bool {
         .iter()
         .filter(|byte| matches!(byte, b'/' | b':'))
         .count();
-    is_kept && parts >= 4 && value.iter().all(is_part)
+    is_kept && (parts >= 4 || parts == 3 && value.contains(&b'#')) && value.iter().all(is_part)
 }
 
 /// `$_POST['password']`, cut at its quote or whole.
@@ -311,15 +436,15 @@ fn strip_both(value: &[u8], open: u8, close: u8) -> Option<&[u8]> {
     }
 }
 
-fn trim_byte(value: &[u8], unwanted: u8) -> &[u8] {
-    let mut value = value;
-    while let Some(rest) = value.strip_prefix(&[unwanted]) {
-        value = rest;
+/// Without the signs around a mark: `**REDACTED**`, `__REDACTED__`.
+fn trim_marks(value: &[u8]) -> &[u8] {
+    let is_sign = |byte: &u8| b"*_-#".contains(byte);
+    let start = value.iter().position(|byte| !is_sign(byte));
+    let end = value.iter().rposition(|byte| !is_sign(byte));
+    match (start, end) {
+        (Some(start), Some(last)) => &value[start..=last],
+        _ => &[],
     }
-    while let Some(rest) = value.strip_suffix(&[unwanted]) {
-        value = rest;
-    }
-    value
 }
 
 #[cfg(test)]

@@ -251,6 +251,7 @@ fn judge_words(words: &[&[u8]]) -> Verdict {
 fn judge_head(head: &[u8], before: &[&[u8]]) -> Option<Verdict> {
     let last_before = before.last().copied().unwrap_or_default();
     let verdict = match head {
+        b"token" if TOKEN_OF_TEXT.contains(&last_before) => secret(Kind::Token, Trust::Session),
         b"token" | b"jwt" | b"csrf" | b"xsrf" | b"bearer" | b"phpsessid" | b"jsessionid"
         | b"sessid" => secret(Kind::Token, Trust::Shaped),
         b"tokens" => secret(Kind::Token, Trust::Counted),
@@ -392,13 +393,25 @@ fn judge_strong(words: &[&[u8]], head: &[u8]) -> Option<Verdict> {
         return None;
     }
     let rule = words.iter().find_map(|word| strong(word))?;
+    let in_manager = words
+        .windows(2)
+        .any(|two| two == [b"manager".as_slice(), b"in"]);
+    if in_manager && strong(head).is_none() {
+        return None; // `NMTokenSecretManagerInRM`.
+    }
     if rule == Kind::Secret && words.contains(&b"existing".as_slice()) {
         return None; // `existingSecret` is the name of one.
     }
     if HARMLESS_HEADS.binary_search(&head).is_ok() {
         return None;
     }
-    Some(secret(rule, Trust::Strong))
+    // Behind these a password is rare, but may be.
+    let doubted: [&[u8]; 4] = [b"checked", b"command", b"exception", b"prefix"];
+    let trust = match doubted.contains(&head) {
+        true => Trust::Chosen,
+        false => Trust::Strong,
+    };
+    Some(secret(rule, trust))
 }
 
 fn strong(word: &[u8]) -> Option<Kind> {
@@ -420,17 +433,18 @@ fn strong(word: &[u8]) -> Option<Kind> {
         b"motdepasse",
         b"wachtwoord",
     ];
-    const PROGRAMS: [&[u8]; 7] = [
+    const PROGRAMS: [&[u8]; 8] = [
         b"onepassword",
         b"chpasswd",
         b"gpasswd",
         b"htpasswd",
         b"kpasswd",
+        b"libsecret", // Not one, but installed as such.
         b"smbpasswd",
         b"yppasswd",
     ];
     if PROGRAMS.contains(&word) {
-        return None;
+        return None; // `libsecret-1-0`.
     }
     let word = word
         .strip_suffix(b"s")
@@ -463,6 +477,14 @@ const CODE_OF: [&[u8]; 19] = [
     b"activation", b"factor",
     b"2fa", b"fa", b"access", b"auth", b"authorization", b"backup", b"confirmation", b"login", b"mfa",
     b"otp", b"pass", b"pin", b"recovery", b"security", b"sms", b"totp", b"verification",
+];
+
+/// Whose tokens are those of a parser, a model or a task: `pad_token`, `next_token`. (What
+/// leads to the next page is a long one.)
+#[rustfmt::skip] // A list of words, not one a line.
+const TOKEN_OF_TEXT: [&[u8]; 13] = [
+    b"bos", b"cancellation", b"cls", b"eos", b"eot", b"fim", b"lookahead", b"mask", b"next", b"pad", b"sep",
+    b"unexpected", b"unk",
 ];
 
 const SEED_OF: [&[u8]; 5] = [b"backup", b"mnemonic", b"pass", b"recovery", b"seed"];
@@ -524,27 +546,29 @@ const PASS_OF: [&[u8]; 108] = [
 #[rustfmt::skip] // A list of words, not one a line.
 const HARMLESS_HEADS: &[&[u8]] = &[
     b"age", b"alg", b"algo", b"algorithm", b"arn", b"asc", b"at", b"attempt", b"attempts",
-    b"authentication", b"backend", b"bak", b"bits", b"broker", b"bytes", b"c", b"cfg", b"change",
-    b"changed", b"charset", b"check", b"class", b"column", b"complexity", b"component", b"conf",
-    b"controller", b"count", b"counts", b"cpp", b"created", b"css", b"date", b"days", b"decoder",
-    b"dialog", b"dir", b"directory", b"disabled", b"duration", b"enabled", b"encoder", b"encoding",
-    b"encryption", b"encryptor", b"endpoint", b"engine", b"entropy", b"env", b"error", b"errors",
-    b"exists", b"expiration", b"expired", b"expires", b"expiry", b"factory", b"fail", b"failed", b"failures",
-    b"field", b"file", b"filename", b"filter", b"flag", b"form", b"format", b"found", b"generator",
-    b"go", b"gpg", b"gz", b"handler", b"hasher", b"hashing", b"helper", b"hint", b"history",
-    b"html", b"id", b"identifier", b"ids", b"in", b"index", b"input", b"interval", b"java", b"js",
-    b"json", b"jsx", b"key", b"keys", b"kind", b"label", b"len", b"length", b"lifetime", b"limit",
-    b"link", b"loaded", b"location", b"log", b"mail", b"mails", b"manager", b"map", b"maps", b"max",
-    b"md", b"message", b"method", b"min", b"mode", b"module", b"name", b"names", b"offset", b"ok",
-    b"page", b"path", b"paths", b"php", b"placeholder", b"plugin", b"policy", b"present", b"prompt",
-    b"protected", b"provider", b"py", b"quality", b"rb", b"ref", b"regex", b"require", b"required",
-    b"reset", b"resets", b"retries", b"rotated", b"rotation", b"rounds", b"rs", b"rules", b"scheme",
-    b"scope", b"score", b"seconds", b"secs", b"service", b"set", b"sh", b"size", b"source", b"spec",
-    b"sql", b"state", b"status", b"stdin", b"store", b"strength", b"svelte", b"tar", b"template",
-    b"tests", b"time", b"timeout", b"timestamp", b"title", b"toml", b"total", b"ts", b"tsx", b"ttl",
-    b"txt", b"type", b"types", b"updated", b"uri", b"url", b"usage", b"used", b"util", b"utils",
-    b"uuid", b"valid", b"validation", b"validator", b"version", b"versions", b"view", b"visible",
-    b"vue", b"yaml", b"yml", b"zip",
+    b"authentication", b"backend", b"bak", b"baseline", b"bits", b"broker", b"by", b"bytes", b"c",
+    b"cfg", b"change", b"changed", b"charset", b"check", b"class", b"column", b"complexity",
+    b"component", b"conf", b"controller", b"count", b"counts", b"cpp", b"created", b"css", b"date",
+    b"days", b"decoder", b"detection", b"dialog", b"dir", b"directory", b"disabled", b"duration",
+    b"enabled", b"encoder", b"encoding", b"encryption", b"encryptor", b"endpoint", b"engine",
+    b"entropy", b"env", b"error", b"errors", b"exists", b"expiration", b"expired", b"expires",
+    b"expiry", b"factory", b"fail", b"failed", b"failures", b"field", b"file", b"filename",
+    b"filter", b"flag", b"form", b"format", b"found", b"function", b"generator", b"go", b"gpg",
+    b"gz", b"handler", b"hasher", b"hashing", b"helper", b"hint", b"history", b"html", b"id",
+    b"identifier", b"ids", b"in", b"index", b"input", b"interval", b"java", b"js", b"json", b"jsx",
+    b"key", b"keys", b"kind", b"label", b"len", b"length", b"lifetime", b"limit", b"link",
+    b"loaded", b"location", b"log", b"mail", b"mails", b"manager", b"map", b"maps", b"max", b"md",
+    b"message", b"method", b"min", b"mode", b"module", b"name", b"names", b"offset", b"ok", b"page",
+    b"path", b"paths", b"php", b"placeholder", b"plugin", b"policy", b"present", b"prompt",
+    b"protected", b"provider", b"py", b"quality", b"ratio", b"rb", b"reads", b"ref", b"regex",
+    b"reload", b"require", b"required", b"reset", b"resets", b"retries", b"rm", b"rotated",
+    b"rotation", b"rounds", b"rs", b"rules", b"scanning", b"scheme", b"scope", b"score", b"seconds",
+    b"secs", b"service", b"set", b"sh", b"size", b"source", b"spec", b"sql", b"state", b"status",
+    b"stdin", b"store", b"strength", b"svelte", b"tar", b"template", b"tests", b"time", b"timeout",
+    b"timestamp", b"title", b"toml", b"total", b"ts", b"tsx", b"ttl", b"txt", b"type", b"types",
+    b"updated", b"uri", b"url", b"usage", b"used", b"util", b"utils", b"uuid", b"valid",
+    b"validation", b"validator", b"version", b"versions", b"view", b"visible", b"vue", b"weak",
+    b"writes", b"yaml", b"yml", b"zip",
 ];
 
 /// Last words that leave the meaning of the ones before as it is. Sorted.

@@ -487,13 +487,14 @@ fn placeholder_end(text: &Text<'_>, at: usize) -> Option<usize> {
         return (is_variable && is_harmless(text.slice(at..end))).then_some(end);
     }
     let close = match text.at(at) {
+        b'!' if text.has(at, "!!redacted ") => return Some(at + "!!redacted".len()),
         b'<' => b'>',
         b'{' => b'}',
         b'$' if text.at(at + 1) == b'{' => b'}',
         b'$' if text.at(at + 1) == b'(' => b')',
         _ => return None,
     };
-    let end = text.run(at, at + 64, |byte| byte != close && byte != b'\n');
+    let end = text.run(at, at + 96, |byte| byte != close && byte != b'\n');
     let end = text.run(end, end + 2, |byte| byte == close);
     let is_whole = !text.at(end).is_ascii_alphanumeric(); // `<word>80` is none.
     (is_whole && is_harmless(text.slice(at..end))).then_some(end)

@@ -275,6 +275,7 @@ fn is_password(text: &Text<'_>, secret: Place, found: Range<usize>) -> bool {
     let is_usage = value.starts_with(b"[") && value.ends_with(b"]"); // `-p[password]`.
     let is_told = is_usage
         || value == b"to" // `Password to use`.
+        || value == b"requires" // `option '-a' requires an argument`.
         || value == b"="
         || value.starts_with(b"=>")
         || matches!(secret, Word(_) | Nth(_)) && (is_status(value) || shape::is_assignment(value));

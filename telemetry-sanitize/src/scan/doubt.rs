@@ -131,6 +131,9 @@ fn says_nothing(text: &Text<'_>, name: &Name, secret: SecretName, at: Range<usiz
     let is_plural = is_password && is_number && value.len() < 5 && {
         text.before(name.range.end).eq_ignore_ascii_case(&b's') // `secrets=260`.
     };
+    if secret.rule == Kind::PrivateKey && value.windows(7).any(|part| part == b":error:") {
+        return true; // A code of OpenSSL.
+    }
     let is_place = matches!(secret.rule, Kind::Token | Kind::ApiKey | Kind::PrivateKey);
     is_plural
         || is_place && is_number && value.len() < 4
@@ -140,7 +143,7 @@ fn says_nothing(text: &Text<'_>, name: &Name, secret: SecretName, at: Range<usiz
 }
 
 /// `/tmp/token.txt`: the file that holds the secret.
-fn is_path_to_file(value: &[u8]) -> bool {
+pub(super) fn is_path_to_file(value: &[u8]) -> bool {
     const ENDS: [&[u8]; 8] = [
         b".txt", b".pem", b".key", b".json", b".yaml", b".yml", b".env", b".conf",
     ];
@@ -229,7 +232,9 @@ fn is_told(text: &Text<'_>, name: &Name, at: Range<usize>) -> bool {
     let next = text.skip_blanks(at.end, 2);
     let end = text.run(next, next + 16, |byte| byte.is_ascii_alphabetic());
     let is_next = end > next && next > at.end;
-    let is_about = matches!(word, b"password" | b"passphrase" | b"secret" | b"token");
+    let is_about = ["password", "passphrase", "secret", "token"]
+        .iter()
+        .any(|about| word.eq_ignore_ascii_case(about.as_bytes()));
     if is_about && (is_next || is_quote(text.at(next))) {
         return true; // `passwd: password expiry information changed`.
     }
@@ -313,9 +318,12 @@ fn is_usage(text: &Text<'_>, name: &Name, value: &[u8]) -> bool {
         .unwrap_or_default();
     let rest = &value[word.len()..];
     let is_whole = rest.first().is_none_or(|byte| b"])|>=".contains(byte)) || rest == b"...";
-    const PROSE: [&[u8]; 12] = [
+    if value.len() == 1 && value[0].is_ascii_uppercase() && text.has(name.range.end + 2, "  ") {
+        return true; // `--max-tokens N    stop after N tokens`.
+    }
+    const PROSE: [&[u8]; 13] = [
         b"via", b"or", b"and", b"the", b"to", b"is", b"in", b"on", b"for", b"flag", b"instead",
-        b"option",
+        b"option", b"value",
     ];
     if PROSE.contains(&value) {
         return true; // `Using --password via the CLI is insecure`.
@@ -371,7 +379,12 @@ fn is_typed_usage(text: &Text<'_>, name: &Name, value: &[u8]) -> bool {
 
 /// `unexpected token: "}"`, `invalid token 'x'`: a parser speaks.
 pub(super) fn after_parser_word(text: &Text<'_>, name: &Name) -> bool {
-    const WORDS: [&str; 6] = [
+    const WORDS: [&str; 11] = [
+        "bos",
+        "eos",
+        "eot",
+        "pad",
+        "unk",
         "unexpected",
         "invalid",
         "illegal",

@@ -138,6 +138,9 @@ pub(super) fn brace_end(text: &Text<'_>, delimiter: Delimiter, at: usize) -> Opt
         !matches!(byte, b'}' | b'"' | b'\n')
     });
     let is_end = text.at(end) == b'}' && (matches!(text.at(end + 1), b';' | 0));
+    if text.at(at + 1) == b'\'' && key_at(text, at + 1).is_some() {
+        return None; // `{'name': 'x'}`.
+    }
     (delimiter == Delimiter::Equals && is_end).then_some(end)
 }
 

@@ -105,6 +105,9 @@ pub(super) fn take_credentials(scan: &mut Scan<'_, '_>, value: Range<usize>, str
         first.is_ascii_alphanumeric() || first == b'['
     };
     let is_pair = is_pair || is_open && second.len() < 24; // `token="x"`.
+    if is_scheme && is_template(text, next) {
+        return; // `Bearer ${{ secrets.TOKEN }}`.
+    }
     if next < second_end && !is_pair && (is_scheme || is_other_scheme) {
         return take_word(scan, first_rule(first), next..second_end, strong);
     }
@@ -122,6 +125,18 @@ pub(super) fn take_credentials(scan: &mut Scan<'_, '_>, value: Range<usize>, str
         value.start..word_end,
         strong && !is_scheme,
     );
+}
+
+/// `${{ secrets.TOKEN }}`, `{{ token }}`, `$(cat token)`, with blanks in it.
+fn is_template(text: &Text<'_>, at: usize) -> bool {
+    let close = match text.at(at) {
+        b'$' if text.at(at + 1) == b'(' => b')',
+        b'$' | b'{' => b'}',
+        _ => return false,
+    };
+    let end = text.run(at, at + 96, |byte| byte != close && byte != b'\n');
+    let end = text.run(end, end + 2, |byte| byte == close);
+    is_harmless(text.slice(at..end))
 }
 
 /// A pair such as `token="x"` starts at `at`.
@@ -370,7 +385,8 @@ pub(super) fn take_cookies(scan: &mut Scan<'_, '_>, is_set: bool, value: Range<u
         let is_preference = is_preference || is_attribute && equals == pair_end;
         let is_long = cookie.len() > 2; // `a=1` is a flag.
         let secret = (equals < pair_end && is_long || looks_random(cookie)) && !is_preference;
-        if secret && !is_harmless(cookie) {
+        let is_deleted = cookie == b"deleted";
+        if secret && !is_deleted && !is_harmless(cookie) {
             scan.redact(content..pair_end, Kind::Cookie);
         }
         if is_set {

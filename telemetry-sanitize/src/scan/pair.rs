@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::sentence::{self, find_word};
-use super::{Scan, group, member, shape, string, table, told, value};
+use super::{Scan, group, member, place, shape, string, table, told, value};
 use crate::names::{MAX_NAME, SecretName, Trust, Verdict};
 use crate::rules::Kind;
 use crate::text::{Bytes, NAME_BYTES, Text, is_base64, is_blank, is_name_byte, is_quote};
@@ -70,14 +70,17 @@ fn look_at(scan: &mut Scan<'_, '_>, name: Name) {
     let is_image = secret.rule == Kind::Authorization
         && scan.text.before(name.range.start) == b'/'
         && scan.text.at(name.range.end) == b':';
-    if is_image {
-        return; // `registry/auth:1.2.3`.
+    if is_image || place::is_place(&scan.text, &name, secret) {
+        return; // `registry/auth:1.2.3`, `secrets.cc:7:9`.
     }
     let (at, quoted) = past_closers(&scan.text, name.range.end);
     if quoted && scan.text.at(at) == b',' && member::take_beside(scan, &name, secret, at) {
         return;
     }
-    let is_refused = name.is_option && scan.text.ends_with(name.range.start, "for '--");
+    let is_refused = name.is_option
+        && (scan.text.ends_with(name.range.start, "for '--")
+            || scan.text.ends_with(name.range.start, "argument '--")
+                && is_quote(scan.text.at(name.range.end)));
     if !is_refused
         && let Some((delimiter, at)) = delimiter_after(&scan.text, &name, secret, at, quoted)
     {
@@ -234,9 +237,9 @@ fn joined(scan: &Scan<'_, '_>, name: &Name) -> Option<(Name, SecretName)> {
 /// The word before says that the key is for everybody, or names something.
 fn is_open_key(text: &Text<'_>, name: &Name) -> bool {
     #[rustfmt::skip] // A list of words, not one a line.
-    const WORDS: [&str; 37] = [
+    const WORDS: [&str; 38] = [
         "blob", "content", "dedup", "digest", "entry", "etcd", "group", "hash", "kv", "layer", "lookup", "message",
-        "node", "s3", "storage", "topic", "verifying",
+        "miss for", "node", "s3", "storage", "topic", "verifying",
         "bucket", "cache", "config", "foreign", "host", "idempotency", "index", "lock", "map", "object",
         "partition", "peer", "primary", "pub", "public", "redis", "registry", "row", "server", "sort",
     ];
@@ -772,7 +775,7 @@ fn typed_value(text: &Text<'_>, at: usize) -> Option<usize> {
         byte.is_ascii_alphanumeric() || b"&'_<>[]?!-".contains(&byte)
     });
     let is_tag = text.at(at) == b'!' && matches!(text.at(at + 1), b'!' | b'a'..=b'z');
-    if is_tag && is_blank(text.at(end)) {
+    if is_tag && !text.has(at, "!!redacted") && is_blank(text.at(end)) {
         return Some(text.skip_blanks(end, 2));
     }
     let is_typed = end > at && text.has(end, " = ") && is_quote(text.at(end + 3));

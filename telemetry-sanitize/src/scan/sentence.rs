@@ -44,7 +44,10 @@ pub(super) fn spoken(
     {
         return Some((Delimiter::Blank, value));
     }
-    if name.is_option && text.at(at) == b'\n' && !matches!(text.at(at + 1), b'-' | b' ' | b'\n' | 0)
+    if name.is_option
+        && text.at(at) == b'\n'
+        && !matches!(text.at(at + 1), b'-' | b' ' | b'\n' | 0)
+        && !text.has(at + 1, "usage")
     {
         return Some((Delimiter::Blank, at + 1)); // Arguments, one in a line.
     }

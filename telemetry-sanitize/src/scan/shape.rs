@@ -166,6 +166,15 @@ pub(super) fn is_recovery_code(word: &[u8]) -> bool {
             .all(|byte| byte.is_ascii_hexdigit() || *byte == b'-')
 }
 
+/// `1b3d519c-5129-431d-a3e6-4c5281b87a17`, in small letters.
+pub(super) fn is_uuid(value: &[u8]) -> bool {
+    value.len() == 36
+        && value.iter().enumerate().all(|(at, byte)| match at {
+            8 | 13 | 18 | 23 => *byte == b'-',
+            _ => byte.is_ascii_digit() || (b'a'..=b'f').contains(byte),
+        })
+}
+
 /// 16 bytes in hexadecimal at least.
 pub(super) fn is_hex(value: &[u8]) -> bool {
     value.len() >= 32 && value.iter().all(u8::is_ascii_hexdigit)

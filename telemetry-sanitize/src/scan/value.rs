@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use super::bare::{past_encoding, past_user_name, take_bare};
-use super::doubt::{after_parser_word, is_bare_secret, is_key};
+use super::doubt::{after_parser_word, is_bare_secret, is_key, is_path_to_file};
 use super::group::{
     brace_end, holds_names, holds_strings, struct_brace, take_bracketed, take_group, take_tuple,
 };
@@ -21,7 +21,7 @@ use super::string::{
     changed_to, curly_quoted, encoded_quoted, next_line_string, past_wrapper, quoted, raw,
     second_string,
 };
-use super::{Scan, header};
+use super::{Scan, code, header, open};
 use crate::mask::{is_harmless, is_status};
 use crate::names::{SecretName, Trust};
 use crate::rules::Kind;
@@ -46,6 +46,15 @@ pub(super) fn take(
     let at = past_value_line(&scan.text, at);
     let at = pair::past_style_tag(&scan.text, at);
     let at = past_user_name(&scan.text, name, at);
+    if let Some(end) = code::source_end(&scan.text, name, secret.trust, delimiter, at) {
+        if scan.text.at(at) == b'<' {
+            scan.taken = scan.taken.max(end); // What it shows has no secret in it.
+        }
+        return;
+    }
+    if open::is_open(scan, name, secret, delimiter, at) {
+        return;
+    }
     if take_items(scan, name, secret, at) {
         return;
     }
@@ -117,7 +126,8 @@ pub(super) fn take(
             && let Some(end) = brace_end(&scan.text, delimiter, at) =>
         {
             let content = at + 1..end;
-            if !is_harmless(scan.text.slice(content.clone())) {
+            let is_format = is_harmless(scan.text.slice(at..end + 1)); // `?password={password}`.
+            if !is_format && !is_harmless(scan.text.slice(content.clone())) {
                 scan.redact(content, secret.rule);
             }
         }
@@ -258,9 +268,18 @@ pub(super) fn take_quoted(
     let is_option = value.len() == 2 && value[0] == b'-'; // `("sshpass", "-p")`.
     let is_mark = is_option || value.len() < 4 && !value.iter().any(u8::is_ascii_alphanumeric);
     let is_short = is_mark || secret.trust == Trust::Counted && value.len() < 6;
-    let is_tag = value.starts_with(b"json:\"") || value.starts_with(b"yaml:\""); // Of Go's fields.
+    let is_tag = ["json:\"", "yaml:\"", "json:\\\"", "yaml:\\\""]
+        .iter()
+        .any(|tag| value.starts_with(tag.as_bytes())); // Of Go's fields.
+    let is_piece = secret.trust == Trust::Counted
+        && ["##", "\u{2581}", "\u{120}"].iter().any(|mark| {
+            let rest = value.strip_prefix(mark.as_bytes());
+            rest.is_some_and(|rest| rest.iter().all(u8::is_ascii_alphabetic)) // To a tokenizer.
+        });
     if is_prompt
         || is_tag
+        || is_piece
+        || is_file(value)
         || is_short
         || is_harmless(value)
         || is_sentence(value) && !is_phrase(&scan.text, name)
@@ -306,6 +325,12 @@ pub(super) fn take_quoted(
 }
 
 const ENCODED: &str = "\",\"encoded\":\"";
+
+/// `/etc/ssl/client.key`, the file with the key.
+fn is_file(value: &[u8]) -> bool {
+    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-".contains(byte);
+    value.first() == Some(&b'/') && is_path_to_file(value) && value.iter().all(is_part)
+}
 
 fn is_private_pem(value: &[u8]) -> bool {
     let value = value.trim_ascii_start();

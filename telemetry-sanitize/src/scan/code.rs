@@ -1,0 +1,234 @@
+//! Source text in the place of a value, as logs quote it: the secret itself is not seen.
+
+use super::pair::{Delimiter, Name};
+use super::string::quoted;
+use crate::mask::is_harmless;
+use crate::names::Trust;
+use crate::text::{Text, is_blank, is_quote};
+
+/// Longest expression, and how deep calls may stand in calls.
+const LONGEST: usize = 240;
+const DEEPEST: usize = 4;
+
+/// The end of source text at `at` that yields the value: `hash(body.password, rounds)`,
+/// `<object object at 0x1f>`, `Some(Secret([REDACTED String]))`.
+pub(super) fn source_end(
+    text: &Text<'_>,
+    name: &Name,
+    trust: Trust,
+    delimiter: Delimiter,
+    at: usize,
+) -> Option<usize> {
+    let first = text.at(at);
+    match delimiter {
+        Delimiter::Equals | Delimiter::ColonBlank => {}
+        Delimiter::Colon | Delimiter::Blank if first == b'<' => {}
+        _ => return None,
+    }
+    match first {
+        b'<' => repr_end(text, at),
+        b'A'..=b'Z' => wrapped_mask_end(text, at)
+            .or_else(|| generic_end(text, at))
+            .or_else(|| expression_end(text, at)),
+        b'a'..=b'z' | b'_' if trust == Trust::Shaped && is_token_member(text, at) => Some(at),
+        b'a'..=b'z' | b'_' => same_member_end(text, name, at).or_else(|| expression_end(text, at)),
+        _ => None,
+    }
+}
+
+/// `<object object at 0x1f>`, `<MagicMock name='token' id='14'>`: how Python shows what
+/// has no other text.
+fn repr_end(text: &Text<'_>, at: usize) -> Option<usize> {
+    let end = text.run(at + 1, at + 80, |byte| {
+        byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.')
+    });
+    let marks = [" object at 0x", " at 0x", " name='", " id='"];
+    let is_repr = end > at + 1 && marks.iter().any(|mark| text.has(end, mark));
+    if !is_repr {
+        return None;
+    }
+    let close = text.run(end, end + 160, |byte| byte != b'>' && byte != b'\n');
+    (text.at(close) == b'>').then_some(close + 1)
+}
+
+/// `Some(_)`, `Secret(***)`, `Some(Secret([REDACTED alloc::string::String]))`.
+fn wrapped_mask_end(text: &Text<'_>, at: usize) -> Option<usize> {
+    let mut inner = at;
+    for _ in 0..3 {
+        let end = text.run(inner, inner + 40, |byte| {
+            byte.is_ascii_alphanumeric() || byte == b':'
+        });
+        if !text.at(inner).is_ascii_uppercase() || text.at(end) != b'(' {
+            break;
+        }
+        inner = end + 1;
+    }
+    if inner == at || !matches!(text.at(inner), b'_' | b'.' | b'*' | b'[') {
+        return None;
+    }
+    let end = text.run(inner, inner + 64, |byte| byte != b')' && byte != b'\n');
+    let is_mask = text.at(end) == b')' && is_harmless(text.slice(inner..end));
+    is_mask.then(|| text.run(end, end + 3, |byte| byte == b')'))
+}
+
+/// `Any<String>`, `Option<Secret>`: a type and what it holds.
+fn generic_end(text: &Text<'_>, at: usize) -> Option<usize> {
+    let is_letter = |byte: u8| byte.is_ascii_alphabetic();
+    let open = text.run(at, at + 24, is_letter);
+    let close = text.run(open + 1, open + 25, is_letter);
+    let is_type = text.at(open) == b'<'
+        && text.at(open + 1).is_ascii_uppercase()
+        && text.at(close) == b'>'
+        && !text.at(close + 1).is_ascii_alphanumeric();
+    is_type.then_some(close + 1)
+}
+
+/// `cts.Token;`: a member that is named as what it is.
+fn is_token_member(text: &Text<'_>, at: usize) -> bool {
+    let end = text.run(at, at + 80, |byte| {
+        byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'.')
+    });
+    text.at(end) == b';' && text.ends_with(end, ".token")
+}
+
+/// `this.apiKey = options.apiKey`: a member of something, by the same name.
+fn same_member_end(text: &Text<'_>, name: &Name, at: usize) -> Option<usize> {
+    let word = text.slice(name.range.clone());
+    let last = word.rsplit(|&byte| byte == b'.').next()?;
+    let end = text.run(at, at + 80, |byte| {
+        byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'.')
+    });
+    let value = text.slice(at..end);
+    let dot = value.len().checked_sub(last.len() + 1)?;
+    let is_same = value[dot] == b'.' && dot > 0 && value[dot + 1..] == *last;
+    let is_end = matches!(text.at(end), b';' | b',' | b')' | b' ' | b'\n' | 0);
+    (is_same && is_end).then_some(end)
+}
+
+/// A call, or calls one behind the other: `z.string().min(8)`, `_input(prompt, stream)`.
+/// Its first name is no word (it has a dot, an underscore, or capitals inside), so that
+/// a password with brackets in it is none.
+fn expression_end(text: &Text<'_>, at: usize) -> Option<usize> {
+    let first = path_end(text, at);
+    if !matches!(text.at(first), b'(' | b'[') {
+        return None;
+    }
+    let path = text.slice(at..first);
+    let is_camel = path
+        .windows(2)
+        .any(|two| two[0].is_ascii_lowercase() && two[1].is_ascii_uppercase());
+    let has_digit = path.iter().any(u8::is_ascii_digit);
+    if !is_camel && !path.iter().any(|byte| matches!(byte, b'_' | b'.' | b':')) {
+        return None;
+    }
+    let (end, calls) = chain_end(text, at, DEEPEST)?;
+    let rest = text.skip_blanks(end, 2);
+    let is_end = match text.at(rest) {
+        0 | b';' | b',' | b')' | b'}' | b'\n' | b'\r' | b'`' => true,
+        b'/' | b'#' | b'?' | b'|' | b'{' => rest > end,
+        _ => false,
+    };
+    let least = if has_digit { 2 } else { 1 };
+    (calls >= least && is_end && end - at <= LONGEST).then_some(end)
+}
+
+/// The end of `a.b::c`.
+fn path_end(text: &Text<'_>, at: usize) -> usize {
+    let end = text.run(at, at + 80, |byte| {
+        byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b':')
+    });
+    text.run_back(end, at, |byte| matches!(byte, b'.' | b':'))
+}
+
+/// The end of a path with calls and indices behind it, and how many calls those are.
+fn chain_end(text: &Text<'_>, at: usize, depth: usize) -> Option<(usize, usize)> {
+    if depth == 0 || text.at(at).is_ascii_digit() {
+        return None;
+    }
+    let mut end = path_end(text, at);
+    let mut calls = 0;
+    while end > at {
+        end = match text.at(end) {
+            b'(' => {
+                calls += 1;
+                let (close, has_string) = arguments_end(text, end + 1, depth)?;
+                let is_plain = !has_string || is_getter(text, end) && text.at(close) == b'.';
+                is_plain.then_some(close)?
+            }
+            b'[' => index_end(text, end)?,
+            b'?' => end + 1,
+            b'.' if calls > 0 => path_end(text, end + 1),
+            _ => return Some((end, calls)),
+        };
+    }
+    None
+}
+
+/// The call that opens at `open` looks something up by its name: `headers.get(`.
+fn is_getter(text: &Text<'_>, open: usize) -> bool {
+    [
+        ".get",
+        ".client",
+        ".header",
+        ".resource",
+        ".param",
+        ".query",
+    ]
+    .iter()
+    .any(|getter| text.ends_with(open, getter))
+}
+
+/// Past `["name"]` and `[0]`.
+fn index_end(text: &Text<'_>, open: usize) -> Option<usize> {
+    let end = text.run(open + 1, open + 40, |byte| {
+        byte.is_ascii_alphabetic() || is_quote(byte) || byte == b'_'
+    });
+    let end = text.run(end, end + 3, |byte| byte.is_ascii_digit());
+    (text.at(end) == b']' && end > open + 1).then_some(end + 1)
+}
+
+/// Past the bracket that closes arguments which are names, numbers, calls, or words by
+/// their names (`scope="read"`); and whether a string without a name is among them.
+fn arguments_end(text: &Text<'_>, from: usize, depth: usize) -> Option<(usize, bool)> {
+    const MOST: usize = 8;
+    let mut at = from;
+    let mut has_string = false;
+    for _ in 0..MOST {
+        at = text.skip_blanks(at, 4);
+        if text.at(at) == b')' {
+            return Some((at + 1, has_string));
+        }
+        let (value, is_named) = past_parameter(text, at);
+        let value = value + usize::from(matches!(text.at(value), b'&' | b'*'));
+        at = if is_quote(text.at(value)) {
+            has_string |= !is_named;
+            let content = quoted(text, value, 0);
+            let is_word = |byte: &u8| byte.is_ascii_lowercase() || b"_-/. ".contains(byte);
+            let is_plain = content.len() <= 40 && text.slice(content.clone()).iter().all(is_word);
+            is_plain.then_some(content.end + 1)?
+        } else if text.at(value).is_ascii_digit() {
+            text.run(value, value + 8, |byte| byte.is_ascii_digit())
+        } else {
+            chain_end(text, value, depth - 1)?.0
+        };
+        match text.at(at) {
+            b',' => at += 1,
+            b')' => {}
+            _ => return None,
+        }
+    }
+    None
+}
+
+/// Past `name=`, and whether there is one.
+fn past_parameter(text: &Text<'_>, at: usize) -> (usize, bool) {
+    let end = text.run(at, at + 32, |byte| {
+        byte.is_ascii_alphabetic() || byte == b'_'
+    });
+    let is_named = end > at && text.at(end) == b'=' && !is_blank(text.at(end + 1));
+    if is_named {
+        (end + 1, true)
+    } else {
+        (at, false)
+    }
+}
