@@ -98,7 +98,15 @@ const STATUS: &[&[u8]] = &[
 fn is_nothing(value: &[u8]) -> bool {
     let words: &[&[u8]] = match value[0].to_ascii_lowercase() {
         b'o' => &[b"option::none"],
-        b'n' => &[b"none", b"null", b"nil", b"no", b"n/a"],
+        b'n' => &[
+            b"none",
+            b"null",
+            b"nil",
+            b"no",
+            b"n/a",
+            b"not_logging_password",
+        ],
+        b'v' => &[b"value_specified_in_no_log_parameter"], // Of Ansible.
         b'u' => &[b"undefined"],
         b't' => &[b"true"],
         b'f' => &[b"false"],
@@ -253,7 +261,7 @@ fn is_placeholder(value: &[u8]) -> bool {
     if let Some(name) = value.strip_prefix(b"$") {
         let is_query = matches!(
             name,
-            b"p" | b"pw" | b"pass" | b"password" | b"secret" | b"token"
+            b"null" | b"p" | b"pw" | b"pass" | b"password" | b"secret" | b"token"
         ); // GraphQL's.
         return is_upper_variable(name)
             || is_query

@@ -568,7 +568,7 @@ const HARMLESS_HEADS: &[&[u8]] = &[
     b"timestamp", b"title", b"toml", b"total", b"ts", b"tsx", b"ttl", b"txt", b"type", b"types",
     b"updated", b"uri", b"url", b"usage", b"used", b"util", b"utils", b"uuid", b"valid",
     b"validation", b"validator", b"version", b"versions", b"view", b"visible", b"vue", b"weak",
-    b"writes", b"yaml", b"yml", b"zip",
+    b"within", b"writes", b"yaml", b"yml", b"zip",
 ];
 
 /// Last words that leave the meaning of the ones before as it is. Sorted.

@@ -11,6 +11,22 @@ const LONGEST: usize = 240;
 const DEEPEST: usize = 4;
 
 /// The end of source text at `at` that yields the value: `hash(body.password, rounds)`,
+/// `(*string)(nil)`, `(*string)(0xc000012345)` and `0xc000012345` of Go.
+fn pointer_end(text: &Text<'_>, trust: Trust, at: usize) -> Option<usize> {
+    let is_cast = text.has(at, "(*");
+    let number = match is_cast {
+        true => text.run(at + 2, at + 40, |byte| byte != b')' && !is_blank(byte)) + 2,
+        false => at,
+    };
+    if is_cast && text.has(number, "nil)") {
+        return Some(number + "nil)".len());
+    }
+    let end = text.run(number + 2, number + 20, |byte| byte.is_ascii_hexdigit());
+    let is_pointer = text.has(number, "0xc0") && end == number + 12;
+    let is_told = is_cast || trust == Trust::Shaped && !text.at(end).is_ascii_alphanumeric();
+    (is_pointer && is_told).then_some(end)
+}
+
 /// `<object object at 0x1f>`, `Some(Secret([REDACTED String]))`.
 pub(super) fn source_end(
     text: &Text<'_>,
@@ -20,6 +36,9 @@ pub(super) fn source_end(
     at: usize,
 ) -> Option<usize> {
     let first = text.at(at);
+    if matches!(first, b'(' | b'0') {
+        return pointer_end(text, trust, at);
+    }
     match delimiter {
         Delimiter::Equals | Delimiter::ColonBlank => {}
         Delimiter::Colon | Delimiter::Blank if first == b'<' => {}

@@ -58,6 +58,8 @@ pub(super) fn is_open(
                 || is_object(text, name, secret, value)
                 || is_on_chain(text, name, secret)
                 || is_condition(text, name, value)
+                || is_alias(scan, value)
+                || secret.rule == Kind::ApiKey && is_key_file(value)
                 || secret.trust == Trust::Shaped && is_numbered_id(value)
         }
         _ => false,
@@ -113,6 +115,9 @@ fn is_told_string(
 /// stands around: `namespace=shop secret=web-credentials`, `secret=prod/billing-db`,
 /// `kube_secret_info{namespace="shop",secret="web-tls"}`.
 fn is_object(text: &Text<'_>, name: &Name, secret: SecretName, value: &[u8]) -> bool {
+    if is_entry(value) {
+        return true;
+    }
     if secret.rule != Kind::Secret || name.range.len() != "secret".len() {
         return false;
     }
@@ -141,10 +146,16 @@ fn is_object(text: &Text<'_>, name: &Name, secret: SecretName, value: &[u8]) -> 
         start.saturating_sub(48),
         |byte| !byte.is_ascii_whitespace(),
     );
-    let is_entry = ["secret/", "secrets/", "kv/"]
+    is_thing && is_joined && (value.contains(&b'/') || text.has(word, "namespace="))
+}
+
+/// `secret/data/web#password`, `kv/web/db`: where a vault keeps it.
+fn is_entry(value: &[u8]) -> bool {
+    let is_part = |byte: &u8| byte.is_ascii_lowercase() || b"-_/.#".contains(byte);
+    ["secret/", "secrets/", "kv/"]
         .iter()
-        .any(|keeper| value.starts_with(keeper.as_bytes()));
-    is_entry || is_thing && is_joined && (value.contains(&b'/') || text.has(word, "namespace="))
+        .any(|keeper| value.starts_with(keeper.as_bytes()))
+        && value.iter().all(is_part)
 }
 
 /// `authenticate(username=username, password=password)`: the argument of a call in
@@ -346,6 +357,24 @@ fn is_on_chain(text: &Text<'_>, name: &Name, secret: SecretName) -> bool {
 /// `update_password: on_create` of Ansible says when.
 fn is_condition(text: &Text<'_>, name: &Name, value: &[u8]) -> bool {
     matches!(value, b"on_create" | b"always") && text.has(name.range.start, "update_password")
+}
+
+/// `&db_password` and `*db_password` of YAML: the name of a value that stands elsewhere.
+fn is_alias(scan: &Scan<'_, '_>, value: &[u8]) -> bool {
+    let Some((b'*' | b'&', name)) = value.split_first() else {
+        return false;
+    };
+    name.contains(&b'_')
+        && name
+            .iter()
+            .all(|byte| byte.is_ascii_lowercase() || *byte == b'_')
+        && matches!(scan.names.judge(name), Verdict::Secret(_))
+}
+
+/// `tls.key`.
+fn is_key_file(value: &[u8]) -> bool {
+    let stem = value.strip_suffix(b".key").unwrap_or_default();
+    (1..=16).contains(&stem.len()) && stem.iter().all(u8::is_ascii_lowercase)
 }
 
 /// `appattempt_1777257695408_8533_000001`: a word and its numbers.

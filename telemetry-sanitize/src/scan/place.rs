@@ -20,6 +20,7 @@ pub(super) fn is_place(text: &Text<'_>, name: &Name, secret: SecretName) -> bool
                 || is_pam(text, name)
                 || is_host_of_program(text, secret, end + 1)
         }
+        b'%' => is_package_file(text, name),
         b']' => is_program(text, name),
         b'\'' | b'"' => is_looked_up(text, name),
         b'=' => is_pass_of_compiler(text, name),
@@ -165,6 +166,14 @@ fn is_package(text: &Text<'_>, name: &Name) -> bool {
         && VERBS
             .iter()
             .any(|verb| text.ends_with(name.range.start, verb))
+}
+
+/// `.../passwd_1%3a4.13_amd64.deb`.
+fn is_package_file(text: &Text<'_>, name: &Name) -> bool {
+    let end = text.run(name.range.end, name.range.end + 80, |byte| {
+        byte.is_ascii_alphanumeric() || b"%._+~-".contains(&byte)
+    });
+    text.before(name.range.start) == b'/' && text.ends_with(end, ".deb")
 }
 
 /// `https://example.com/forgot-password → 200`: a page and how it answered.
