@@ -285,6 +285,10 @@ fn is_placeholder(value: &[u8]) -> bool {
     }
     if let Some(name) = strip_both(value, b'{', b'}') {
         let is_letter = |byte: &u8| byte.is_ascii_lowercase() || *byte == b'_';
+        if let [b'0'..=b'9'] = name {
+            return true; // `{0}`.
+        }
+        let name = name.strip_suffix(b"!r").unwrap_or(name);
         return name.len() > 2 && name.iter().all(is_letter); // `{password}` of a format.
     }
     strip_both(value, b'<', b'>').is_some_and(|name| is_words(name) || is_remark(name))

@@ -10,10 +10,12 @@ use crate::text::{Text, is_blank, is_quote};
 const LONGEST: usize = 240;
 const DEEPEST: usize = 4;
 
-/// The end of source text at `at` that yields the value: `hash(body.password, rounds)`,
-/// `(*string)(nil)`, `(*string)(0xc000012345)` and `0xc000012345` of Go.
+/// `(*string)(nil)`, `(*string)(0xc000012345)` and `0xc000012345` of Go; `0x0`.
 fn pointer_end(text: &Text<'_>, trust: Trust, at: usize) -> Option<usize> {
     let is_cast = text.has(at, "(*");
+    if text.has(at, "0x0") && !text.at(at + 3).is_ascii_alphanumeric() {
+        return Some(at + 3);
+    }
     let number = match is_cast {
         true => text.run(at + 2, at + 40, |byte| byte != b')' && !is_blank(byte)) + 2,
         false => at,
@@ -27,6 +29,7 @@ fn pointer_end(text: &Text<'_>, trust: Trust, at: usize) -> Option<usize> {
     (is_pointer && is_told).then_some(end)
 }
 
+/// The end of source text at `at` that yields the value: `hash(body.password, rounds)`,
 /// `<object object at 0x1f>`, `Some(Secret([REDACTED String]))`.
 pub(super) fn source_end(
     text: &Text<'_>,
@@ -48,9 +51,12 @@ pub(super) fn source_end(
         b'<' => repr_end(text, at),
         b'A'..=b'Z' => wrapped_mask_end(text, at)
             .or_else(|| generic_end(text, at))
+            .or_else(|| class_end(text, at))
             .or_else(|| expression_end(text, at)),
         b'a'..=b'z' | b'_' if trust == Trust::Shaped && is_token_member(text, at) => Some(at),
-        b'a'..=b'z' | b'_' => same_member_end(text, name, at).or_else(|| expression_end(text, at)),
+        b'a'..=b'z' | b'_' => same_member_end(text, name, at)
+            .or_else(|| class_end(text, at))
+            .or_else(|| expression_end(text, at)),
         _ => None,
     }
 }
@@ -92,14 +98,46 @@ fn wrapped_mask_end(text: &Text<'_>, at: usize) -> Option<usize> {
 
 /// `Any<String>`, `Option<Secret>`: a type and what it holds.
 fn generic_end(text: &Text<'_>, at: usize) -> Option<usize> {
+    const SMALL: [&[u8]; 6] = [b"any", b"bytes", b"number", b"str", b"string", b"unknown"];
     let is_letter = |byte: u8| byte.is_ascii_alphabetic();
     let open = text.run(at, at + 24, is_letter);
+    if text.at(open) != b'<' {
+        return None;
+    }
     let close = text.run(open + 1, open + 25, is_letter);
-    let is_type = text.at(open) == b'<'
-        && text.at(open + 1).is_ascii_uppercase()
+    let inner = text.slice(open + 1..close);
+    let is_type = (text.at(open + 1).is_ascii_uppercase() || SMALL.contains(&inner))
         && text.at(close) == b'>'
         && !text.at(close + 1).is_ascii_alphanumeric();
     is_type.then_some(close + 1)
+}
+
+/// `javax.crypto.spec.SecretKeySpec@17d5c`, `System.Security.SecureString`: what kind of
+/// object it is, of Java and .NET.
+fn class_end(text: &Text<'_>, at: usize) -> Option<usize> {
+    let end = text.run(at, at + 80, |byte| {
+        byte.is_ascii_alphabetic() || byte == b'.'
+    });
+    let class = text.slice(at..end);
+    let last = class.rsplit(|&byte| byte == b'.').next()?;
+    let is_class = last.len() > 3
+        && last[0].is_ascii_uppercase()
+        && class.iter().filter(|&&byte| byte == b'.').count() >= 2;
+    let hash_end = match text.at(end) {
+        b'@' => text.run(end + 1, end + 9, |byte| {
+            byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)
+        }),
+        _ => end,
+    };
+    let hash = text.slice(end..hash_end);
+    let is_object =
+        hash.len() > 4 && hash.iter().any(u8::is_ascii_alphabetic) && class[0].is_ascii_lowercase();
+    let is_known = ["System.", "java.", "javax."]
+        .iter()
+        .any(|root| class.starts_with(root.as_bytes()));
+    let is_last =
+        !matches!(text.at(hash_end), b'(' | b'@') && !text.at(hash_end).is_ascii_alphanumeric();
+    (is_class && (is_object || is_known) && is_last).then_some(hash_end)
 }
 
 /// `cts.Token;`: a member that is named as what it is.
@@ -137,7 +175,12 @@ fn expression_end(text: &Text<'_>, at: usize) -> Option<usize> {
         .windows(2)
         .any(|two| two[0].is_ascii_lowercase() && two[1].is_ascii_uppercase());
     let has_digit = path.iter().any(u8::is_ascii_digit);
-    if !is_camel && !path.iter().any(|byte| matches!(byte, b'_' | b'.' | b':')) {
+    let signs = path
+        .iter()
+        .filter(|byte| matches!(byte, b'_' | b'.' | b':'))
+        .count();
+    let is_conversion = is_conversion(text, at, path);
+    if !is_camel && signs == 0 && !is_conversion {
         return None;
     }
     let (end, calls) = chain_end(text, at, DEEPEST)?;
@@ -147,8 +190,16 @@ fn expression_end(text: &Text<'_>, at: usize) -> Option<usize> {
         b'/' | b'#' | b'?' | b'|' | b'{' => rest > end,
         _ => false,
     };
-    let least = if has_digit { 2 } else { 1 };
+    let least = if has_digit && signs < 2 { 2 } else { 1 };
     (calls >= least && is_end && end - at <= LONGEST).then_some(end)
+}
+
+/// `string(bytePassword)`, and `make([]byte, 32)` of Go.
+fn is_conversion(text: &Text<'_>, at: usize, path: &[u8]) -> bool {
+    let start = at + path.len() + 1;
+    let end = text.run(start, start + 40, |byte| byte.is_ascii_alphabetic());
+    matches!(path, b"string" | b"str" | b"bytes") && text.at(end) == b')'
+        || path == b"make" && text.has(start, "[]")
 }
 
 /// The end of `a.b::c`.
@@ -166,17 +217,23 @@ fn chain_end(text: &Text<'_>, at: usize, depth: usize) -> Option<(usize, usize)>
     }
     let mut end = path_end(text, at);
     let mut calls = 0;
-    while end > at {
+    while end > at && end - at <= LONGEST {
         end = match text.at(end) {
             b'(' => {
                 calls += 1;
                 let (close, has_string) = arguments_end(text, end + 1, depth)?;
-                let is_plain = !has_string || is_getter(text, end) && text.at(close) == b'.';
+                let is_plain = !has_string
+                    || is_getter(text, end) && text.at(close) == b'.'
+                    || is_encoder(text, end);
                 is_plain.then_some(close)?
             }
-            b'[' => index_end(text, end)?,
+            b'[' => {
+                calls += 1;
+                index_end(text, end)?
+            }
             b'?' => end + 1,
             b'.' if calls > 0 => path_end(text, end + 1),
+            b'-' if text.at(end + 1) == b'>' => path_end(text, end + 2),
             _ => return Some((end, calls)),
         };
     }
@@ -195,6 +252,17 @@ fn is_getter(text: &Text<'_>, open: usize) -> bool {
     ]
     .iter()
     .any(|getter| text.ends_with(open, getter))
+}
+
+/// The call that opens at `open` is told an encoding: `.toString("hex")`.
+fn is_encoder(text: &Text<'_>, open: usize) -> bool {
+    let is_call = [".toString", ".digest", ".encode", ".decode"]
+        .iter()
+        .any(|call| text.ends_with(open, call));
+    is_call
+        && ["hex", "base64", "utf"]
+            .iter()
+            .any(|encoding| text.has(open + 2, encoding))
 }
 
 /// Past `["name"]` and `[0]`.
@@ -218,11 +286,17 @@ fn arguments_end(text: &Text<'_>, from: usize, depth: usize) -> Option<(usize, b
             return Some((at + 1, has_string));
         }
         let (value, is_named) = past_parameter(text, at);
-        let value = value + usize::from(matches!(text.at(value), b'&' | b'*'));
+        let value = value + usize::from(matches!(text.at(value), b'&' | b'*' | b'$'));
+        let value = value + 2 * usize::from(text.has(value, "[]")); // A type of Go.
         at = if is_quote(text.at(value)) {
             has_string |= !is_named;
             let content = quoted(text, value, 0);
-            let is_word = |byte: &u8| byte.is_ascii_lowercase() || b"_-/. ".contains(byte);
+            let has_digits = is_encoder(text, from - 1); // `utf8`.
+            let is_word = |byte: &u8| {
+                byte.is_ascii_lowercase()
+                    || b"_-/. ".contains(byte)
+                    || has_digits && byte.is_ascii_digit()
+            };
             let is_plain = content.len() <= 40 && text.slice(content.clone()).iter().all(is_word);
             is_plain.then_some(content.end + 1)?
         } else if text.at(value).is_ascii_digit() {

@@ -18,6 +18,9 @@ pub(super) fn is_open(
     at: usize,
 ) -> bool {
     let text = &scan.text;
+    if at >= text.len() {
+        return false;
+    }
     let quote = at + usize::from(text.at(at) == b'\\');
     if is_quote(text.at(quote)) {
         let content = string::quoted(text, quote, quote - at);
