@@ -93,6 +93,7 @@ pub(super) fn take_bare(
     if is_key
         || is_column
         || secret.rule == Kind::Credential && (is_assignment(word) || is_scope(word))
+        || delimiter == Delimiter::ColonBlank && word.starts_with(b"--") && is_option(word)
         || is_option_name(scan, name, at..end)
         || is_secret_pair(scan, name, delimiter, at..end)
         || is_cmdlet(text, at..end)
@@ -138,6 +139,14 @@ fn starts_member(text: &Text<'_>, name: &Name, at: usize) -> bool {
         byte != b'{' && byte != b'\n'
     });
     is_name && !is_blank(text.at(end + 1)) && text.before(open) == b'{'
+}
+
+/// `--api-token`: an option, not a value.
+fn is_option(word: &[u8]) -> bool {
+    word.len() > 3
+        && word[2..]
+            .iter()
+            .all(|byte| byte.is_ascii_lowercase() || *byte == b'-')
 }
 
 /// `--secret dbPassword x`: the option has no value, and the name behind it has one.
@@ -587,7 +596,10 @@ fn separates(text: &Text<'_>, at: usize, in_query: bool) -> bool {
         b'%' => ["%22", "%27", "%2C%22", "%2522"]
             .iter()
             .any(|end| text.has(at, end)),
-        b'\\' if text.has(at, "\\u0026") => in_query || pair_at(text, at + 6),
+        b'\\' if text.has(at, "\\u0026") => {
+            let name_end = text.run_in(at + 6, at + 70, &NAME_BYTES);
+            in_query || pair_at(text, at + 6) || text.has(name_end, "\\u003d")
+        }
         b'\\' if text.has(at, "\\u001b") || text.has(at, "\\x1b") => true,
         b'\\' => ends_at_escape(text, at),
         b'\'' => last || !text.at(next).is_ascii_alphanumeric(),

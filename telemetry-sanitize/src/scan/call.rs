@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::pair::Name;
-use super::{shape, string};
+use super::{group, shape, string};
 use crate::names::{SecretName, Trust};
 use crate::text::{Text, is_blank, is_quote};
 use crate::vendors::looks_random;
@@ -39,6 +39,11 @@ pub(super) fn tuple_struct(text: &Text<'_>, name: &Name, secret: SecretName) -> 
         if !is_token {
             return None;
         }
+    }
+    if text.at(value) == b'[' {
+        let end = text.run(value, value + 512, |byte| !matches!(byte, b']' | b'\n'));
+        let is_bytes = text.at(end) == b']' && group::is_bytes(text.slice(value + 1..end));
+        return is_bytes.then_some(value); // `SecretKey([1, 2, …])`.
     }
     if !is_string {
         let end = text.run(value, value + 512, |byte| {

@@ -169,6 +169,7 @@ pub(crate) const PROGRAMS: &[Program] = &[
     program("rclone", &["config"], &[Word("pass"), Word("password")]),
     program("rdesktop", &[], &[Short(b'p')]),
     program("redis-cli", &[], &[Short(b'a'), Word("auth")]),
+    program("rpcclient", &[], &[Pair(&["-U"], b'%')]),
     program("rsync --password-file=<(echo", &[], &[Nth(0)]),
     program("schtasks", &[], &[Word("/rp")]),
     program("smbclient", &[], &[Pair(&["-U"], b'%')]),
@@ -224,6 +225,9 @@ pub(super) fn look(scan: &mut Scan<'_, '_>, index: u8, hit: Range<usize>) {
     if !scan.text.starts_word(hit.start) && !is_unpacker {
         return;
     }
+    if scan.text.before(hit.start) == b'.' {
+        return; // `example.net', 'user'`.
+    }
     let Some(mut words) = Words::after(&scan.text, hit.end) else {
         return;
     };
@@ -277,6 +281,7 @@ fn is_password(text: &Text<'_>, secret: Place, found: Range<usize>) -> bool {
         || value == b"to" // `Password to use`.
         || value == b"requires" // `option '-a' requires an argument`.
         || value == b"="
+        || matches!(secret, Slash("-Dsonar.login=")) && value.iter().all(u8::is_ascii_lowercase)
         || value.starts_with(b"=>")
         || matches!(secret, Word(_) | Nth(_)) && (is_status(value) || shape::is_assignment(value));
     !is_option && !is_open && !is_told && !is_harmless(value)

@@ -93,7 +93,11 @@ pub(super) fn is_bare_secret(
 
 /// What nobody writes by hand: a key of something unknown.
 pub(super) fn is_key(text: &Text<'_>, name: &Name, value: &[u8]) -> bool {
-    let in_url = in_query(text, name) && is_hex(value); // `?key=…` of a map.
+    let is_id = value.len() == 36
+        && value
+            .iter()
+            .all(|byte| byte.is_ascii_hexdigit() || *byte == b'-');
+    let in_url = in_query(text, name) && (is_hex(value) || is_id); // `?key=…` of a map.
     in_url || is_scrambled(value) || is_hex_key(value) || is_variable(text, name) && is_hex(value)
 }
 
@@ -148,7 +152,9 @@ pub(super) fn is_path_to_file(value: &[u8]) -> bool {
         b".txt", b".pem", b".key", b".json", b".yaml", b".yml", b".env", b".conf",
     ];
     let is_path = matches!(value.first(), Some(b'/' | b'.')) && value[1..].contains(&b'/');
-    let is_system = value.starts_with(b"/etc/") || value.starts_with(b"/run/");
+    let is_system = [b"/etc/", b"/run/", b"/dev/"]
+        .iter()
+        .any(|start| value.starts_with(*start));
     is_system || is_path && ENDS.iter().any(|end| value.ends_with(end))
 }
 

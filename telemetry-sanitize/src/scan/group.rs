@@ -85,7 +85,7 @@ pub(super) fn take_bracketed(
 }
 
 /// A key as a list of its bytes: `[86, 209, 17, …]`.
-fn is_bytes(list: &[u8]) -> bool {
+pub(super) fn is_bytes(list: &[u8]) -> bool {
     const LEAST: usize = 16;
     let mut items = list.split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
     let is_byte = |item: &[u8]| {

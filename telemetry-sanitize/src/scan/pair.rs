@@ -337,6 +337,8 @@ pub(super) fn past_closers(text: &Text<'_>, from: usize) -> (usize, bool) {
             quoted = true;
         } else if text.at(at) == b']' {
             at += 1;
+        } else if text.has(at, ") -> '") || text.has(at, ") -> \"") {
+            at += 1; // `options.get("password") -> "x"`.
         } else if text.has(at, ">> =") || text.has(at, ")\":") {
             at += 2 - usize::from(text.at(at) == b')'); // Erlang's `<<"password">> => x`, `"cs(Cookie)"`.
         } else if text.has(at, "%5d") {
@@ -478,6 +480,10 @@ fn delimiter_at(
         return Some((Delimiter::Equals, value));
     }
     let mark = past_tabs(text, text.skip_blanks(at, 64));
+    let mark = match text.at(mark) {
+        b'\n' if quoted => text.run(mark, mark + 64, |byte| byte.is_ascii_whitespace()),
+        _ => mark,
+    };
     let (delimiter, end) = match text.at(mark) {
         b'=' => {
             let end = text.run(mark, mark + 3, |byte| matches!(byte, b'=' | b'>' | b'~'));

@@ -179,7 +179,8 @@ fn windows_home(text: &Text<'_>, hit: &Range<usize>) -> Option<Range<usize>> {
     });
     let is_share = text.at(start) == b'\\' && text.at(start + 1) == b'\\';
     let is_rooted = start == slash && slash < hit.end;
-    (is_share || is_rooted).then_some(start..end)
+    let is_device = text.has(start, "\\Device\\Harddisk"); // As the kernel names a drive.
+    (is_share || is_rooted || is_device).then_some(start..end)
 }
 
 /// Where the path starts in which `/home/` (at `at`) is the place of homes, or
@@ -395,7 +396,7 @@ fn next_word_end(text: &Text<'_>, blank: usize, is_encoded: bool, separator: u8)
         word += particle.map_or(0, |particle| particle.len());
     }
     if !text.at(word).is_ascii_uppercase() {
-        return None;
+        return number_end(text, word, separator);
     }
     let end = word_end(text, word, is_encoded);
     let further = text.at(end) == b' ' && next_word_end_once(text, end, is_encoded, separator);
@@ -403,7 +404,16 @@ fn next_word_end(text: &Text<'_>, blank: usize, is_encoded: bool, separator: u8)
     (closed || further).then_some(end)
 }
 
+/// The number behind a name that a separator ends: `Jane Doe 2`.
+fn number_end(text: &Text<'_>, at: usize, separator: u8) -> Option<usize> {
+    let end = text.run(at, at + 3, |byte| byte.is_ascii_digit());
+    (end > at && text.at(end) == separator).then_some(end)
+}
+
 fn next_word_end_once(text: &Text<'_>, blank: usize, is_encoded: bool, separator: u8) -> bool {
+    if number_end(text, blank + 1, separator).is_some() {
+        return true;
+    }
     let end = word_end(text, blank + 1, is_encoded);
     let closed = text.at(end) == separator || matches!(text.at(end), b'"' | b'\'');
     text.at(blank + 1).is_ascii_uppercase() && closed

@@ -225,6 +225,12 @@ fn before_breaks(text: &Text<'_>, start: usize, end: usize) -> usize {
             end = plain - 3;
             continue;
         }
+        if plain >= start + 6
+            && (text.ends_with(plain, "\\u000a") || text.ends_with(plain, "\\u000d"))
+        {
+            end = plain - 6;
+            continue;
+        }
         return plain;
     }
 }
@@ -254,6 +260,10 @@ fn past_breaks(text: &Text<'_>, from: usize) -> usize {
         let letter = text.run(next, next + 16, |byte| byte == b'\\');
         if text.has(next, "%0a") || text.has(next, "%0d") || text.has(next, "%20") {
             at = next + 3;
+            continue;
+        }
+        if text.has(next, "\\u000a") || text.has(next, "\\u000d") {
+            at = next + "\\u000a".len();
             continue;
         }
         let escape = letter > next && matches!(text.at(letter), b'n' | b'r');

@@ -57,6 +57,10 @@ pub(super) fn spoken(
     if text.has(value, "<(echo ") && text.has(name.range.start, "private") {
         return Some((Delimiter::Blank, value + "<(echo ".len()));
     }
+    if name.is_option && text.has(value, "\\\n") {
+        let next = text.run(value + 1, value + 32, |byte| byte.is_ascii_whitespace());
+        return Some((Delimiter::Blank, next)); // The command goes on in the next line.
+    }
     let number = text.run(value + 1, value + 4, |byte| byte.is_ascii_digit());
     let is_audit = name.is_option && text.at(value) == b'a' && number > value + 1;
     if is_audit && text.at(number) == b'=' && is_quote(text.at(number + 1)) {
@@ -183,7 +187,7 @@ fn plain_word_at(text: &Text<'_>, at: usize, secret: SecretName) -> bool {
 
 /// Behind `pass phrase for key:`, some words that go to the end of the line.
 fn is_phrase_at(text: &Text<'_>, name: &Name, at: usize) -> bool {
-    let is_told = text.ends_with(at, "password is: ");
+    let is_told = text.ends_with(at, "password is: ") || text.ends_with(at, "passphrase is: ");
     if !is_told && (!text.ends_with(at, ": ") || !is_phrase(text, name)) {
         return false;
     }

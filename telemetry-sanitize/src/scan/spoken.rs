@@ -177,6 +177,7 @@ pub(crate) const PLACES: &[(&str, Place)] = &[
     ("| helm registry login", Place::Piped),
     ("| passwd ", Place::Piped),
     ("| base64 -d", Place::Piped),
+    ("| wg pubkey", Place::Piped),
     ("| gpg ", Place::Piped),
     ("| gh auth login", Place::Piped),
     ("| kinit", Place::Piped),
@@ -185,6 +186,7 @@ pub(crate) const PLACES: &[(&str, Place)] = &[
     ("@tcp(", Place::Address),
     ("@unix(", Place::Address),
     (":5432:", Place::PgPass),
+    (":5433:", Place::PgPass),
     ("*:*:*:", Place::PgPass),
     ("пароль", Place::Named),
     ("Пароль", Place::Named),
@@ -447,7 +449,8 @@ fn is_sasl(word: &[u8]) -> bool {
 /// `PASS` also is what a test says that has passed: `PASS src/app.test.js`.
 fn pass(text: &Text<'_>, hit: &Range<usize>) -> Option<Range<usize>> {
     let command = text.slice(hit.start..hit.end - 1);
-    let starts = starts_message(text, hit.start) || follows_user(text, hit.start);
+    let is_ftp = command == b"PASS" && of_ftp(text, hit.start);
+    let starts = starts_message(text, hit.start) || follows_user(text, hit.start) || is_ftp;
     if !matches!(command, b"PASS" | b"AUTH") || !starts {
         return None;
     }
@@ -474,8 +477,16 @@ fn pass(text: &Text<'_>, hit: &Range<usize>) -> Option<Range<usize>> {
     let is_made_up =
         shape::is_strange(secret) || !secret.contains(&b'/') && shape::is_passwordish(secret);
     let is_path = !is_made_up && (secret.contains(&b'/') || secret.contains(&b'.') && !is_numbered);
-    let is_word = secret.iter().all(u8::is_ascii_alphabetic) && !looks_random(secret);
+    let is_word = !is_ftp && secret.iter().all(u8::is_ascii_alphabetic) && !looks_random(secret);
     (is_last && !is_path && !is_word).then_some(word)
+}
+
+/// FTP is spoken of right before.
+fn of_ftp(text: &Text<'_>, at: usize) -> bool {
+    let from = at.saturating_sub(80);
+    let is_named =
+        |at: usize| text.has(at, "ftp") || text.has(at, "\nUSER ") || text.has(at, "Command: ");
+    (from..at).any(is_named)
 }
 
 /// `USER bob PASS x` in one line.
@@ -498,7 +509,7 @@ fn starts_message(text: &Text<'_>, at: usize) -> bool {
     let mark = text.run_back(at, at.saturating_sub(3), is_blank);
     matches!(
         text.before(mark),
-        0 | b'\n' | b'\r' | b'*' | b'>' | b':' | b'"' | b'\'' | b'n' | b']'
+        0 | b'\n' | b'\r' | b'*' | b'>' | b'<' | b':' | b'"' | b'\'' | b'n' | b']'
     )
 }
 
