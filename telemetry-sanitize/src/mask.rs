@@ -30,9 +30,9 @@ fn may_be_word(value: &[u8], first: u8) -> bool {
         b'e' => matches!(second, b'm' | b'n'),
         b'm' | b'v' => second == b'a',
         b'h' => second == b'i',
-        b's' => matches!(second, b'a' | b'c' | b'e' | b'y'),
+        b's' => matches!(second, b'a' | b'c' | b'e' | b't' | b'y'),
         b'p' => second == b'r',
-        b'o' => matches!(second, b'm' | b's' | b'p'),
+        b'o' => matches!(second, b'm' | b's' | b'p' | b'n' | b'f'),
         b'g' => second == b'e',
         b'i' => second == b'n',
         b'a' => matches!(second, b'w' | b'r'),
@@ -78,26 +78,27 @@ pub(crate) fn is_status(word: &[u8]) -> bool {
 #[rustfmt::skip] // A list of words, not one a line.
 const STATUS: &[&[u8]] = &[
     b"absent", b"accepted", b"added", b"and", b"are", b"argument", b"at", b"authenticated",
-    b"authentication", b"bad", b"basic", b"be", b"bearer", b"blank", b"can", b"cannot", b"changed",
-    b"characters", b"checked", b"complete", b"completed", b"configured", b"contain", b"contains",
-    b"created", b"default", b"deleted", b"denied", b"digest", b"disabled", b"does", b"enabled",
-    b"encrypted", b"enter", b"entered", b"error", b"exists", b"expected", b"expired", b"fail",
-    b"failed", b"failure", b"field", b"flag", b"for", b"found", b"generated", b"given", b"granted",
-    b"has", b"hidden", b"ignored", b"include", b"incorrect", b"invalid", b"is", b"issued", b"least",
-    b"loaded", b"locked", b"long", b"malformed", b"match", b"matches", b"maximum", b"may",
-    b"minimum", b"mismatch", b"missing", b"must", b"needed", b"needs", b"new", b"no", b"not", b"ok",
-    b"omit", b"only", b"option", b"passed", b"please", b"present", b"provided", b"read",
-    b"refreshed", b"refused", b"rejected", b"removed", b"renewed", b"required", b"requires",
-    b"reset", b"revoked", b"rotated", b"saved", b"sent", b"set", b"short", b"should", b"skipped",
-    b"specified", b"stored", b"succeeded", b"success", b"supplied", b"the", b"this", b"too",
-    b"took", b"unauthorized", b"unavailable", b"unchanged", b"unexpected", b"unknown", b"unset",
-    b"unused", b"updated", b"used", b"using", b"valid", b"validated", b"verified", b"want",
-    b"wants", b"was", b"weak", b"will", b"with", b"wrong", b"your",
+    b"authentication", b"auto", b"bad", b"basic", b"be", b"bearer", b"blank", b"can", b"cannot",
+    b"changed", b"characters", b"checked", b"complete", b"completed", b"configured", b"contain",
+    b"contains", b"created", b"debug", b"default", b"deleted", b"denied", b"digest", b"disabled",
+    b"does", b"enabled", b"encrypted", b"enter", b"entered", b"error", b"exists", b"expected",
+    b"expired", b"fail", b"failed", b"failure", b"field", b"flag", b"for", b"found", b"generated",
+    b"given", b"granted", b"has", b"hidden", b"ignored", b"include", b"incorrect", b"info",
+    b"invalid", b"is", b"issued", b"least", b"loaded", b"locked", b"long", b"malformed", b"match",
+    b"matches", b"maximum", b"may", b"migrated", b"migrating", b"minimum", b"mismatch", b"missing",
+    b"must", b"needed", b"needs", b"new", b"no", b"not", b"ok", b"omit", b"only", b"option", b"out",
+    b"passed", b"please", b"present", b"provided", b"read", b"refreshed", b"refused", b"rejected",
+    b"removed", b"renewed", b"required", b"requires", b"reset", b"retype", b"revoked", b"rotated",
+    b"saved", b"sent", b"set", b"short", b"should", b"skipped", b"sorry", b"specified", b"stored",
+    b"succeeded", b"success", b"supplied", b"the", b"this", b"too", b"took", b"trace", b"unable",
+    b"unauthorized", b"unavailable", b"unchanged", b"unexpected", b"unknown", b"unlimited",
+    b"unset", b"unused", b"updated", b"used", b"using", b"valid", b"validated", b"verified",
+    b"want", b"wants", b"warn", b"warning", b"was", b"weak", b"will", b"with", b"wrong", b"your",
 ];
 
 fn is_nothing(value: &[u8]) -> bool {
     let words: &[&[u8]] = match value[0].to_ascii_lowercase() {
-        b'o' => &[b"option::none"],
+        b'o' => &[b"option::none", b"on", b"off"],
         b'n' => &[
             b"none",
             b"null",
@@ -112,6 +113,7 @@ fn is_nothing(value: &[u8]) -> bool {
         b'f' => &[b"false"],
         b'y' => &[b"yes"],
         b'e' => &[b"empty"],
+        b's' => &[b"string"], // The type, in an example.
         b'<' => &[b"<none>", b"<null>"],
         b'~' => &[b"~"], // YAML's.
         b'(' => &[b"(null)", b"()"],
@@ -168,7 +170,9 @@ fn is_mark(value: &[u8]) -> bool {
         .and_then(|rest| rest.strip_suffix(b"]"))
         .or_else(|| strip_both(value, b'<', b'>'))
         .or_else(|| strip_both(value, b'(', b')'))
-        .unwrap_or_else(|| trim_marks(value));
+        .unwrap_or_else(|| trim_marks(value))
+        .trim_ascii();
+    let inner = strip_word(inner, b"XXX-", b"-XXX").unwrap_or(inner);
     // Signs besides these stand around passwords too: `#secret#`.
     let bare = inner.len() == value.len() || !b"[<(*".contains(&value[0]);
     if !bare && inner.len() > 2 && inner.iter().all(|&byte| byte == b'*') {
@@ -196,6 +200,11 @@ fn is_mark(value: &[u8]) -> bool {
         let tag = rest.is_empty() || (!bare && (is_value || is_tag(rest)));
         start.eq_ignore_ascii_case(mark.as_bytes()) && tag && (!bare || *mark != "secret")
     })
+}
+
+/// `XXX-REDACTED-XXX`.
+fn strip_word<'v>(value: &'v [u8], start: &[u8], end: &[u8]) -> Option<&'v [u8]> {
+    value.strip_prefix(start)?.strip_suffix(end)
 }
 
 /// ` alloc::string::String` in the mask of a secret that shows its type.
@@ -270,6 +279,9 @@ fn is_placeholder(value: &[u8]) -> bool {
     }
     if is_lookup(value) {
         return true;
+    }
+    if let Some(name) = value.strip_prefix(b"env:") {
+        return is_upper_variable(name);
     }
     if let [b'%', b'0'..=b'9'] = value {
         return true; // An argument of a script.

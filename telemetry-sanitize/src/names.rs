@@ -238,6 +238,10 @@ fn judge_words(words: &[&[u8]]) -> Verdict {
     if head == b"secrets" && before.contains(&b"pull".as_slice()) {
         return Verdict::Plain; // Their names.
     }
+    if words.contains(&b"existing".as_slice()) && words.iter().any(|word| word.ends_with(b"secret"))
+    {
+        return Verdict::Plain; // `existingSecretPasswordKey`: where one is.
+    }
     if words.contains(&b"public".as_slice()) || words.contains(&b"publishable".as_slice()) {
         return Verdict::Plain;
     }
@@ -384,9 +388,8 @@ fn judge_strong(words: &[&[u8]], head: &[u8]) -> Option<Verdict> {
     if words.contains(&b"ask".as_slice()) {
         return None; // `systemd-ask-password`.
     }
-    let shown: [&[u8]; 5] = [b"label", b"i18n", b"placeholder", b"tooltip", b"title"];
-    if words.first().is_some_and(|first| shown.contains(first)) {
-        return None; // `label.password`: what a page shows.
+    if words.contains(&b"detect".as_slice()) {
+        return None; // `detect-secrets`.
     }
     let counts: [&[u8]; 6] = [b"num", b"count", b"max", b"min", b"total", b"number"];
     if head.ends_with(b"s") && words.first().is_some_and(|first| counts.contains(first)) {
@@ -399,15 +402,22 @@ fn judge_strong(words: &[&[u8]], head: &[u8]) -> Option<Verdict> {
     if in_manager && strong(head).is_none() {
         return None; // `NMTokenSecretManagerInRM`.
     }
-    if rule == Kind::Secret && words.contains(&b"existing".as_slice()) {
-        return None; // `existingSecret` is the name of one.
-    }
     if HARMLESS_HEADS.binary_search(&head).is_ok() {
         return None;
     }
     // Behind these a password is rare, but may be.
     let doubted: [&[u8]; 4] = [b"checked", b"command", b"exception", b"prefix"];
-    let trust = match doubted.contains(&head) {
+    // And in what a page shows: `label.password=Passwort`.
+    let shown: [&[u8]; 6] = [
+        b"label",
+        b"labels",
+        b"i18n",
+        b"placeholder",
+        b"tooltip",
+        b"title",
+    ];
+    let is_shown = words.first().is_some_and(|first| shown.contains(first));
+    let trust = match is_shown || doubted.contains(&head) {
         true => Trust::Chosen,
         false => Trust::Strong,
     };
@@ -554,9 +564,9 @@ const HARMLESS_HEADS: &[&[u8]] = &[
     b"entropy", b"env", b"error", b"errors", b"exists", b"expiration", b"expired", b"expires",
     b"expiry", b"factory", b"fail", b"failed", b"failures", b"field", b"file", b"filename",
     b"filter", b"flag", b"form", b"format", b"found", b"function", b"generator", b"go", b"gpg",
-    b"gz", b"handler", b"hasher", b"hashing", b"helper", b"hint", b"history", b"html", b"id",
-    b"identifier", b"ids", b"in", b"index", b"input", b"interval", b"java", b"js", b"json", b"jsx",
-    b"key", b"keys", b"kind", b"label", b"len", b"length", b"lifetime", b"limit", b"link",
+    b"gz", b"handler", b"hasher", b"hashers", b"hashing", b"helper", b"hint", b"history", b"html",
+    b"id", b"identifier", b"ids", b"in", b"index", b"input", b"interval", b"java", b"js", b"json",
+    b"jsx", b"key", b"keys", b"kind", b"label", b"len", b"length", b"lifetime", b"limit", b"link",
     b"loaded", b"location", b"log", b"mail", b"mails", b"manager", b"map", b"maps", b"max", b"md",
     b"message", b"method", b"min", b"mode", b"module", b"name", b"names", b"offset", b"ok", b"page",
     b"path", b"paths", b"php", b"placeholder", b"plugin", b"policy", b"present", b"prompt",
@@ -564,9 +574,9 @@ const HARMLESS_HEADS: &[&[u8]] = &[
     b"reload", b"require", b"required", b"reset", b"resets", b"retries", b"rm", b"rotated",
     b"rotation", b"rounds", b"rs", b"rules", b"scanning", b"scheme", b"scope", b"score", b"seconds",
     b"secs", b"service", b"set", b"sh", b"size", b"source", b"spec", b"sql", b"state", b"status",
-    b"stdin", b"store", b"strength", b"svelte", b"tar", b"template", b"tests", b"time", b"timeout",
-    b"timestamp", b"title", b"toml", b"total", b"ts", b"tsx", b"ttl", b"txt", b"type", b"types",
-    b"updated", b"uri", b"url", b"usage", b"used", b"util", b"utils", b"uuid", b"valid",
+    b"stdin", b"store", b"strength", b"success", b"svelte", b"tar", b"template", b"tests", b"time",
+    b"timeout", b"timestamp", b"title", b"toml", b"total", b"ts", b"tsx", b"ttl", b"txt", b"type",
+    b"types", b"updated", b"uri", b"url", b"usage", b"used", b"util", b"utils", b"uuid", b"valid",
     b"validation", b"validator", b"version", b"versions", b"view", b"visible", b"vue", b"weak",
     b"within", b"writes", b"yaml", b"yml", b"zip",
 ];

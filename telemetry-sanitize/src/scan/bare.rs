@@ -11,7 +11,7 @@ use super::shape::{is_assignment, is_chosen, is_passwordish, is_recovery_code, i
 use super::string::quoted;
 use super::value::MOST_FOLLOWERS;
 use super::{Scan, header};
-use crate::mask::is_harmless;
+use crate::mask::{is_harmless, is_status};
 use crate::names::{SecretName, Trust, Verdict, is_description};
 use crate::rules::Kind;
 use crate::text::{Bytes, Far, NAME_BYTES, Text, is_base64, is_blank, is_name_byte, is_quote};
@@ -65,6 +65,11 @@ pub(super) fn take_bare(
         if secret.trust != Trust::Strong && is_known_pair(scan, at) {
             return; // `auth: user=bob password=x`: each pair by itself.
         }
+        let first = text.run(at, at + 16, |byte| byte.is_ascii_lowercase());
+        let is_level = text.at(first) == b',' && is_status(text.slice(at..first));
+        if is_level && secret.trust != Trust::Strong {
+            return; // `RUST_LOG=auth=debug,token=trace`.
+        }
         let end = match delimiter {
             Delimiter::Tag => bare_end(text, name, delimiter, at),
             _ if in_query(text, name) => separator_end(text, at, true),
@@ -84,11 +89,11 @@ pub(super) fn take_bare(
         && text.at(end) == b':'
         && is_blank(text.at(end + 1))
         && word.len() < 24
-        && word.iter().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte.is_ascii_alphabetic())
+        && word.iter().all(|byte| matches!(byte, b'/') || byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte.is_ascii_alphabetic())
         && word.iter().filter(|byte| byte.is_ascii_digit()).count() < 2;
     let is_column = delimiter == Delimiter::ColonBlank // `passwd -> password_digest`.
-        && word.contains(&b'_')
-        && word.iter().all(|byte| byte.is_ascii_lowercase() || *byte == b'_')
+        && word.iter().any(|byte| matches!(byte, b'_' | b'-'))
+        && word.iter().all(|byte| byte.is_ascii_lowercase() || matches!(byte, b'_' | b'-'))
         && matches!(scan.names.judge(word), Verdict::Secret(_));
     if is_key
         || is_column
@@ -503,7 +508,8 @@ fn placeholder_end(text: &Text<'_>, at: usize) -> Option<usize> {
         b'$' if text.at(at + 1) == b'(' => b')',
         _ => return None,
     };
-    let end = text.run(at, at + 96, |byte| byte != close && byte != b'\n');
+    let longest = if close == b')' { 200 } else { 96 }; // A command is long.
+    let end = text.run(at, at + longest, |byte| byte != close && byte != b'\n');
     let end = text.run(end, end + 2, |byte| byte == close);
     let is_whole = !text.at(end).is_ascii_alphanumeric(); // `<word>80` is none.
     (is_whole && is_harmless(text.slice(at..end))).then_some(end)

@@ -13,8 +13,8 @@ use crate::vendors::looks_random;
 /// the last string starts.
 pub(super) fn tuple_struct(text: &Text<'_>, name: &Name, secret: SecretName) -> Option<usize> {
     let open = name.range.end;
-    if text.at(open) != b'(' {
-        return None;
+    if text.at(open) != b'(' || text.ends_with(open, "plainauth") {
+        return None; // Of Go's `smtp.PlainAuth` the third string is the password.
     }
     let whole = text.slice(name.range.clone());
     let dot = whole.iter().rposition(|&byte| byte == b'.');
@@ -128,7 +128,10 @@ pub(super) fn in_brackets(text: &Text<'_>, name: &Name, secret: SecretName) -> O
     let content = text.slice(open + 1..end.max(open + 1));
     let is_secret = match secret.trust {
         Trust::Strong => shape::is_chosen(content),
-        _ => content.len() >= 16 && looks_random(content) && !content.contains(&b':'),
+        _ => {
+            let is_id = content.len() == 36 && content.get(8) == Some(&b'-'); // Of a class.
+            content.len() >= 16 && looks_random(content) && !is_id && !content.contains(&b':')
+        }
     };
     (is_secret && text.at(end) == close).then_some(open + 1)
 }
@@ -149,7 +152,9 @@ pub(super) fn argument_at(text: &Text<'_>, at: usize, number: usize) -> Option<R
     let is_first = number == 0 && !text.ends_with(at, "crypt(");
     let is_string = !is_first && is_quote(text.before(found.start));
     let is_strange = is_string && shape::is_strange(word);
-    let is_parameter = word.windows(2).any(|two| two == b":$"); // `password:$p` of GraphQL.
+    // `password:$p` and `$password: String!` of GraphQL, `const std::string&`.
+    let is_parameter =
+        word.windows(2).any(|two| two == b":$" || two == b": ") || word.starts_with(b"const ");
     (!is_parameter && (is_strange || shape::is_chosen(word))).then_some(found)
 }
 

@@ -49,6 +49,7 @@ pub(super) fn source_end(
     }
     match first {
         b'<' => repr_end(text, at),
+        b'r' | b'$' | b'E' if let Some(end) = lookup_end(text, at) => Some(end),
         b'A'..=b'Z' => wrapped_mask_end(text, at)
             .or_else(|| generic_end(text, at))
             .or_else(|| class_end(text, at))
@@ -59,6 +60,29 @@ pub(super) fn source_end(
             .or_else(|| expression_end(text, at)),
         _ => None,
     }
+}
+
+/// `req.headers().get("token").and_then(…)`, `$request->input('password')`: what asks a
+/// request or the environment for one by its name.
+fn lookup_end(text: &Text<'_>, at: usize) -> Option<usize> {
+    const STARTS: [&str; 6] = [
+        "req.headers().get(",
+        "request.headers().get(",
+        "$request->input(",
+        "$request->get(",
+        "$request->header(",
+        "Environment.GetEnvironmentVariable(",
+    ];
+    let start = STARTS.iter().find(|start| text.has(at, start))?;
+    let quote = at + start.len();
+    let content = quoted(text, quote, 0);
+    let is_name = is_quote(text.at(quote)) && content.len() < 48;
+    let is_alone = is_name && text.at(content.end + 1) == b')'; // Nothing stands in for it.
+    is_alone.then(|| {
+        text.run(content.end, content.end + 80, |byte| {
+            byte != b';' && byte != b'\n'
+        })
+    })
 }
 
 /// `<object object at 0x1f>`, `<MagicMock name='token' id='14'>`: how Python shows what

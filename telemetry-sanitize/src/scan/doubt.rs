@@ -30,6 +30,7 @@ pub(super) fn is_bare_secret(
     if is_harmless(value)
         || is_directory(text, name, value)
         || is_count(secret, value)
+        || is_duration(value)
         || is_call(value)
         || is_same_word(text, name, value)
     {
@@ -135,8 +136,13 @@ fn says_nothing(text: &Text<'_>, name: &Name, secret: SecretName, at: Range<usiz
     let is_plural = is_password && is_number && value.len() < 5 && {
         text.before(name.range.end).eq_ignore_ascii_case(&b's') // `secrets=260`.
     };
-    if secret.rule == Kind::PrivateKey && value.windows(7).any(|part| part == b":error:") {
-        return true; // A code of OpenSSL.
+    let is_of_openssl =
+        value.starts_with(b"PEM_") || value.windows(7).any(|part| part == b":error:");
+    if secret.rule == Kind::PrivateKey && is_of_openssl {
+        return true;
+    }
+    if value.len() > 12 && is_upper && value.contains(&b'_') && text.has(at.end, ": ") {
+        return true; // `signature: INSTALL_PARSE_FAILED_NO_CERTIFICATES: …`.
     }
     let is_place = matches!(secret.rule, Kind::Token | Kind::ApiKey | Kind::PrivateKey);
     is_plural
@@ -155,7 +161,9 @@ pub(super) fn is_path_to_file(value: &[u8]) -> bool {
     let is_system = [b"/etc/", b"/run/", b"/dev/"]
         .iter()
         .any(|start| value.starts_with(*start));
-    is_system || is_path && ENDS.iter().any(|end| value.ends_with(end))
+    let is_part = |byte: &u8| byte.is_ascii_lowercase() || b"/-_.".contains(byte);
+    let is_page = is_path && value.iter().all(is_part); // `/reset-password/done`.
+    is_system || is_page || is_path && ENDS.iter().any(|end| value.ends_with(end))
 }
 
 /// `--- PASS: TestAPIKey`, `PASS: everything`.
@@ -163,6 +171,21 @@ fn is_test_result(text: &Text<'_>, name: &Name, delimiter: Delimiter, value: &[u
     delimiter == Delimiter::ColonBlank
         && text.slice(name.range.clone()) == b"PASS"
         && (text.ends_with(name.range.start, "--- ") || !value.iter().any(u8::is_ascii_digit))
+}
+
+/// `300s`, `+1627ms`.
+fn is_duration(value: &[u8]) -> bool {
+    let value = value.strip_prefix(b"+").unwrap_or(value);
+    let digits = value
+        .iter()
+        .take_while(|byte| byte.is_ascii_digit())
+        .count();
+    let unit = &value[digits..];
+    (1..=6).contains(&digits)
+        && matches!(
+            unit,
+            b"ms" | b"s" | b"m" | b"min" | b"h" | b"d" | b"us" | b"ns"
+        )
 }
 
 /// A call without arguments, whose value is not seen: `prompt_password()?`.
@@ -232,7 +255,14 @@ fn is_word_alone(text: &Text<'_>, name: &Name, at: Range<usize>) -> bool {
 fn is_told(text: &Text<'_>, name: &Name, at: Range<usize>) -> bool {
     let value = text.slice(at.clone());
     let word = value.strip_suffix(b"..").unwrap_or(value); // Of `Reading...`.
-    if word.is_empty() || !word.iter().all(u8::is_ascii_alphabetic) {
+    if matches!(
+        word,
+        b"can't" | b"doesn't" | b"isn't" | b"mustn't" | b"won't"
+    ) {
+        return true;
+    }
+    let is_part = |byte: &u8| byte.is_ascii_alphabetic() || *byte == b'-';
+    if word.is_empty() || !word.iter().all(is_part) {
         return false;
     }
     let next = text.skip_blanks(at.end, 2);
@@ -243,6 +273,12 @@ fn is_told(text: &Text<'_>, name: &Name, at: Range<usize>) -> bool {
         .any(|about| word.eq_ignore_ascii_case(about.as_bytes()));
     if is_about && (is_next || is_quote(text.at(next))) {
         return true; // `passwd: password expiry information changed`.
+    }
+    let is_kind = ["key", "password", "secret", "token"]
+        .iter()
+        .any(|kind| text.slice(next..end).eq_ignore_ascii_case(kind.as_bytes()));
+    if is_next && is_kind && word.len() == value.len() {
+        return true; // `NO_KEY: shared key for 10.0.0.1 is missing`.
     }
     let is_verb = word.len() > 5 && (word.ends_with(b"ed") || word.ends_with(b"ing"));
     let name = text.slice(name.range.clone());
@@ -357,7 +393,8 @@ fn is_usage(text: &Text<'_>, name: &Name, value: &[u8]) -> bool {
             });
             text.ends_with(start.saturating_sub(1), before)
         });
-    (is_upper && same && is_whole)
+    let is_column = text.has(name.range.end + 1 + word.len(), "  ") && word.len() == value.len();
+    (is_upper && (same || is_column) && is_whole)
         || is_typed_usage(text, name, value)
         || (is_told && is_status(value))
 }

@@ -179,6 +179,9 @@ pub(super) fn holds_names(scan: &Scan<'_, '_>, content: Range<usize>) -> bool {
 /// Lists and objects in which every string is secret: `["a", "b"]`,
 /// `secrets: {"db": "x"}`, `{"value": "x"}`.
 pub(super) fn take_group(scan: &mut Scan<'_, '_>, name: &Name, secret: SecretName, at: usize) {
+    if scan.text.has(at, "{\"level\":") || scan.text.has(at, "{\"msg\":") {
+        return; // `external-secrets: {"level":…`: the record of a program.
+    }
     let is_list = scan.text.at(at) == b'[' || is_set(&scan.text, at);
     let is_plural = scan.text.before(name.range.end).eq_ignore_ascii_case(&b's');
     let mut at = at + 1;

@@ -9,6 +9,66 @@ use crate::rules::Kind;
 use crate::text::{Text, is_blank, is_name_byte, is_quote};
 use crate::vendors::looks_random;
 
+/// `APPID {63C01132-BDCC-4226-9175-6064B2DA4E97}` of Windows.
+fn is_class_id(value: &[u8]) -> bool {
+    let id = value
+        .strip_prefix(b"{")
+        .and_then(|rest| rest.strip_suffix(b"}"));
+    id.is_some_and(|id| {
+        id.len() == 36
+            && id
+                .iter()
+                .all(|byte| byte.is_ascii_hexdigit() || *byte == b'-')
+    })
+}
+
+/// `non-existent secret key: password`: by its name.
+fn is_name_alone(value: &[u8]) -> bool {
+    matches!(value, b"password" | b"secret" | b"token" | b"username")
+}
+
+/// `key=NPM_TOKEN`: a variable by its name.
+fn is_variable_name(scan: &Scan<'_, '_>, secret: SecretName, value: &[u8]) -> bool {
+    let is_upper = |byte: &u8| byte.is_ascii_uppercase() || *byte == b'_';
+    let is_key = matches!(secret.rule, Kind::ApiKey | Kind::PrivateKey);
+    is_key
+        && value.contains(&b'_')
+        && value.iter().all(is_upper)
+        && matches!(scan.names.judge(value), Verdict::Secret(_))
+}
+
+/// `random_password.db.result`, `data.aws_ssm_parameter.db.value` of Terraform.
+fn is_reference(value: &[u8]) -> bool {
+    const ENDS: [&[u8]; 7] = [
+        b"arn",
+        b"id",
+        b"name",
+        b"result",
+        b"secret_string",
+        b"value",
+        b"key",
+    ];
+    let is_part = |byte: &u8| byte.is_ascii_lowercase() || matches!(byte, b'_' | b'.');
+    let mut parts = value.rsplit(|&byte| byte == b'.');
+    let is_end = parts.next().is_some_and(|last| ENDS.contains(&last));
+    let is_resource = |part: &[u8]| part.contains(&b'_') || matches!(part, b"data" | b"module");
+    is_end
+        && value.iter().all(is_part)
+        && parts.clone().count() >= 2
+        && parts.next_back().is_some_and(is_resource)
+}
+
+/// `sig=ecdsa_secp256r1_sha256`.
+fn is_algorithm(value: &[u8]) -> bool {
+    let names: [&[u8]; 4] = [b"ecdsa", b"rsa", b"ed25519", b"sha256"];
+    let is_part = |byte: &u8| {
+        byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-')
+    };
+    value.len() < 40
+        && names.iter().any(|name| value.starts_with(name))
+        && value.iter().all(is_part)
+}
+
 /// What stands at `at` is known, and no secret.
 pub(super) fn is_open(
     scan: &Scan<'_, '_>,
@@ -28,6 +88,22 @@ pub(super) fn is_open(
         if value.starts_with(b"{{") && is_template(text, value, content.end) {
             return true;
         }
+        let is_lookup = value.starts_with(b"{{ lookup(") && value.ends_with(b"}}");
+        if is_lookup || is_condition(text, name, value) || is_unit(secret, value) {
+            return true;
+        }
+        let is_plural = secret.rule == Kind::Password && text.before(name.range.end) == b's';
+        if is_plural && delimiter == Delimiter::Equals && value.iter().all(u8::is_ascii_lowercase) {
+            return true; // `'passwords' => 'users'` of Laravel.
+        }
+        if secret.rule == Kind::Cookie && value.starts_with(b".") && !value.contains(&b'=') {
+            return true; // `cookie ".AspNetCore.Antiforgery.x" is not present`.
+        }
+        let is_function =
+            secret.rule == Kind::Signature && value.windows(2).any(|two| two == b"::");
+        if is_function {
+            return true; // Of a crash: `signature="token_bucket::take"`.
+        }
         return match delimiter {
             Delimiter::Comma => is_next_name(scan, name, value),
             Delimiter::Blank | Delimiter::ColonBlank => {
@@ -45,25 +121,33 @@ pub(super) fn is_open(
     let value = text.slice(at..end);
     match delimiter {
         Delimiter::Equals => {
-            is_object(text, name, secret, value)
+            is_on_chain(text, name, secret, at)
+                || is_variable_name(scan, secret, value)
+                || is_reference(value)
+                || secret.rule == Kind::Signature && is_algorithm(value)
+                || is_object(text, name, secret, value)
                 || is_same_argument(text, name, at)
                 || is_parameter_at(text, at)
                 || is_of_ring(text, name, secret, value)
                 || secret.rule == Kind::Credential && is_credential_type(value)
-                || secret.rule == Kind::Token && is_compiler_note(text, at)
+                || is_compiler_note(text, at)
         }
         Delimiter::Colon => is_permission(text, name, at) || is_key_path(scan, secret, at),
         Delimiter::ColonBlank | Delimiter::Blank => {
-            is_next_member(text, name, at)
+            is_class_id(value)
+                || secret.rule == Kind::ApiKey && is_name_alone(value)
+                || secret.rule == Kind::PrivateKey && value.windows(4).any(|part| part == b"-PSK")
+                || is_next_member(text, name, at)
                 || is_message(text, name, at)
                 || is_variable_list(scan, name, at)
                 || is_key_id(text, name, secret, at)
                 || is_object(text, name, secret, value)
-                || is_on_chain(text, name, secret)
+                || is_of_ring(text, name, secret, value)
+                || is_on_chain(text, name, secret, at)
                 || is_condition(text, name, value)
                 || is_alias(scan, value)
                 || secret.rule == Kind::ApiKey && is_key_file(value)
-                || secret.trust == Trust::Shaped && is_numbered_id(value)
+                || secret.rule == Kind::Token && is_numbered_id(value)
         }
         _ => false,
     }
@@ -137,24 +221,25 @@ fn is_object(text: &Text<'_>, name: &Name, secret: SecretName, value: &[u8]) -> 
         return false;
     }
     #[rustfmt::skip] // A list of words, not one a line.
-    const THINGS: [&[u8]; 16] = [
+    const THINGS: [&[u8]; 19] = [
+        b"sealed", b"key", b"keys",
         b"tls", b"credentials", b"creds", b"registry", b"db", b"database", b"cert", b"certs", b"config", b"secret",
         b"secrets", b"token", b"tokens", b"auth", b"password", b"passwords",
     ];
     let mut parts = value.rsplit(|&byte| matches!(byte, b'-' | b'/'));
     let is_thing = parts.next().is_some_and(|last| THINGS.contains(&last));
-    let is_joined = parts.next().is_some();
-    let word = text.run_back(
-        start - usize::from(start > 0),
-        start.saturating_sub(48),
-        |byte| !byte.is_ascii_whitespace(),
-    );
-    is_thing && is_joined && (value.contains(&b'/') || text.has(word, "namespace="))
+    is_thing && parts.next().is_some() || is_path(value)
+}
+
+/// `shipping/frontend`: a namespace and a name.
+fn is_path(value: &[u8]) -> bool {
+    let mut parts = value.split(|&byte| byte == b'/');
+    parts.clone().count() > 1 && parts.all(|part| part.len() > 1)
 }
 
 /// `secret/data/web#password`, `kv/web/db`: where a vault keeps it.
 fn is_entry(value: &[u8]) -> bool {
-    let is_part = |byte: &u8| byte.is_ascii_lowercase() || b"-_/.#".contains(byte);
+    let is_part = |byte: &u8| byte.is_ascii_lowercase() || b"-_/.#:".contains(byte);
     ["secret/", "secrets/", "kv/"]
         .iter()
         .any(|keeper| value.starts_with(keeper.as_bytes()))
@@ -211,7 +296,9 @@ fn is_of_ring(text: &Text<'_>, name: &Name, secret: SecretName, value: &[u8]) ->
     let word = text.run_back(before, before.saturating_sub(32), |byte| !is_blank(byte));
     (15..=20).contains(&digits.len())
         && digits.iter().all(u8::is_ascii_digit)
-        && (text.ends_with(name.range.start, "partition key ") || text.has(word, "num_tokens="))
+        && (value.len() > digits.len()
+            || text.ends_with(name.range.start, "partition key ")
+            || text.has(word, "num_tokens="))
 }
 
 /// `credential=ManagedIdentityCredential`: its type.
@@ -267,12 +354,19 @@ fn is_message(text: &Text<'_>, name: &Name, at: usize) -> bool {
         _ => return false,
     }
     let next = end + 1;
+    if text.ends_with(at, " : ") {
+        let end = text.run(next, next + 24, |byte| byte.is_ascii_lowercase());
+        if text.has(end, " : ") {
+            return true; // `reason = Invalid password : local database : user = bob`.
+        }
+    }
     match text.at(next) {
         b'=' => text.at(next + 1) == b' ' && text.ends_with(at, " : "),
         b'`' | b'"' | b'\'' => {
             let mark = text.at(next);
             let close = text.run(next + 1, next + 64, is_name_byte);
-            text.at(close) == mark && text.has(close + 1, " is ")
+            let is_about = text.has(close + 1, " is ") || text.has(close + 1, " (`");
+            text.at(close) == mark && is_about
         }
         b'l' => {
             word.eq_ignore_ascii_case(b"attempts") && text.has(next, "left")
@@ -301,7 +395,9 @@ fn is_next_member(text: &Text<'_>, name: &Name, at: usize) -> bool {
     let first = text.run(open, start, |byte| byte.is_ascii_alphanumeric());
     let is_dump = text.before(open) == b'{' && text.at(first) == b':' && first > open;
     is_dump && at == name.range.end + 2 && !is_blank(text.at(first + 1)) && {
-        text.has(end, ":<nil>") || names::is_about_something(text.slice(at..end))
+        let number = text.run(end + 1, end + 5, |byte| byte.is_ascii_digit());
+        let is_number = end - at < 4 && number > end + 1 && text.at(number) == b'}'; // `DB:0}`.
+        is_number || text.has(end, ":<nil>") || names::is_about_something(text.slice(at..end))
     }
 }
 
@@ -349,8 +445,17 @@ fn is_key_id(text: &Text<'_>, name: &Name, secret: SecretName, at: usize) -> boo
     }
 }
 
+/// `access_token = "hours"`: in what its life is counted.
+fn is_unit(secret: SecretName, value: &[u8]) -> bool {
+    secret.rule == Kind::Token && matches!(value, b"days" | b"hours" | b"minutes" | b"seconds")
+}
+
 /// `solana signature bJDD… finalized`: everybody may read it.
-fn is_on_chain(text: &Text<'_>, name: &Name, secret: SecretName) -> bool {
+fn is_on_chain(text: &Text<'_>, name: &Name, secret: SecretName, at: usize) -> bool {
+    let address = text.run(at + 2, at + 43, |byte| byte.is_ascii_hexdigit());
+    if secret.rule == Kind::Token && text.has(at, "0x") && address == at + 42 {
+        return true; // `token=0x…`: the address of a coin's contract.
+    }
     secret.rule == Kind::Signature
         && ["solana ", "transaction "]
             .iter()
@@ -391,7 +496,7 @@ fn is_numbered_id(value: &[u8]) -> bool {
         }
         numbers += 1;
     }
-    numbers >= 2 && word.len() > 3 && word.iter().all(u8::is_ascii_lowercase)
+    numbers >= 2 && word.len() > 2 && word.iter().all(u8::is_ascii_lowercase)
 }
 
 /// What a parser or tokenizer tells of its token: `token.text='secret' token.pos_='NOUN'`,

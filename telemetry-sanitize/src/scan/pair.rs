@@ -249,6 +249,11 @@ fn is_open_key(text: &Text<'_>, name: &Name) -> bool {
         is_blank,
     );
     static LAST: Bytes = Bytes::of(b"btpydhvre3cgnxkswBTPYDHVRECGNXKSW");
+    let cache = text.ends_with(end, "for")
+        && find_word(text, end.saturating_sub(40), "cache").is_some_and(|at| at < end);
+    if cache {
+        return true; // `no cache is found for key: x`.
+    }
     let may_be = end < name.range.start && LAST.has(text.before(end));
     may_be && WORDS.iter().any(|word| text.ends_with(end, word))
 }
@@ -337,8 +342,6 @@ pub(super) fn past_closers(text: &Text<'_>, from: usize) -> (usize, bool) {
             quoted = true;
         } else if text.at(at) == b']' {
             at += 1;
-        } else if text.has(at, ") -> '") || text.has(at, ") -> \"") {
-            at += 1; // `options.get("password") -> "x"`.
         } else if text.has(at, ">> =") || text.has(at, ")\":") {
             at += 2 - usize::from(text.at(at) == b')'); // Erlang's `<<"password">> => x`, `"cs(Cookie)"`.
         } else if text.has(at, "%5d") {
@@ -529,6 +532,9 @@ fn delimiter_at(
         }
         b',' if name.is_option && !quoted && text.has(mark, ", ") && is_in_list(text, name) => {
             (Delimiter::Blank, mark + 1)
+        }
+        b')' if quoted && text.has(mark, ") -> ") && is_quote(text.before(name.range.start)) => {
+            (Delimiter::Equals, mark + ") -> ".len()) // `options.get("password") -> "x"`.
         }
         b')' if quoted => return typed_text(text, mark).map(|value| (Delimiter::Comma, value)),
         b',' if quoted || text.before(name.range.start) == b'{' => {
@@ -780,6 +786,10 @@ fn typed_value(text: &Text<'_>, at: usize) -> Option<usize> {
     let end = text.run(at, at + 32, |byte| {
         byte.is_ascii_alphanumeric() || b"&'_<>[]?!-".contains(&byte)
     });
+    const KEPT: [&str; 4] = ["!secret ", "!env ", "!env_var ", "!reference "];
+    if KEPT.iter().any(|tag| text.has(at, tag)) {
+        return None; // Kept elsewhere, by the name that follows.
+    }
     let is_tag = text.at(at) == b'!' && matches!(text.at(at + 1), b'!' | b'a'..=b'z');
     if is_tag && !text.has(at, "!!redacted") && is_blank(text.at(end)) {
         return Some(text.skip_blanks(end, 2));

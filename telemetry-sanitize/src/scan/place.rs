@@ -9,9 +9,6 @@ use crate::text::{Text, is_blank};
 /// The name is that of a file, program or package, or tells of a secret kept elsewhere.
 pub(super) fn is_place(text: &Text<'_>, name: &Name, secret: SecretName) -> bool {
     let end = name.range.end;
-    if is_shown(text, name) {
-        return true;
-    }
     match text.at(end) {
         b':' => {
             is_position(text, name)
@@ -19,10 +16,11 @@ pub(super) fn is_place(text: &Text<'_>, name: &Name, secret: SecretName) -> bool
                 || is_listed(text, name)
                 || is_pam(text, name)
                 || is_host_of_program(text, secret, end + 1)
+                || text.ends_with(end, "; COOKIE") // Of DNS, as `dig` shows it.
         }
         b'%' => is_package_file(text, name),
         b']' => is_program(text, name),
-        b'\'' | b'"' => is_looked_up(text, name),
+        b'\'' | b'"' => is_looked_up(text, name) || is_of_validator(text, name),
         b'=' => is_pass_of_compiler(text, name),
         b' ' => {
             is_package(text, name)
@@ -36,13 +34,6 @@ pub(super) fn is_place(text: &Text<'_>, name: &Name, secret: SecretName) -> bool
         }
         _ => false,
     }
-}
-
-/// `label.password=Passwort`: what a page shows.
-fn is_shown(text: &Text<'_>, name: &Name) -> bool {
-    const OWNERS: [&str; 4] = ["label.", "labels.", "i18n.", "placeholder."];
-    matches!(text.at(name.range.start), b'l' | b'i' | b'p')
-        && OWNERS.iter().any(|owner| text.has(name.range.start, owner))
 }
 
 /// `secrets.cc:775:69`, `(src/secrets.hs:782)`, `SecretManager.cs:line 877`.
@@ -100,8 +91,8 @@ fn is_host_of_program(text: &Text<'_>, secret: SecretName, at: usize) -> bool {
         b'(' => "):",
         _ => return false,
     };
-    let number_end = text.run(end + 1, end + 48, |byte| {
-        byte.is_ascii_hexdigit() || matches!(byte, b'.' | b':')
+    let number_end = text.run(end + 1, end + 80, |byte| {
+        !byte.is_ascii_whitespace() && !matches!(byte, b')' | b']')
     });
     end > at + 1 && number_end > end + 1 && text.has(number_end, close)
 }
@@ -207,6 +198,11 @@ fn is_revision(text: &Text<'_>, name: &Name) -> bool {
 fn is_looked_up(text: &Text<'_>, name: &Name) -> bool {
     let quote = name.range.start.saturating_sub(1);
     text.ends_with(quote, "lookup(")
+}
+
+/// `{'password': [ErrorDetail(string='This field is required.')]}` of Django.
+fn is_of_validator(text: &Text<'_>, name: &Name) -> bool {
+    text.has(name.range.end + 1, ": [ErrorDetail(")
 }
 
 /// `COMMENT ON COLUMN users.password IS 'argon2id'`.

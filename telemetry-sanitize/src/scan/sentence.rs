@@ -254,6 +254,11 @@ fn passwordish_at(text: &Text<'_>, at: usize, secret: SecretName) -> bool {
             .iter()
             .all(|byte| byte.is_ascii_uppercase() || (b'2'..=b'7').contains(byte));
     let is_joined = secret.rule == Kind::Password && shape::is_word_and_number(word);
+    let core = word.strip_suffix(b"]").unwrap_or(word);
+    let is_id = core.len() <= 12 && core.iter().all(u8::is_ascii_hexdigit);
+    if secret.rule == Kind::Secret && is_id {
+        return false; // `[rotate-secrets 5a93f08]`.
+    }
     shape::is_passwordish(word) || is_base32 || is_joined || is_linked && is_digits
 }
 
@@ -312,7 +317,10 @@ fn is_secret_at(text: &Text<'_>, name: &Name, secret: SecretName, value: usize) 
             .any(|link| text.ends_with(value, link))
     };
     let is_statement = word == b"SECRET" && text.at(value) == b'\'';
+    let holds_pair =
+        || text.slice(string::quoted(text, value, 0)).contains(&b'=') && is_quote(text.at(value));
     let is_symbol = is_linked
+        || secret.rule == Kind::Cookie && holds_pair()
         || is_statement
         || is_varied(text, value)
         || text.before(name.range.start) == b':'; // `{:secret "x"}`.
@@ -347,7 +355,8 @@ fn past_links(text: &Text<'_>, from: usize) -> usize {
         let end = text.run(at + 4, at + 128, |byte| {
             !matches!(byte, b':' | b'=' | b'\n')
         });
-        if matches!(text.at(end), b':' | b'=') && is_blank(text.at(end + 1)) {
+        let is_one = !text.slice(at..end).windows(2).any(|two| two == b". ");
+        if is_one && matches!(text.at(end), b':' | b'=') && is_blank(text.at(end + 1)) {
             return text.skip_blanks(end + 1, 8);
         }
         if text.has(end, ":\n") {
@@ -475,7 +484,7 @@ pub(super) fn random_word_at(text: &Text<'_>, at: usize, secret: SecretName) -> 
         !byte.is_ascii_whitespace()
             && !byte.is_ascii_control()
             && !is_quote(byte)
-            && !matches!(byte, b',' | b';' | b')')
+            && !matches!(byte, b',' | b';' | b')' | b']')
     });
     let end = text.run_back(end, start, |byte| matches!(byte, b'.' | b':'));
     let word = text.slice(start..end);
@@ -563,7 +572,11 @@ fn after_login(text: &Text<'_>, at: usize) -> bool {
     let floor = word_end.saturating_sub(64);
     let word = text.run_back(word_end, floor, |byte| !byte.is_ascii_whitespace());
     let before = text.run_back(word, word.saturating_sub(4), |b| b.is_ascii_whitespace());
-    word_end < at && word < word_end && before < word && {
+    let is_word = matches!(
+        text.slice(word..word_end),
+        b"or" | b"and" | b"account" | b"name"
+    );
+    word_end < at && word < word_end && before < word && !is_word && {
         text.ends_with(before, "login") || text.ends_with(before, "machine")
     }
 }

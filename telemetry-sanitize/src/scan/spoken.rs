@@ -792,7 +792,9 @@ fn account(text: &Text<'_>, start: usize) -> Option<Range<usize>> {
         "stats auth ",
     ];
     let is_told = TOLD.iter().any(|told| text.ends_with(start, told));
-    let is_chosen = shape::is_passwordish(word) || is_told && shape::is_chosen(word);
+    let mut pairs = word.split(|&byte| byte == b':');
+    let is_mac = word.contains(&b':') && pairs.all(|pair| pair.len() == 2);
+    let is_chosen = !is_mac && (shape::is_passwordish(word) || is_told && shape::is_chosen(word));
     (is_chosen && !is_thing).then_some(mark..end)
 }
 

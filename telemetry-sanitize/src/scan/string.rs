@@ -23,6 +23,14 @@ pub(super) fn next_line_string(text: &Text<'_>, name: &Name, at: usize) -> Optio
 
 /// Past `Some(`, `Secret("`'s name, Python's `b'`: what Debug output puts around.
 pub(super) fn past_wrapper(text: &Text<'_>, at: usize) -> Option<usize> {
+    if text.has(at, "$request->") {
+        let open = text.run(at, at + 40, |byte| {
+            byte != b'(' && !byte.is_ascii_whitespace()
+        });
+        if text.at(open) == b'(' && is_quote(text.at(open + 1)) {
+            return fallback(text, open + 1); // PHP's.
+        }
+    }
     if !text.at(at).is_ascii_alphanumeric() {
         return Some(past_opening(text, at));
     }

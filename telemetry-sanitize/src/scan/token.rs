@@ -16,6 +16,8 @@ pub(super) fn look(scan: &mut Scan<'_, '_>, index: u8, prefix: u8, hit: Range<us
     }
     let start = match vendor.left {
         Left::Edge if !text.starts_word(hit.start) => return,
+        // `search-api-1-470384f3-…`.
+        Left::Edge if vendor.body == Body::Uuid && text.before(hit.start) == b'-' => return,
         Left::Edge if text.at(hit.start) == b'{' => hit.end, // The scheme of a hash, `{SSHA}`.
         Left::Edge => hit.start,
         Left::Stays => match vendor.rule {

@@ -14,8 +14,8 @@ use crate::vendors::looks_random;
 pub(super) fn look(scan: &mut Scan<'_, '_>, hit: Range<usize>) {
     let text = &scan.text;
     let encoded = text.at(hit.start) == b'%';
-    if is_replaced(text, hit.end) {
-        return;
+    if is_replaced(text, hit.end) || text.ends_with(hit.start, "enode") {
+        return; // Of Ethereum's nodes, whose keys are for everybody.
     }
     let Some(at_sign) = user_info_end(text, hit.end, encoded) else {
         return;

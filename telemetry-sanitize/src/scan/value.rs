@@ -25,7 +25,7 @@ use super::{Scan, code, header, open};
 use crate::mask::{is_harmless, is_status};
 use crate::names::{SecretName, Trust};
 use crate::rules::Kind;
-use crate::text::{Text, is_blank, is_quote};
+use crate::text::{Text, is_base64, is_blank, is_quote};
 use crate::vendors::looks_random;
 
 /// So many values behind the first are followed.
@@ -183,6 +183,11 @@ fn is_closing_quote(text: &Text<'_>, name: &Name, delimiter: Delimiter, at: usiz
         let is_end = matches!(text.at(at + 1), b')' | b',' | b';');
         return is_quote(mark) && text.before(name.range.start) == mark && is_end;
     }
+    if delimiter == Delimiter::Equals && is_quote(mark) {
+        // `pin-sha256="…Pw="`: the end of base64 is no name.
+        let start = text.run_back(at - 1, at.saturating_sub(96), is_base64);
+        return text.before(start) == mark && start < name.range.start;
+    }
     delimiter == Delimiter::Colon
         && is_quote(mark)
         && text.before(name.range.start) == mark
@@ -194,7 +199,10 @@ fn is_closing_quote(text: &Text<'_>, name: &Name, delimiter: Delimiter, at: usiz
 pub(super) fn is_secret_text(secret: SecretName, value: &[u8]) -> bool {
     let told = match secret.trust {
         Trust::Strong => false,
-        Trust::Shaped => is_status(value),
+        Trust::Shaped => {
+            let is_upper = value.len() < 12 && value.iter().all(u8::is_ascii_uppercase);
+            is_status(value) || secret.rule == Kind::Token && is_upper // A parser's `RBRACE`.
+        }
         Trust::Counted => is_status(value) || is_count(secret, value) || value.len() < 6,
         Trust::Digits => !is_short_number(value),
         Trust::Number => !is_long_number(value),
