@@ -86,14 +86,15 @@ const STATUS: &[&[u8]] = &[
     b"given", b"granted", b"has", b"hidden", b"ignored", b"include", b"incorrect", b"info",
     b"invalid", b"is", b"issued", b"least", b"loaded", b"locked", b"long", b"malformed", b"match",
     b"matches", b"maximum", b"may", b"migrated", b"migrating", b"minimum", b"mismatch", b"missing",
-    b"must", b"needed", b"needs", b"new", b"no", b"not", b"ok", b"omit", b"only", b"option", b"out",
-    b"passed", b"please", b"present", b"provided", b"read", b"refreshed", b"refused", b"rejected",
-    b"removed", b"renewed", b"required", b"requires", b"reset", b"retype", b"revoked", b"rotated",
-    b"saved", b"sent", b"set", b"short", b"should", b"skipped", b"sorry", b"specified", b"stored",
-    b"succeeded", b"success", b"supplied", b"the", b"this", b"too", b"took", b"trace", b"unable",
-    b"unauthorized", b"unavailable", b"unchanged", b"unexpected", b"unknown", b"unlimited",
-    b"unset", b"unused", b"updated", b"used", b"using", b"valid", b"validated", b"verified",
-    b"want", b"wants", b"warn", b"warning", b"was", b"weak", b"will", b"with", b"wrong", b"your",
+    b"must", b"needed", b"needs", b"new", b"no", b"not", b"notpresent", b"ok", b"omit", b"only",
+    b"option", b"out", b"passed", b"permission", b"please", b"present", b"provided", b"read",
+    b"refreshed", b"refused", b"rejected", b"removed", b"renewed", b"required", b"requires",
+    b"reset", b"retype", b"revoked", b"rotated", b"saved", b"sent", b"set", b"short", b"should",
+    b"skipped", b"sorry", b"specified", b"stored", b"succeeded", b"success", b"supplied", b"the",
+    b"this", b"too", b"took", b"trace", b"unable", b"unauthorized", b"unavailable", b"unchanged",
+    b"unexpected", b"unknown", b"unlimited", b"unset", b"unused", b"updated", b"used", b"using",
+    b"valid", b"validated", b"verified", b"want", b"wants", b"warn", b"warning", b"was", b"weak",
+    b"will", b"with", b"wrong", b"your",
 ];
 
 fn is_nothing(value: &[u8]) -> bool {
@@ -267,6 +268,9 @@ fn is_placeholder(value: &[u8]) -> bool {
     if is_ruby_template(value) || is_parameter(value) {
         return true;
     }
+    if let Some(name) = value.strip_prefix(b"$env:") {
+        return is_upper_variable(name); // Of PowerShell.
+    }
     if let Some(name) = value.strip_prefix(b"$") {
         let is_query = matches!(
             name,
@@ -282,6 +286,9 @@ fn is_placeholder(value: &[u8]) -> bool {
     }
     if let Some(name) = value.strip_prefix(b"env:") {
         return is_upper_variable(name);
+    }
+    if value.starts_with(b"%env(") && value.ends_with(b")%") {
+        return true; // Of Symfony.
     }
     if let [b'%', b'0'..=b'9'] = value {
         return true; // An argument of a script.

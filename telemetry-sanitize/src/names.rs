@@ -242,6 +242,9 @@ fn judge_words(words: &[&[u8]]) -> Verdict {
     {
         return Verdict::Plain; // `existingSecretPasswordKey`: where one is.
     }
+    if words == [b"1".as_slice(), b"password"] {
+        return Verdict::Plain; // The product.
+    }
     if words.contains(&b"public".as_slice()) || words.contains(&b"publishable".as_slice()) {
         return Verdict::Plain;
     }
@@ -505,7 +508,8 @@ const PRIVATE_KEYS: [&[u8]; 8] = [
 ];
 
 #[rustfmt::skip] // A list of words, not one a line.
-const KEY_OF: [&[u8]; 73] = [
+const KEY_OF: [&[u8]; 74] = [
+    b"validation",
     b"instrumentation", b"activation", b"nwk", b"setup", b"wifi", b"wireless", b"wlan",
     b"access", b"account", b"admin", b"aes", b"age", b"anon", b"api", b"app", b"application",
     b"auth", b"azure", b"client", b"consumer", b"cookie", b"crypto", b"datadog", b"dd", b"decrypt",
@@ -519,8 +523,8 @@ const KEY_OF: [&[u8]; 73] = [
 
 /// Whose keys name something, and may look like anything.
 #[rustfmt::skip] // A list of words, not one a line.
-const OPEN_KEYS: [&[u8]; 41] = [
-    b"blob", b"bucket", b"cache", b"column", b"composite", b"config", b"content", b"dedup", b"digest", b"entry",
+const OPEN_KEYS: [&[u8]; 42] = [
+    b"action", b"blob", b"bucket", b"cache", b"column", b"composite", b"config", b"content", b"dedup", b"digest", b"entry",
     b"etcd", b"foreign", b"group", b"hash", b"host", b"id", b"idempotency", b"index", b"kv", b"layer", b"lock",
     b"lookup", b"map", b"message", b"node", b"object", b"partition", b"peer", b"primary", b"pub", b"redis",
     b"registry", b"row", b"s3", b"sort", b"topic", b"unique", b"verify", b"verifying", b"routing", b"socket",
@@ -558,27 +562,29 @@ const HARMLESS_HEADS: &[&[u8]] = &[
     b"age", b"alg", b"algo", b"algorithm", b"arn", b"asc", b"at", b"attempt", b"attempts",
     b"authentication", b"backend", b"bak", b"baseline", b"bits", b"broker", b"by", b"bytes", b"c",
     b"cfg", b"change", b"changed", b"charset", b"check", b"class", b"column", b"complexity",
-    b"component", b"conf", b"controller", b"count", b"counts", b"cpp", b"created", b"css", b"date",
-    b"days", b"decoder", b"detection", b"dialog", b"dir", b"directory", b"disabled", b"duration",
-    b"enabled", b"encoder", b"encoding", b"encryption", b"encryptor", b"endpoint", b"engine",
-    b"entropy", b"env", b"error", b"errors", b"exists", b"expiration", b"expired", b"expires",
-    b"expiry", b"factory", b"fail", b"failed", b"failures", b"field", b"file", b"filename",
-    b"filter", b"flag", b"form", b"format", b"found", b"function", b"generator", b"go", b"gpg",
-    b"gz", b"handler", b"hasher", b"hashers", b"hashing", b"helper", b"hint", b"history", b"html",
-    b"id", b"identifier", b"ids", b"in", b"index", b"input", b"interval", b"java", b"js", b"json",
-    b"jsx", b"key", b"keys", b"kind", b"label", b"len", b"length", b"lifetime", b"limit", b"link",
-    b"loaded", b"location", b"log", b"mail", b"mails", b"manager", b"map", b"maps", b"max", b"md",
-    b"message", b"method", b"min", b"mode", b"module", b"name", b"names", b"offset", b"ok", b"page",
+    b"component", b"conf", b"controller", b"cost", b"count", b"counts", b"cpp", b"created", b"css",
+    b"date", b"days", b"decoder", b"detection", b"dialog", b"dir", b"directory", b"disabled",
+    b"duration", b"enabled", b"encoder", b"encoding", b"encryption", b"encryptor", b"endpoint",
+    b"engine", b"entropy", b"env", b"error", b"errors", b"exists", b"expiration", b"expired",
+    b"expires", b"expiry", b"factory", b"fail", b"failed", b"failures", b"field", b"file",
+    b"filename", b"filter", b"flag", b"form", b"format", b"found", b"function", b"generator", b"go",
+    b"gpg", b"gz", b"handler", b"hasher", b"hashers", b"hashing", b"helper", b"hint", b"history",
+    b"html", b"id", b"identifier", b"ids", b"in", b"index", b"input", b"interval", b"invalid",
+    b"iterations", b"java", b"js", b"json", b"jsx", b"key", b"keys", b"kib", b"kind", b"label",
+    b"len", b"length", b"lifetime", b"limit", b"link", b"loaded", b"location", b"log", b"mail",
+    b"mails", b"manager", b"map", b"maps", b"max", b"md", b"memory", b"message", b"method", b"min",
+    b"mode", b"module", b"name", b"names", b"namespace", b"offset", b"ok", b"page", b"parallelism",
     b"path", b"paths", b"php", b"placeholder", b"plugin", b"policy", b"present", b"prompt",
     b"protected", b"provider", b"py", b"quality", b"ratio", b"rb", b"reads", b"ref", b"regex",
     b"reload", b"require", b"required", b"reset", b"resets", b"retries", b"rm", b"rotated",
-    b"rotation", b"rounds", b"rs", b"rules", b"scanning", b"scheme", b"scope", b"score", b"seconds",
-    b"secs", b"service", b"set", b"sh", b"size", b"source", b"spec", b"sql", b"state", b"status",
-    b"stdin", b"store", b"strength", b"success", b"svelte", b"tar", b"template", b"tests", b"time",
-    b"timeout", b"timestamp", b"title", b"toml", b"total", b"ts", b"tsx", b"ttl", b"txt", b"type",
-    b"types", b"updated", b"uri", b"url", b"usage", b"used", b"util", b"utils", b"uuid", b"valid",
-    b"validation", b"validator", b"version", b"versions", b"view", b"visible", b"vue", b"weak",
-    b"within", b"writes", b"yaml", b"yml", b"zip",
+    b"rotation", b"rounds", b"rs", b"rules", b"scan", b"scanned", b"scanning", b"scheme", b"scope",
+    b"score", b"seconds", b"secs", b"service", b"set", b"sh", b"size", b"source", b"spec", b"sql",
+    b"state", b"status", b"stdin", b"store", b"strength", b"success", b"svelte", b"tar",
+    b"template", b"tests", b"time", b"timeout", b"timestamp", b"title", b"toml", b"total", b"ts",
+    b"tsx", b"ttl", b"txt", b"type", b"types", b"updated", b"uri", b"url", b"usage", b"used",
+    b"util", b"utils", b"uuid", b"valid", b"validation", b"validator", b"validators", b"var",
+    b"version", b"versions", b"view", b"visible", b"vue", b"weak", b"within", b"writes", b"yaml",
+    b"yml", b"zip",
 ];
 
 /// Last words that leave the meaning of the ones before as it is. Sorted.

@@ -67,6 +67,14 @@ pub(super) fn take_bare(
         }
         let first = text.run(at, at + 16, |byte| byte.is_ascii_lowercase());
         let is_level = text.at(first) == b',' && is_status(text.slice(at..first));
+        let word_end = text.run(at, at + 8, |byte| byte.is_ascii_lowercase());
+        let is_setting = delimiter == Delimiter::Equals
+            && word_end > at
+            && text.at(word_end) == b' '
+            && pair_at(text, word_end + 1);
+        if is_setting {
+            return; // `authorization=rbac cache_ttl=218s`.
+        }
         if is_level && secret.trust != Trust::Strong {
             return; // `RUST_LOG=auth=debug,token=trace`.
         }
@@ -89,7 +97,7 @@ pub(super) fn take_bare(
         && text.at(end) == b':'
         && is_blank(text.at(end + 1))
         && word.len() < 24
-        && word.iter().all(|byte| matches!(byte, b'/') || byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte.is_ascii_alphabetic())
+        && word.iter().all(|byte| matches!(byte, b'/' | b'-') || byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte.is_ascii_alphabetic())
         && word.iter().filter(|byte| byte.is_ascii_digit()).count() < 2;
     let is_column = delimiter == Delimiter::ColonBlank // `passwd -> password_digest`.
         && word.iter().any(|byte| matches!(byte, b'_' | b'-'))

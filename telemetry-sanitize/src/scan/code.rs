@@ -65,6 +65,19 @@ pub(super) fn source_end(
 /// `req.headers().get("token").and_then(…)`, `$request->input('password')`: what asks a
 /// request or the environment for one by its name.
 fn lookup_end(text: &Text<'_>, at: usize) -> Option<usize> {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"_.?".contains(&byte);
+    let member = text.run(at, at + 64, is_part);
+    if text.has(at, "req.") && (text.at(member) == b';' || text.has(member, " ??")) {
+        return Some(member); // `req.cookies?.token ?? null`.
+    }
+    if text.has(at, "$request->") {
+        let call = text.run(at + "$request->".len(), at + 48, |byte| {
+            byte.is_ascii_alphabetic()
+        });
+        if text.has(call, "();") {
+            return Some(call + "();".len());
+        }
+    }
     const STARTS: [&str; 6] = [
         "req.headers().get(",
         "request.headers().get(",
@@ -111,6 +124,10 @@ fn wrapped_mask_end(text: &Text<'_>, at: usize) -> Option<usize> {
             break;
         }
         inner = end + 1;
+    }
+    let digits = text.run(inner, inner + 8, |byte| byte.is_ascii_digit());
+    if inner > at && digits > inner && text.at(digits) == b')' && text.has(at, "Token(") {
+        return Some(digits + 1); // `Token(82517)` of mio.
     }
     if inner == at || !matches!(text.at(inner), b'_' | b'.' | b'*' | b'[') {
         return None;

@@ -273,10 +273,11 @@ pub(super) fn look(scan: &mut Scan<'_, '_>, index: u8, hit: Range<usize>) {
 }
 
 fn is_password(text: &Text<'_>, secret: Place, found: Range<usize>) -> bool {
-    let value = text.slice(found);
+    let value = text.slice(found.clone());
     let is_option = matches!(value.first(), Some(b'-' | b'|' | b'<') | None);
     let is_open = matches!(secret, Nth(_) | Share) && value.starts_with(b"/");
-    let is_usage = value.starts_with(b"[") && value.ends_with(b"]"); // `-p[password]`.
+    let is_optional = matches!(secret, Nth(_)) && text.before(found.start) == b'[';
+    let is_usage = is_optional || value.starts_with(b"[") && value.ends_with(b"]"); // `-p[password]`.
     let is_told = is_usage
         || value == b"to" // `Password to use`.
         || value == b"requires" // `option '-a' requires an argument`.

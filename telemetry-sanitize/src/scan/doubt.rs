@@ -8,7 +8,7 @@ use super::pair::{Delimiter, Name};
 use super::phrase::{is_long_phrase, is_phrase};
 use super::shape::{
     is_count, is_hex, is_hex_key, is_long_number, is_passwordish, is_predicate, is_scrambled,
-    is_session, is_short_number, is_token_like,
+    is_session, is_short_number, is_token_like, is_word_and_number,
 };
 use crate::mask::{is_harmless, is_status};
 use crate::names::{SecretName, Trust};
@@ -40,7 +40,7 @@ pub(super) fn is_bare_secret(
         Trust::Digits => return is_short_number(value),
         Trust::Number => return is_long_number(value),
         Trust::Session => return is_session(secret, value),
-        Trust::Chosen => return is_passwordish(value),
+        Trust::Chosen => return is_passwordish(value) || is_word_and_number(value),
         Trust::Scrambled => return is_key(text, name, value),
         _ => {}
     }
@@ -158,6 +158,14 @@ pub(super) fn is_path_to_file(value: &[u8]) -> bool {
         b".txt", b".pem", b".key", b".json", b".yaml", b".yml", b".env", b".conf",
     ];
     let is_path = matches!(value.first(), Some(b'/' | b'.')) && value[1..].contains(&b'/');
+    let is_url = value.starts_with(b"https://") || value.starts_with(b"file:///");
+    if is_url
+        && [b".asc".as_slice(), b".gpg", b".pub", b".crt"]
+            .iter()
+            .any(|end| value.ends_with(end))
+    {
+        return true; // `gpgkey=https://example.com/release.asc`.
+    }
     let is_system = [b"/etc/", b"/run/", b"/dev/"]
         .iter()
         .any(|start| value.starts_with(*start));
@@ -173,7 +181,7 @@ fn is_test_result(text: &Text<'_>, name: &Name, delimiter: Delimiter, value: &[u
         && (text.ends_with(name.range.start, "--- ") || !value.iter().any(u8::is_ascii_digit))
 }
 
-/// `300s`, `+1627ms`.
+/// `300s`, `+1627ms`, and `2|c` of a metric.
 fn is_duration(value: &[u8]) -> bool {
     let value = value.strip_prefix(b"+").unwrap_or(value);
     let digits = value

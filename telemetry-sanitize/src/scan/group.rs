@@ -86,7 +86,7 @@ pub(super) fn take_bracketed(
 
 /// A key as a list of its bytes: `[86, 209, 17, …]`.
 pub(super) fn is_bytes(list: &[u8]) -> bool {
-    const LEAST: usize = 16;
+    const LEAST: usize = 12;
     let mut items = list.split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
     let is_byte = |item: &[u8]| {
         let number = item.strip_prefix(b"0x").unwrap_or(item);

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::pair::{Name, style_end};
+use super::shape::is_assignment;
 use super::{Scan, encoded};
 use crate::mask::{is_harmless, is_status};
 use crate::names::Verdict;
@@ -43,6 +44,9 @@ pub(super) fn look(scan: &mut Scan<'_, '_>, hit: Range<usize>) {
         return;
     }
     let value = text.slice(start..end);
+    if is_assignment(value) || value.starts_with(b"/") {
+        return; // `Bearer, ExpiresAt=0`, and the path of a modem's.
+    }
     let is_listed = text.ends_with(start, ", ") && !value.iter().any(u8::is_ascii_digit);
     if is_listed {
         return; // `scheme: bearer, bearerFormat: JWT`.

@@ -27,6 +27,35 @@ fn is_name_alone(value: &[u8]) -> bool {
     matches!(value, b"password" | b"secret" | b"token" | b"username")
 }
 
+/// `Loaded X.509 cert 'kernel signing key: 9efc…'`: a certificate by its name.
+fn is_of_certificate(text: &Text<'_>, name: &Name) -> bool {
+    let start = name.range.start;
+    let open = text.run_back(start, start.saturating_sub(64), |byte| {
+        !is_quote(byte) && byte != b'\n'
+    });
+    text.ends_with(open, "x.509 cert '")
+}
+
+/// `secret 2xs1kknv17zmbvkp0way4cl2h is in use` of Docker.
+fn is_id_in_use(text: &Text<'_>, secret: SecretName, at: usize) -> bool {
+    let end = text.run(at, at + 26, |byte| {
+        byte.is_ascii_lowercase() || byte.is_ascii_digit()
+    });
+    secret.rule == Kind::Secret && end == at + 25 && text.has(end, " is in use")
+}
+
+/// `--secret payments:dbPassword <value>` of Pulumi.
+fn is_setting_path(value: &[u8]) -> bool {
+    let is_part = |byte: &u8| byte.is_ascii_alphabetic() || matches!(byte, b':' | b'-');
+    value.contains(&b':') && value.iter().all(is_part)
+}
+
+/// `token=@75,661:514='<EOF>'` of ANTLR.
+fn is_place_of_token(value: &[u8]) -> bool {
+    let digits = value.strip_prefix(b"@").unwrap_or_default();
+    !digits.is_empty() && digits.iter().all(u8::is_ascii_digit)
+}
+
 /// `key=NPM_TOKEN`: a variable by its name.
 fn is_variable_name(scan: &Scan<'_, '_>, secret: SecretName, value: &[u8]) -> bool {
     let is_upper = |byte: &u8| byte.is_ascii_uppercase() || *byte == b'_';
@@ -122,6 +151,7 @@ pub(super) fn is_open(
     match delimiter {
         Delimiter::Equals => {
             is_on_chain(text, name, secret, at)
+                || secret.rule == Kind::Token && is_place_of_token(value)
                 || is_variable_name(scan, secret, value)
                 || is_reference(value)
                 || secret.rule == Kind::Signature && is_algorithm(value)
@@ -135,9 +165,13 @@ pub(super) fn is_open(
         Delimiter::Colon => is_permission(text, name, at) || is_key_path(scan, secret, at),
         Delimiter::ColonBlank | Delimiter::Blank => {
             is_class_id(value)
-                || secret.rule == Kind::ApiKey && is_name_alone(value)
+                || secret.rule == Kind::ApiKey
+                    && (is_name_alone(value) || value.starts_with(b"pk_"))
                 || secret.rule == Kind::PrivateKey && value.windows(4).any(|part| part == b"-PSK")
                 || is_next_member(text, name, at)
+                || is_id_in_use(text, secret, at)
+                || secret.rule == Kind::ApiKey && is_of_certificate(text, name)
+                || text.has(end, " <") && name.is_option && is_setting_path(value)
                 || is_message(text, name, at)
                 || is_variable_list(scan, name, at)
                 || is_key_id(text, name, secret, at)
@@ -211,6 +245,10 @@ fn is_object(text: &Text<'_>, name: &Name, secret: SecretName, value: &[u8]) -> 
     let is_part = |byte: &u8| byte.is_ascii_lowercase() || matches!(byte, b'-' | b'/' | b'.');
     let is_numbered = |byte: &u8| is_part(byte) || byte.is_ascii_digit();
     let start = name.range.start;
+    let is_generated = value.windows(7).any(|part| part == b"-token-");
+    if is_generated && value.iter().all(is_numbered) {
+        return true; // `web-token-5em7z`, of a service account.
+    }
     if text.before(start) == b',' || text.before(start) == b'{' {
         let floor = start.saturating_sub(128);
         let open = text.run_back(start, floor, |byte| byte != b'{' && byte != b'\n');

@@ -533,7 +533,12 @@ fn delimiter_at(
         b',' if name.is_option && !quoted && text.has(mark, ", ") && is_in_list(text, name) => {
             (Delimiter::Blank, mark + 1)
         }
-        b')' if quoted && text.has(mark, ") -> ") && is_quote(text.before(name.range.start)) => {
+        b')' if text.has(mark, ")=(") => (Delimiter::Equals, mark + 3), // PostgreSQL's `Key (token)=(x)`.
+        b')' if quoted
+            && is_quote(text.at(mark + 5))
+            && text.has(mark, ") -> ")
+            && is_quote(text.before(name.range.start)) =>
+        {
             (Delimiter::Equals, mark + ") -> ".len()) // `options.get("password") -> "x"`.
         }
         b')' if quoted => return typed_text(text, mark).map(|value| (Delimiter::Comma, value)),

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::Scan;
+use crate::mask::is_harmless;
 use crate::rules::Kind;
 use crate::text::{Bytes, Text, is_base64, is_blank};
 
@@ -32,6 +33,9 @@ pub(super) fn look(scan: &mut Scan<'_, '_>, hit: Range<usize>) {
         return;
     }
     let body = start..before_breaks(&scan.text, start, body_end);
+    if is_harmless(scan.text.slice(body.clone())) {
+        return; // `[REDACTED]` of another.
+    }
     take_body(scan, body);
     scan.taken = scan.taken.max(end);
 }

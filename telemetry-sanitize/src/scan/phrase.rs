@@ -163,8 +163,8 @@ pub(super) fn is_told_phrase(text: &Text<'_>, at: usize) -> bool {
         let (first, rest) = word.split_first().unwrap_or((&0, &[]));
         let is_word = first.is_ascii_alphabetic() && rest.iter().all(u8::is_ascii_lowercase);
         let is_number = place > 0 && word.len() <= 4 && word.iter().all(u8::is_ascii_digit);
-        let is_last = place + 1 == count && (is_passwordish(word) || is_number);
-        (is_word && word.len() > 2 || is_last) && !is_message(word)
+        let is_last = place + 1 == count && is_passwordish(word);
+        (is_word && word.len() > 2 || is_number || is_last) && !is_message(word)
     };
     (3..=10).contains(&count) && words.enumerate().all(is_part)
 }

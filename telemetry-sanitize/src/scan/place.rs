@@ -11,7 +11,8 @@ pub(super) fn is_place(text: &Text<'_>, name: &Name, secret: SecretName) -> bool
     let end = name.range.end;
     match text.at(end) {
         b':' => {
-            is_position(text, name)
+            text.ends_with(name.range.start, "rule ") // `rule secrets:S6290` of a linter.
+                || is_position(text, name)
                 || is_label(text, name, secret)
                 || is_listed(text, name)
                 || is_pam(text, name)
@@ -23,7 +24,8 @@ pub(super) fn is_place(text: &Text<'_>, name: &Name, secret: SecretName) -> bool
         b'\'' | b'"' => is_looked_up(text, name) || is_of_validator(text, name),
         b'=' => is_pass_of_compiler(text, name),
         b' ' => {
-            is_package(text, name)
+            is_pass_of_compiler(text, name)
+                || is_package(text, name)
                 || is_swarm_secret(text, name)
                 || is_page(text, name)
                 || is_template_variable(text, name)
@@ -132,7 +134,7 @@ fn is_swarm_secret(text: &Text<'_>, name: &Name) -> bool {
 
 /// `optimizer pass=inline-functions`.
 fn is_pass_of_compiler(text: &Text<'_>, name: &Name) -> bool {
-    const OWNERS: [&str; 4] = ["compiler ", "optimizer ", "render ", "shader "];
+    const OWNERS: [&str; 5] = ["compiler ", "optimizer ", "render ", "running ", "shader "];
     text.slice(name.range.clone()) == b"pass"
         && OWNERS
             .iter()

@@ -104,7 +104,7 @@ pub(super) fn is_session(secret: SecretName, value: &[u8]) -> bool {
     let allowed = value
         .iter()
         .all(|byte| byte.is_ascii_alphanumeric() || b"-_+/=.%:".contains(byte));
-    let is_address = secret.rule == Kind::Secret && value.contains(&b':');
+    let is_address = secret.rule == Kind::Secret && value.contains(&b':') || is_assignment(value);
     letters >= 6 && !lower_hex && allowed && !is_address && looks_random(value)
 }
 
@@ -310,6 +310,21 @@ pub(super) fn is_word_and_number(word: &[u8]) -> bool {
         && (2..=4).contains(&parts().count())
         && parts().all(is_part)
         && !names::is_about(parts().next().unwrap_or_default())
+        || is_word_and_code(word)
+}
+
+/// `saturn.9540dx`: a word, a dot, and digits with letters behind them.
+fn is_word_and_code(word: &[u8]) -> bool {
+    let Some(dot) = word.iter().position(|&byte| byte == b'.') else {
+        return false;
+    };
+    let (stem, code) = (&word[..dot], &word[dot + 1..]);
+    let digits = code.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let letters = &code[digits..];
+    let is_lower = |part: &[u8]| part.iter().all(u8::is_ascii_lowercase);
+    let is_code =
+        (3..=5).contains(&digits) && (2..=4).contains(&letters.len()) && is_lower(letters);
+    stem.len() > 3 && is_lower(stem) && is_code
 }
 
 /// Letters, digits and signs in one word, as no program writes it.

@@ -220,6 +220,8 @@ pub(crate) const PLACES: &[(&str, Place)] = &[
     ("/invitation/", Place::Path),
     ("/verify-email/", Place::Path),
     ("/verify-token/", Place::Path),
+    ("/invite/token/", Place::Path),
+    ("/reset/password/", Place::Path),
     ("infura.io/v3/", Place::Path),
     ("alchemy.com/v2/", Place::Path),
     ("/confirm-email/", Place::Path),

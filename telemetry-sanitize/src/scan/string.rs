@@ -87,7 +87,8 @@ fn past_opening(text: &Text<'_>, at: usize) -> usize {
             if text.has(end, ") \"") { end + 2 } else { at }
         }
         b'@' | b'$' | b'&' if text.at(at + 1) == b'"' => at + 1,
-        b'<' if text.has(at, "<<\"") => at + 2, // Erlang's binaries.
+        b'$' if text.at(at + 1) == b'\'' => at + 1, // Of a shell.
+        b'<' if text.has(at, "<<\"") => at + 2,     // Erlang's binaries.
         b'[' if text.has(at, "[]string{") || text.has(at, "[]byte(") => {
             let value = text.run(at, at + 9, |byte| !matches!(byte, b'{' | b'(')) + 1;
             if is_quote(text.at(value)) { value } else { at }

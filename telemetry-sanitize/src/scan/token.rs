@@ -15,7 +15,7 @@ pub(super) fn look(scan: &mut Scan<'_, '_>, index: u8, prefix: u8, hit: Range<us
         return;
     }
     let start = match vendor.left {
-        Left::Edge if !text.starts_word(hit.start) => return,
+        Left::Edge if !text.starts_word(hit.start) && !is_glued(vendor, prefix) => return,
         // `search-api-1-470384f3-…`.
         Left::Edge if vendor.body == Body::Uuid && text.before(hit.start) == b'-' => return,
         Left::Edge if text.at(hit.start) == b'{' => hit.end, // The scheme of a hash, `{SSHA}`.
@@ -67,6 +67,22 @@ pub(super) fn look(scan: &mut Scan<'_, '_>, index: u8, prefix: u8, hit: Range<us
     if let Some(secret) = secret {
         scan.take(secret, What::Vendor(index));
     }
+}
+
+/// The prefix is told even where letters stand before it: `tokenghp_…`.
+fn is_glued(vendor: &Vendor, prefix: u8) -> bool {
+    const PREFIXES: [&str; 9] = [
+        "ghp_",
+        "gho_",
+        "ghu_",
+        "ghs_",
+        "ghr_",
+        "github_pat_",
+        "glpat-",
+        "xoxb-",
+        "xoxp-",
+    ];
+    PREFIXES.contains(&vendor.prefixes[usize::from(prefix)])
 }
 
 /// Past the group and tenant, and the name of the connector: `GUID@GUID/IncomingWebhook/`.
