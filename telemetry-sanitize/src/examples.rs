@@ -199,7 +199,7 @@ mod tests {
     fn vendor_template(vendor: &Vendor, prefix: &str) -> String {
         use crate::vendors::Body;
         let kind = |body| match body {
-            Body::Upper | Body::UpperSnake => "upper",
+            Body::Upper | Body::UpperGroups | Body::UpperSnake => "upper",
             Body::Hex | Body::Uuid => "hex",
             Body::Digits => "digit",
             _ => "alnum",

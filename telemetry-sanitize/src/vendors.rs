@@ -32,6 +32,8 @@ pub(crate) enum Body {
     Upper,
     /// Capitals, digits and `_`.
     UpperSnake,
+    /// Capitals and digits in groups with `-` between.
+    UpperGroups,
     /// Hexadecimal digits.
     Hex,
     /// Hexadecimal digits and `-`, as in a UUID.
@@ -62,6 +64,7 @@ impl Body {
             Self::Alnum => byte.is_ascii_alphanumeric(),
             Self::Upper => byte.is_ascii_uppercase() || byte.is_ascii_digit(),
             Self::UpperSnake => Self::Upper.has(byte) || byte == b'_',
+            Self::UpperGroups => Self::Upper.has(byte) || byte == b'-',
             Self::Hex => byte.is_ascii_hexdigit(),
             Self::Uuid => byte.is_ascii_hexdigit() || byte == b'-',
             Self::Base64 => is_base64(byte),
@@ -116,8 +119,8 @@ const fn after(left: Left, vendor: Vendor) -> Vendor {
 }
 
 use Body::{
-    Alnum, Base64, Crypt, Digits, Dotted, Hex, Padded, Path, Tilde, Upper, UpperSnake, Url, Uuid,
-    Wide,
+    Alnum, Base64, Crypt, Digits, Dotted, Hex, Padded, Path, Tilde, Upper, UpperGroups, UpperSnake,
+    Url, Uuid, Wide,
 };
 
 /// `SK` and a first digit: two letters alone are in too many words.
@@ -220,7 +223,8 @@ pub(crate) const VENDORS: &[Vendor] = &[
     vendor("nuget_key", "NuGet", &["oy2"], Alnum, 43),
     vendor("nvidia_key", "NVIDIA", &["nvapi-"], Url, 50),
     vendor("octopus_key", "Octopus Deploy", &["API-"], Upper, 25),
-    vendor("onepassword_token", "1Password", &["ops_eyJ", "A3-"], Wide, 30),
+    vendor("onepassword_secret_key", "1Password", &["A3-"], UpperGroups, 26),
+    vendor("onepassword_token", "1Password", &["ops_eyJ"], Wide, 30),
     vendor("openai_key", "OpenAI and those that follow its shape", &["sk-", "sess-"], Url, 20),
     vendor("openshift_token", "OpenShift", &["sha256~"], Url, 40),
     vendor("openvsx_token", "Open VSX", &["ovsxat_", "ovsxp_"], Url, 30),

@@ -173,6 +173,7 @@ fn is_secret_value(secret: SecretName, value: Value<'_>) -> bool {
         Value::Bool(_) => false,
         Value::Text(text) => scan::is_secret_text(secret, text.as_bytes()),
         Value::F64(_) => secret.trust == Trust::Strong,
+        Value::I64(0..=9999) | Value::U64(0..=9999) if secret.rule == Kind::ApiKey => false, // A count.
         Value::I64(_) | Value::U64(_) if secret.trust != Trust::Number => holds_numbers(secret),
         Value::I64(number) => number >= LEAST_CARD,
         Value::U64(number) => number >= LEAST_CARD as u64,

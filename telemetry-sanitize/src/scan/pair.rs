@@ -237,8 +237,8 @@ fn joined(scan: &Scan<'_, '_>, name: &Name) -> Option<(Name, SecretName)> {
 /// The word before says that the key is for everybody, or names something.
 fn is_open_key(text: &Text<'_>, name: &Name) -> bool {
     #[rustfmt::skip] // A list of words, not one a line.
-    const WORDS: [&str; 38] = [
-        "blob", "content", "dedup", "digest", "entry", "etcd", "group", "hash", "kv", "layer", "lookup", "message",
+    const WORDS: [&str; 39] = [
+        "action", "blob", "content", "dedup", "digest", "entry", "etcd", "group", "hash", "kv", "layer", "lookup", "message",
         "miss for", "node", "s3", "storage", "topic", "verifying",
         "bucket", "cache", "config", "foreign", "host", "idempotency", "index", "lock", "map", "object",
         "partition", "peer", "primary", "pub", "public", "redis", "registry", "row", "server", "sort",
