@@ -4,8 +4,9 @@
 
 use std::ops::Range;
 
+use super::delimiter::Delimiter;
 use super::doubt::is_bare_secret;
-use super::pair::{Delimiter, Name, pair_at};
+use super::pair::{Name, pair_at};
 use super::phrase::{member_end, tail_end};
 use super::shape::{is_assignment, is_chosen, is_passwordish, is_recovery_code, is_short_number};
 use super::string::quoted;

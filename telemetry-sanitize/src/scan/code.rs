@@ -1,6 +1,7 @@
 //! Source text in the place of a value, as logs quote it: the secret itself is not seen.
 
-use super::pair::{Delimiter, Name};
+use super::delimiter::Delimiter;
+use super::pair::Name;
 use super::string::quoted;
 use crate::mask::is_harmless;
 use crate::names::Trust;

@@ -4,7 +4,8 @@
 use std::ops::Range;
 
 use super::bare::in_query;
-use super::pair::{Delimiter, Name};
+use super::delimiter::Delimiter;
+use super::pair::Name;
 use super::phrase::{is_long_phrase, is_phrase};
 use super::shape::{
     is_count, is_hex, is_hex_key, is_long_number, is_passwordish, is_predicate, is_scrambled,

@@ -3,8 +3,9 @@
 use std::ops::Range;
 
 use super::bare::past_encoding;
+use super::delimiter::Delimiter;
 use super::doubt::is_bare_secret;
-use super::pair::{Delimiter, Name};
+use super::pair::Name;
 use super::shape::is_chosen;
 use super::string::{past_wrapper_once, quoted};
 use super::value::take_quoted;

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use super::pair::{Name, style_end};
+use super::closer::style_end;
+use super::pair::Name;
 use super::shape::is_assignment;
 use super::{Scan, encoded};
 use crate::mask::{is_harmless, is_status};

@@ -1,7 +1,9 @@
 //! Values that stand beside the name: `"name":"password","value":"x"`, and what a
 //! validator says of a field.
 
-use super::pair::{Delimiter, Name, colon_at, past_closers};
+use super::closer::past_closers;
+use super::delimiter::{Delimiter, colon_at};
+use super::pair::Name;
 use super::{Scan, group, value};
 use crate::names::{MAX_NAME, SecretName, Trust};
 use crate::text::{Text, is_blank, is_quote};

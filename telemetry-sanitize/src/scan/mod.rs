@@ -11,13 +11,16 @@
 mod bare;
 mod call;
 mod card;
+mod closer;
 mod code;
 mod command;
+mod delimiter;
 mod doubt;
 mod encoded;
 mod group;
 mod header;
 mod jwk;
+mod markup;
 mod member;
 mod open;
 mod pair;

@@ -1,7 +1,8 @@
 //! Values that a careful reader knows for no secrets by what stands around them: names
 //! of Kubernetes' objects, permissions, ids of keys, members of parsers' tokens.
 
-use super::pair::{Delimiter, Name};
+use super::delimiter::Delimiter;
+use super::pair::Name;
 use super::{Scan, shape, string};
 use crate::mask::is_status;
 use crate::names::{self, SecretName, Trust, Verdict};

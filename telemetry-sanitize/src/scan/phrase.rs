@@ -4,7 +4,8 @@
 use std::ops::Range;
 
 use super::bare::in_query;
-use super::pair::{Delimiter, Name, pair_at};
+use super::delimiter::Delimiter;
+use super::pair::{Name, pair_at};
 use super::shape::is_passwordish;
 use crate::mask::is_status;
 use crate::names::{SecretName, Trust};

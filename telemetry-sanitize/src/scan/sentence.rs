@@ -1,6 +1,8 @@
 //! Names in running text: `the password is x1y2z3`, `changed from x to y`.
 
-use super::pair::{self, Delimiter, Name, past_tabs};
+use super::delimiter::{Delimiter, past_tabs};
+use super::markup::past_style_tag;
+use super::pair::Name;
 use super::phrase::{is_phrase, is_told_phrase, words_end};
 use super::{call, shape, string, value};
 use crate::mask::is_status;
@@ -72,7 +74,7 @@ pub(super) fn spoken(
     if let Some(value) = after_command(text, name, value) {
         return Some((Delimiter::Equals, value));
     }
-    let linked = pair::past_style_tag(text, past_links(text, value));
+    let linked = past_style_tag(text, past_links(text, value));
     if secret.trust == Trust::Strong
         && secret.rule != Kind::Cookie
         && text.has(value, "for ")

@@ -9,7 +9,8 @@
 
 use std::ops::Range;
 
-use super::pair::{Delimiter, Name};
+use super::delimiter::Delimiter;
+use super::pair::Name;
 use super::sentence::random_word_at;
 use super::{Scan, shape};
 use crate::mask::{is_harmless, is_status};

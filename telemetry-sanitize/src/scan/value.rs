@@ -7,11 +7,14 @@
 use std::ops::Range;
 
 use super::bare::{past_encoding, past_user_name, take_bare};
+use super::closer::encoded_quote;
+use super::delimiter::Delimiter;
 use super::doubt::{after_parser_word, is_bare_secret, is_key, is_path_to_file};
 use super::group::{
     brace_end, holds_names, holds_strings, struct_brace, take_bracketed, take_group, take_tuple,
 };
-use super::pair::{self, Delimiter, Name, pair_at};
+use super::markup::past_style_tag;
+use super::pair::{Name, pair_at};
 use super::phrase::is_phrase;
 use super::shape::{
     is_assignment, is_chosen, is_count, is_long_number, is_scrambled, is_sentence, is_session,
@@ -44,7 +47,7 @@ pub(super) fn take(
     }
     let at = next_line_string(&scan.text, name, at).unwrap_or(at);
     let at = past_value_line(&scan.text, at);
-    let at = pair::past_style_tag(&scan.text, at);
+    let at = past_style_tag(&scan.text, at);
     let at = past_user_name(&scan.text, name, at);
     if let Some(end) = code::source_end(&scan.text, name, secret.trust, delimiter, at) {
         if scan.text.at(at) == b'<' {
@@ -112,7 +115,7 @@ pub(super) fn take(
         }
         return;
     }
-    if let Some(length) = pair::encoded_quote(&scan.text, at) {
+    if let Some(length) = encoded_quote(&scan.text, at) {
         let content = encoded_quoted(&scan.text, at, length);
         return take_quoted(scan, name, secret, content);
     }
