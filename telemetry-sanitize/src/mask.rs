@@ -30,7 +30,7 @@ fn may_be_word(value: &[u8], first: u8) -> bool {
         b'e' => matches!(second, b'm' | b'n'),
         b'm' | b'v' => second == b'a',
         b'h' => second == b'i',
-        b's' => matches!(second, b'a' | b'c' | b'e' | b't' | b'y'),
+        b's' => matches!(second, b'a' | b'c' | b'e' | b's' | b't' | b'y'),
         b'p' => second == b'r',
         b'o' => matches!(second, b'm' | b's' | b'p' | b'n' | b'f'),
         b'g' => second == b'e',
@@ -79,22 +79,22 @@ pub(crate) fn is_status(word: &[u8]) -> bool {
 const STATUS: &[&[u8]] = &[
     b"absent", b"accepted", b"added", b"and", b"are", b"argument", b"at", b"authenticated",
     b"authentication", b"auto", b"bad", b"basic", b"be", b"bearer", b"blank", b"can", b"cannot",
-    b"changed", b"characters", b"checked", b"complete", b"completed", b"configured", b"contain",
-    b"contains", b"created", b"debug", b"default", b"deleted", b"denied", b"digest", b"disabled",
-    b"does", b"enabled", b"encrypted", b"enter", b"entered", b"error", b"exists", b"expected",
-    b"expired", b"fail", b"failed", b"failure", b"field", b"flag", b"for", b"found", b"generated",
-    b"given", b"granted", b"has", b"hidden", b"ignored", b"include", b"incorrect", b"info",
-    b"invalid", b"is", b"issued", b"least", b"loaded", b"locked", b"long", b"malformed", b"match",
-    b"matches", b"maximum", b"may", b"migrated", b"migrating", b"minimum", b"mismatch", b"missing",
-    b"must", b"needed", b"needs", b"new", b"no", b"not", b"notpresent", b"ok", b"omit", b"only",
-    b"option", b"out", b"passed", b"permission", b"please", b"present", b"provided", b"read",
-    b"refreshed", b"refused", b"rejected", b"removed", b"renewed", b"required", b"requires",
-    b"reset", b"retype", b"revoked", b"rotated", b"saved", b"sent", b"set", b"short", b"should",
-    b"skipped", b"sorry", b"specified", b"stored", b"succeeded", b"success", b"supplied", b"the",
-    b"this", b"too", b"took", b"trace", b"unable", b"unauthorized", b"unavailable", b"unchanged",
-    b"unexpected", b"unknown", b"unlimited", b"unset", b"unused", b"updated", b"used", b"using",
-    b"valid", b"validated", b"verified", b"want", b"wants", b"warn", b"warning", b"was", b"weak",
-    b"will", b"with", b"wrong", b"your",
+    b"change", b"changed", b"characters", b"checked", b"complete", b"completed", b"configured",
+    b"contain", b"contains", b"created", b"debug", b"default", b"deleted", b"denied", b"digest",
+    b"disabled", b"does", b"enabled", b"encrypted", b"enter", b"entered", b"error", b"exists",
+    b"expected", b"expired", b"fail", b"failed", b"failure", b"field", b"flag", b"for", b"found",
+    b"generated", b"given", b"granted", b"has", b"hidden", b"ignored", b"include", b"incorrect",
+    b"info", b"information", b"invalid", b"is", b"issued", b"least", b"loaded", b"locked", b"long",
+    b"malformed", b"match", b"matches", b"maximum", b"may", b"migrated", b"migrating", b"minimum",
+    b"mismatch", b"missing", b"must", b"needed", b"needs", b"new", b"no", b"not", b"notpresent",
+    b"ok", b"omit", b"only", b"option", b"out", b"passed", b"permission", b"please", b"present",
+    b"provided", b"read", b"refreshed", b"refused", b"rejected", b"removed", b"renewed",
+    b"required", b"requires", b"reset", b"retype", b"revoked", b"rotated", b"saved", b"sent",
+    b"set", b"short", b"should", b"skipped", b"sorry", b"specified", b"stored", b"succeeded",
+    b"success", b"supplied", b"the", b"this", b"too", b"took", b"trace", b"unable", b"unauthorized",
+    b"unavailable", b"unchanged", b"unexpected", b"unknown", b"unlimited", b"unset", b"unused",
+    b"updated", b"used", b"using", b"valid", b"validated", b"verified", b"want", b"wants", b"warn",
+    b"warning", b"was", b"weak", b"will", b"with", b"wrong", b"your",
 ];
 
 fn is_nothing(value: &[u8]) -> bool {
@@ -260,6 +260,9 @@ fn is_placeholder(value: &[u8]) -> bool {
         return true; // `${{ secrets.X }}` of a build server, `$_POST['x']` of PHP.
     }
     if let Some(name) = value.strip_prefix(b"${").and_then(|v| v.strip_suffix(b"}")) {
+        if let Some(end) = name.windows(2).position(|two| two == b":?") {
+            return is_variable(&name[..end]); // What is said when it is not set.
+        }
         return is_variable(name.split(|&byte| byte == b':').next().unwrap_or_default());
     }
     if let Some(inner) = value.strip_prefix(b"$(").and_then(|v| v.strip_suffix(b")")) {
@@ -414,7 +417,15 @@ fn is_member(value: &[u8]) -> bool {
 
 /// Where a secret is kept: `op://vault/item/password`, `arn:aws:secretsmanager:…`.
 fn is_place(value: &[u8]) -> bool {
-    const KEEPERS: [&str; 6] = ["op://", "projects/", "vault:", "ref+", "awssm:", "arn:aws:"];
+    const KEEPERS: [&str; 7] = [
+        "ssm:/",
+        "op://",
+        "projects/",
+        "vault:",
+        "ref+",
+        "awssm:",
+        "arn:aws:",
+    ];
     let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || b"/:._-#+".contains(byte);
     let is_kept = KEEPERS
         .iter()

@@ -261,7 +261,7 @@ pub(crate) const VENDORS: &[Vendor] = &[
     vendor("shopify_token", "Shopify", &["shpat_", "shpca_", "shppa_", "shpss_", "shptka_"], Hex, 30),
     vendor("slack_token", "Slack", &["xoxb-", "xoxa-", "xoxp-", "xoxr-", "xoxs-", "xoxe-", "xoxo-", "xoxc-", "xapp-", "xoxe.xoxb-", "xoxe.xoxp-", "xwfp-"], Dotted, 16),
     vendor("slack_cookie", "Slack", &["xoxd-"], Wide, 16),
-    after(Left::Stays, vendor("slack_webhook", "Slack", &["hooks.slack.com/services/", "hooks.slack.com/workflows/", "hooks.slack.com/triggers/"], Wide, 20)),
+    after(Left::Stays, vendor("slack_webhook", "Slack", &["hooks.slack.com/services/", "hooks.slack.com/workflows/", "hooks.slack.com/triggers/", "hooks.slack.com\\/services\\/"], Wide, 20)),
     vendor("sonar_token", "SonarQube", &["squ_", "sqp_", "sqa_"], Hex, 36),
     vendor("sourcegraph_token", "Sourcegraph", &["sgp_", "slk_"], Url, 36),
     vendor("square_token", "Square", &["sq0atp-", "sq0csp-", "sq0idp-", "EAAA"], Url, 22),

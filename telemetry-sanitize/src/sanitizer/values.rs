@@ -151,8 +151,9 @@ pub(super) fn pem_body(text: &str) -> Option<Range<usize>> {
         let label = line.trim_start_matches('-').strip_prefix(start)?;
         let is_label =
             |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b' ';
-        let is_key =
-            label.ends_with("PRIVATE KEY") && label.len() <= 40 && label.bytes().all(is_label);
+        let is_key = label.trim_end_matches(" BLOCK").ends_with("PRIVATE KEY")
+            && label.len() <= 40
+            && label.bytes().all(is_label);
         is_key.then(|| label.to_owned())
     };
     let begin = label(&text[first..second?], "BEGIN ")?;

@@ -68,7 +68,15 @@ pub(super) fn take_bare(
         }
         let first = text.run(at, at + 16, |byte| byte.is_ascii_lowercase());
         let is_level = text.at(first) == b',' && is_status(text.slice(at..first));
-        let word_end = text.run(at, at + 8, |byte| byte.is_ascii_lowercase());
+        let name_end = text.run(at, at + 16, |byte| byte.is_ascii_lowercase());
+        let is_named =
+            delimiter == Delimiter::ColonBlank && name_end > at && text.has(name_end, ": ");
+        if is_named && !matches!(text.slice(at..name_end), b"bearer" | b"basic" | b"token") {
+            return; // `invalid authorization: acme: error: 403`.
+        }
+        let word_end = text.run(at, at + 24, |byte| {
+            byte.is_ascii_lowercase() || byte == b'-'
+        });
         let is_setting = delimiter == Delimiter::Equals
             && word_end > at
             && text.at(word_end) == b' '
@@ -616,6 +624,7 @@ fn separates(text: &Text<'_>, at: usize, in_query: bool) -> bool {
             in_query || pair_at(text, at + 6) || text.has(name_end, "\\u003d")
         }
         b'\\' if text.has(at, "\\u001b") || text.has(at, "\\x1b") => true,
+        b'\\' if text.has(at, "\\x00") || text.has(at, "\\u0000") => true,
         b'\\' => ends_at_escape(text, at),
         b'\'' => last || !text.at(next).is_ascii_alphanumeric(),
         b';' if is_connection_word(text, next) => true,

@@ -30,6 +30,8 @@ pub(super) fn past_closers(text: &Text<'_>, from: usize) -> (usize, bool) {
             at = end;
         } else if text.has(at, "**") || text.has(at, "*:") {
             at += 2 - usize::from(text.at(at + 1) == b':'); // Markdown.
+        } else if let Some(end) = class_end(text, at) {
+            at = end;
         } else if text.has(at, ":protected]") || text.has(at, ":private]") {
             at = text.run(at, at + 12, |byte| byte != b']') + 1; // PHP's objects.
         } else if text.has(at, " ID  ") || text.has(at, " ID =") {
@@ -46,6 +48,18 @@ pub(super) fn past_closers(text: &Text<'_>, from: usize) -> (usize, bool) {
     }
     (at, quoted)
 }
+/// Past `:"App\\Config":private]` of PHP.
+fn class_end(text: &Text<'_>, at: usize) -> Option<usize> {
+    if !text.has(at, ":\"") {
+        return None;
+    }
+    let end = text.run(at + 2, at + 80, |byte| {
+        byte.is_ascii_alphanumeric() || byte == b'\\' || byte == b'_'
+    });
+    text.has(end, "\":private]")
+        .then(|| end + "\":private]".len())
+}
+
 /// Past `[0]`, and the remark in `password (prod): x`.
 fn index_end(text: &Text<'_>, at: usize) -> Option<usize> {
     let open = text.skip_blanks(at, 1);
@@ -60,7 +74,8 @@ fn index_end(text: &Text<'_>, at: usize) -> Option<usize> {
     let most = if close == b']' { 3 } else { 20 };
     let end = text.run(open + 1, open + most, is_inside);
     let is_whole = end > open + 1 && text.at(end) == close;
-    (is_whole && matches!(text.at(end + 1), b':' | b'=')).then_some(end + 1)
+    let is_named = matches!(text.at(end + 1), b':' | b'=') || text.has(end + 1, " = ");
+    (is_whole && is_named).then_some(end + 1)
 }
 /// Past the number in `Unseal Key 1: x`.
 fn number_end(text: &Text<'_>, at: usize) -> Option<usize> {

@@ -119,6 +119,11 @@ fn delimiter_at(
         {
             (Delimiter::Equals, mark + ") -> ".len()) // `options.get("password") -> "x"`.
         }
+        b')' if quoted && text.has(mark, "), ") && text.ends_with(name.range.start, "(\"") => {
+            let value = string::past_wrapper(text, mark + 3).unwrap_or(mark + 3);
+            let is_string = value > mark + 3 && is_quote(text.at(value));
+            return is_string.then_some((Delimiter::Comma, value)); // `(String("password"), String("x"))`.
+        }
         b')' if quoted => return typed_text(text, mark).map(|value| (Delimiter::Comma, value)),
         b',' if quoted || text.before(name.range.start) == b'{' => {
             return comma_at(text, name, mark).or_else(|| header_item(text, secret, mark));

@@ -114,7 +114,7 @@ fn is_variable(text: &Text<'_>, name: &Name) -> bool {
 }
 
 /// Letters and digits in one word, of which no other look says that it is none.
-fn is_made_up(value: &[u8]) -> bool {
+pub(super) fn is_made_up(value: &[u8]) -> bool {
     if !(8..=64).contains(&value.len()) || matches!(value[0], b'x' | b'X') {
         return false;
     }
@@ -142,6 +142,11 @@ fn says_nothing(text: &Text<'_>, name: &Name, secret: SecretName, at: Range<usiz
     if secret.rule == Kind::PrivateKey && is_of_openssl {
         return true;
     }
+    let digits = value.iter().filter(|byte| byte.is_ascii_digit()).count();
+    let is_coded = value.len() <= 10 && digits >= 3 && is_code(value, digits);
+    if is_coded && text.has(at.end, ": ") {
+        return true; // `token: IDX10223: Lifetime validation failed`.
+    }
     if value.len() > 12 && is_upper && value.contains(&b'_') && text.has(at.end, ": ") {
         return true; // `signature: INSTALL_PARSE_FAILED_NO_CERTIFICATES: …`.
     }
@@ -149,8 +154,17 @@ fn says_nothing(text: &Text<'_>, name: &Name, secret: SecretName, at: Range<usiz
     is_plural
         || is_place && is_number && value.len() < 4
         || is_key && is_word && value.len() < 5
+        || is_password && matches!(value, b"at" | b"in" | b"is" | b"of" | b"on" | b"or" | b"to")
         || is_password && value.len() <= 2 && (is_number || !is_blank(text.at(at.end)))
         || secret.trust == Trust::Shaped && is_upper && value.len() < 16
+}
+
+/// Capitals and the number of an error: `IDX10223`.
+fn is_code(value: &[u8], digits: usize) -> bool {
+    let (letters, number) = value.split_at(value.len() - digits);
+    (2..=4).contains(&letters.len())
+        && letters.iter().all(u8::is_ascii_uppercase)
+        && number.iter().all(u8::is_ascii_digit)
 }
 
 /// `/tmp/token.txt`: the file that holds the secret.
@@ -266,7 +280,7 @@ fn is_told(text: &Text<'_>, name: &Name, at: Range<usize>) -> bool {
     let word = value.strip_suffix(b"..").unwrap_or(value); // Of `Reading...`.
     if matches!(
         word,
-        b"can't" | b"doesn't" | b"isn't" | b"mustn't" | b"won't"
+        b"base64" | b"can't" | b"doesn't" | b"isn't" | b"mustn't" | b"won't"
     ) {
         return true;
     }

@@ -73,6 +73,12 @@ pub(super) fn tag_end(text: &Text<'_>, name: &Name, at: usize) -> Option<usize> 
         return None; // `--password <PASSWORD>: too short`.
     }
     let content = end + 1;
+    let below = text.run(content, content + 32, |byte| byte.is_ascii_whitespace());
+    let content = if text.has(below, "<value>") {
+        below
+    } else {
+        content
+    };
     let wraps = ["<![CDATA[", "<value>", "<string>"];
     let wrap = wraps.iter().find(|wrap| text.has(content, wrap));
     let content = content + wrap.map_or(0, |wrap| wrap.len());

@@ -57,6 +57,37 @@ fn is_place_of_token(value: &[u8]) -> bool {
     !digits.is_empty() && digits.iter().all(u8::is_ascii_digit)
 }
 
+/// The name stands once more at `at`, in any case of letters.
+fn is_same(text: &Text<'_>, name: &Name, at: usize) -> bool {
+    let word = text.slice(name.range.clone());
+    let end = (at + word.len()).min(text.len());
+    text.slice(at..end).eq_ignore_ascii_case(word)
+}
+
+/// `Passwords for app bundleID: com.example.app`, `Wrong password : backup.7z`.
+fn is_app_or_archive(value: &[u8]) -> bool {
+    let is_part = |byte: &u8| byte.is_ascii_lowercase() || b".-_".contains(byte);
+    let is_domain = value.starts_with(b"com.") || value.starts_with(b"org.");
+    let stem = [
+        b".7z".as_slice(),
+        b".zip",
+        b".rar",
+        b".pdf",
+        b".kdbx",
+        b".docx",
+    ]
+    .iter()
+    .find_map(|end| value.strip_suffix(*end));
+    is_domain && value.iter().all(is_part) || stem.is_some_and(|stem| stem.iter().all(is_part))
+}
+
+/// `identity.getAuthToken: OAuth2 not granted`: a function tells.
+fn is_function(text: &Text<'_>, name: &Name, value: &[u8]) -> bool {
+    let word = text.slice(name.range.clone());
+    let last = word.rsplit(|&byte| byte == b'.').next().unwrap_or_default();
+    value.len() < 16 && last.starts_with(b"get") && last.get(3).is_some_and(u8::is_ascii_uppercase)
+}
+
 /// `key=NPM_TOKEN`: a variable by its name.
 fn is_variable_name(scan: &Scan<'_, '_>, secret: SecretName, value: &[u8]) -> bool {
     let is_upper = |byte: &u8| byte.is_ascii_uppercase() || *byte == b'_';
@@ -163,7 +194,15 @@ pub(super) fn is_open(
                 || secret.rule == Kind::Credential && is_credential_type(value)
                 || is_compiler_note(text, at)
         }
-        Delimiter::Colon => is_permission(text, name, at) || is_key_path(scan, secret, at),
+        Delimiter::Colon => {
+            let is_part = |byte: &u8| byte.is_ascii_lowercase() || *byte == b':';
+            let is_path =
+                secret.trust == Trust::Shaped && !value.is_empty() && value.iter().all(is_part);
+            is_path // `factor=token:software:totp`.
+                || is_permission(text, name, at)
+                || is_key_path(scan, secret, at)
+                || text.has(at + name.range.len(), "::") && is_same(text, name, at) // A URN.
+        }
         Delimiter::ColonBlank | Delimiter::Blank => {
             is_class_id(value)
                 || secret.rule == Kind::ApiKey
@@ -171,6 +210,8 @@ pub(super) fn is_open(
                 || secret.rule == Kind::PrivateKey && value.windows(4).any(|part| part == b"-PSK")
                 || is_next_member(text, name, at)
                 || is_id_in_use(text, secret, at)
+                || is_app_or_archive(value)
+                || is_function(text, name, value)
                 || secret.rule == Kind::ApiKey && is_of_certificate(text, name)
                 || text.has(end, " <") && name.is_option && is_setting_path(value)
                 || is_message(text, name, at)
@@ -254,7 +295,10 @@ fn is_object(text: &Text<'_>, name: &Name, secret: SecretName, value: &[u8]) -> 
         let floor = start.saturating_sub(128);
         let open = text.run_back(start, floor, |byte| byte != b'{' && byte != b'\n');
         let metric = text.run_back(open.saturating_sub(1), floor, is_name_byte);
-        return text.has(metric, "kube_secret_") && value.iter().all(is_numbered);
+        let is_metric = text.has(metric, "kube_secret_") && value.iter().all(is_numbered);
+        if is_metric || !value.iter().all(is_part) {
+            return is_metric;
+        }
     }
     if !value.iter().all(is_part) {
         return false;
@@ -415,6 +459,7 @@ fn is_message(text: &Text<'_>, name: &Name, at: usize) -> bool {
         b'c' => word == b"Still" && text.has(next, "creating..."), // `db_secret.x:` of Terraform.
         b'd' => word == b"Still" && text.has(next, "destroying..."),
         b'r' => word == b"Still" && text.has(next, "reading..."),
+        b't' => text.has(next, "to be "), // `token=Appears to be a session token`.
         b'k' => word == b"use" && text.slice(name.range.clone()).contains(&b'.'),
         _ => false,
     }
@@ -453,7 +498,10 @@ fn is_variable_list(scan: &Scan<'_, '_>, name: &Name, at: usize) -> bool {
         b',' | b'\n' | 0 => text.before(name.range.end) == b's',
         _ => false,
     };
-    is_told && word.contains(&b'_') && matches!(scan.names.judge(word), Verdict::Secret(_))
+    let is_option = text.ends_with(at, "[env: ");
+    is_told
+        && (is_option || word.contains(&b'_'))
+        && matches!(scan.names.judge(word), Verdict::Secret(_))
 }
 
 /// The id of a key that is told about (`API key 1b3d519c-… disabled`, `service account

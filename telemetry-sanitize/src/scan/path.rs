@@ -240,7 +240,8 @@ fn path_start(text: &Text<'_>, at: usize) -> Option<usize> {
 
 /// The schemes whose paths are those of a file system.
 fn has_file_scheme(text: &Text<'_>, colon: usize) -> bool {
-    const SCHEMES: [&str; 11] = [
+    const SCHEMES: [&str; 12] = [
+        "webpack:",
         "vscode-remote:",
         "file:",
         "sftp:",

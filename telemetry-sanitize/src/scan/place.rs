@@ -4,7 +4,7 @@
 use super::pair::Name;
 use crate::names::{SecretName, Trust};
 use crate::rules::Kind;
-use crate::text::{Text, is_blank};
+use crate::text::{Text, is_blank, is_quote};
 
 /// The name is that of a file, program or package, or tells of a secret kept elsewhere.
 pub(super) fn is_place(text: &Text<'_>, name: &Name, secret: SecretName) -> bool {
@@ -23,8 +23,11 @@ pub(super) fn is_place(text: &Text<'_>, name: &Name, secret: SecretName) -> bool
         b']' => is_program(text, name),
         b'\'' | b'"' => is_looked_up(text, name) || is_of_validator(text, name),
         b'=' => is_pass_of_compiler(text, name),
+        // `"Bearer " + token`: the scheme alone.
+        b' ' if is_quote(text.at(end + 1)) && text.ends_with(end, "\"bearer") => true,
         b' ' => {
             is_pass_of_compiler(text, name)
+                || text.ends_with(name.range.start, "public key ") // Of .NET.
                 || is_package(text, name)
                 || is_swarm_secret(text, name)
                 || is_page(text, name)

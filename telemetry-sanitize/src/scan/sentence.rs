@@ -246,7 +246,8 @@ fn passwordish_at(text: &Text<'_>, at: usize, secret: SecretName) -> bool {
         !is_end && !byte.is_ascii_whitespace() && !byte.is_ascii_control()
     });
     let word = text.slice(at.min(end)..end);
-    let word = word.split(|&byte| byte == b',').next().unwrap_or_default();
+    let is_mark = |byte: &u8| matches!(byte, b',' | b';');
+    let word = word.split(is_mark).next().unwrap_or_default();
     let is_linked =
         text.ends_with(at, " is ") || text.ends_with(at, " was ") || text.ends_with(at, " to ");
     let is_digits = word.len() >= 4 && word.iter().all(u8::is_ascii_digit);

@@ -24,6 +24,9 @@ pub(super) fn is_passwordish(word: &[u8]) -> bool {
     if digits + signs == 0 {
         return is_jumbled(core);
     }
+    if upper > 4 && is_variable_name(core) {
+        return false;
+    }
     let is_plain = upper == 0 && signs == 0;
     let is_place = core.contains(&b'/') && (is_plain || core.starts_with(b"/"));
     !(is_place
@@ -152,7 +155,10 @@ pub(super) fn is_sentence(value: &[u8]) -> bool {
         .iter()
         .all(|byte| byte.is_ascii_alphanumeric() || b" ,.'!?-:()%".contains(byte));
     let told = words().filter(|word| is_status(word)).count();
-    plain && told >= 2 && (words().count() >= 3 || words().count() == told)
+    let is_negated = [b"doesn't ".as_slice(), b"can't ", b"isn't ", b"didn't "]
+        .iter()
+        .any(|start| value.starts_with(start));
+    plain && is_negated || plain && told >= 2 && (words().count() >= 3 || words().count() == told)
 }
 
 /// `90dc5-8bc82`.
@@ -346,6 +352,13 @@ pub(super) fn is_no_word(content: &[u8]) -> bool {
         && has(|byte| byte.is_ascii_digit() || b"!@#$%^&*{}<>;".contains(byte))
         && !is_sentence(content)
         && !has(|byte| *byte == b'/')
+}
+
+/// `P4PASSWD`, `MY_TOKEN`: what a variable is called that holds a secret.
+fn is_variable_name(word: &[u8]) -> bool {
+    let is_part = |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || *byte == b'_';
+    let ends: [&[u8]; 4] = [b"PASSWD", b"PASSWORD", b"SECRET", b"TOKEN"];
+    ends.iter().any(|end| word.ends_with(end)) && word.iter().all(is_part)
 }
 
 /// As [`is_passwordish`], or small letters and digits with dashes or underscores

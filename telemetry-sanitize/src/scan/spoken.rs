@@ -381,7 +381,7 @@ fn wifi(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
 
 fn asked(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
     let start = text.run(at, at + 16, |byte| {
-        byte.is_ascii_whitespace() || b"C:><\\rn/".contains(&byte)
+        byte.is_ascii_whitespace() || b"C:><-\\rn/".contains(&byte)
     });
     let end = text.run(start, start + 256, is_base64);
     (start > at && end - start >= 6).then_some(start..end)

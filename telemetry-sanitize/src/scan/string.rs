@@ -81,6 +81,7 @@ pub(super) fn past_wrapper(text: &Text<'_>, at: usize) -> Option<usize> {
 /// Past what opens a string in some languages: `@"x"`, `"""x"""`, `[]string{"x"}`.
 fn past_opening(text: &Text<'_>, at: usize) -> usize {
     match text.at(at) {
+        b'(' if text.has(at, "(*string)(\"") => at + "(*string)(".len(),
         b'(' if text.has(at, "(string) (len=") => {
             let length = at + "(string) (len=".len(); // A dump of Go.
             let end = text.run(length, length + 6, |byte| byte.is_ascii_digit());

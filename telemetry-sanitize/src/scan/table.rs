@@ -294,7 +294,9 @@ fn is_plain_phrase(value: &[u8]) -> bool {
         .strip_suffix(b"!")
         .or_else(|| value.strip_suffix(b"?"))
         .unwrap_or(value);
-    let words = || value.split(|&byte| byte == b' ');
+    let is_joined = value.iter().filter(|&&byte| byte == b'-').count() >= 2;
+    let mark = if is_joined { b'-' } else { b' ' };
+    let words = || value.split(|&byte| byte == mark);
     let is_plain = |word: &[u8]| word.len() > 2 && word.iter().all(u8::is_ascii_lowercase);
     (3..=8).contains(&words().count()) && words().all(|word| is_plain(word) && !is_status(word))
 }

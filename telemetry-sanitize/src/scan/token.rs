@@ -23,6 +23,7 @@ pub(super) fn look(scan: &mut Scan<'_, '_>, index: u8, prefix: u8, hit: Range<us
         Left::Stays => match vendor.rule {
             "discord_webhook" => past_number(text, hit.end), // Which one; the token follows.
             "teams_webhook" => past_connector(text, hit.end),
+            "slack_webhook" => past_team(text, hit.end),
             _ => hit.end,
         },
         Left::Part(body, least) => {
@@ -95,6 +96,16 @@ fn past_connector(text: &Text<'_>, at: usize) -> usize {
     if is_known { name + 1 } else { at }
 }
 
+/// Past the team, `T012AB3CD/`: the webhook and its key follow.
+fn past_team(text: &Text<'_>, at: usize) -> usize {
+    let end = text.run(at, at + 16, |byte| {
+        byte.is_ascii_uppercase() || byte.is_ascii_digit()
+    });
+    let slash = end + text.run(end, end + 1, |byte| byte == b'\\') - end;
+    let is_team = text.at(at) == b'T' && text.at(slash) == b'/' && text.at(slash + 1) == b'B';
+    if is_team { slash + 1 } else { at }
+}
+
 fn past_number(text: &Text<'_>, at: usize) -> usize {
     let end = text.run(at, at + 24, |byte| byte.is_ascii_digit());
     if end > at && text.at(end) == b'/' {
@@ -128,6 +139,10 @@ fn body_end(text: &Text<'_>, from: usize, body: Body) -> usize {
         let is_encoded = ["%2b", "%2f", "%3d", "%7e"]
             .iter()
             .any(|code| text.has(end, code));
+        if body.has(b'/') && text.has(end, "\\/") {
+            end += 2; // As PHP writes it in JSON.
+            continue;
+        }
         if !body.has(b'%') || !is_encoded {
             return end;
         }

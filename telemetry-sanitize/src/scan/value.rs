@@ -9,7 +9,7 @@ use std::ops::Range;
 use super::bare::{past_encoding, past_user_name, take_bare};
 use super::closer::encoded_quote;
 use super::delimiter::Delimiter;
-use super::doubt::{after_parser_word, is_bare_secret, is_key, is_path_to_file};
+use super::doubt::{after_parser_word, is_bare_secret, is_key, is_made_up, is_path_to_file};
 use super::group::{
     brace_end, holds_names, holds_strings, struct_brace, take_bracketed, take_group, take_tuple,
 };
@@ -28,7 +28,7 @@ use super::{Scan, code, header, open};
 use crate::mask::{is_harmless, is_status};
 use crate::names::{SecretName, Trust};
 use crate::rules::Kind;
-use crate::text::{Text, is_base64, is_blank, is_quote};
+use crate::text::{Bytes, Text, is_base64, is_blank, is_quote};
 use crate::vendors::looks_random;
 
 /// So many values behind the first are followed.
@@ -42,11 +42,22 @@ pub(super) fn take(
     delimiter: Delimiter,
     at: usize,
 ) {
+    if secret.trust == Trust::Strong
+        && delimiter == Delimiter::Equals
+        && !name.is_option
+        && is_made_up_word(&scan.text, at)
+    {
+        return take_bare(scan, name, secret, delimiter, at); // As most are.
+    }
     if is_closing_quote(&scan.text, name, delimiter, at) {
         return;
     }
     let at = next_line_string(&scan.text, name, at).unwrap_or(at);
     let at = past_value_line(&scan.text, at);
+    if scan.text.at(at) == b'&' && is_struct(&scan.text, at) {
+        return; // `&oauth2.Token{AccessToken:"x"}` of Go: each member by itself.
+    }
+    let at = past_here_document(&scan.text, at);
     let at = past_style_tag(&scan.text, at);
     let at = past_user_name(&scan.text, name, at);
     if let Some(end) = code::source_end(&scan.text, name, secret.trust, delimiter, at) {
@@ -143,11 +154,45 @@ pub(super) fn take(
     }
 }
 
+/// A word of letters and digits that a blank ends, and of which no look says that it is none.
+fn is_made_up_word(text: &Text<'_>, at: usize) -> bool {
+    static WORD: Bytes = Bytes::letters_and_digits();
+    let end = text.run_in(at, at + 65, &WORD);
+    let is_end = matches!(text.at(end), b' ' | b'\n' | 0) && text.at(end + 1) != b'{';
+    is_end && end > at && is_made_up(text.slice(at..end))
+}
+
 /// Past `value: ` on the line below the name.
 fn past_value_line(text: &Text<'_>, at: usize) -> usize {
     let key = text.skip_blanks(at + 1, 16);
     let is_member = text.at(at) == b'\n' && key > at + 1 && text.has(key, "value: ");
     if is_member { key + "value: ".len() } else { at }
+}
+
+/// The brace of a struct follows the name of its type.
+fn is_struct(text: &Text<'_>, at: usize) -> bool {
+    let end = text.run(at + 1, at + 64, |byte| {
+        byte.is_ascii_alphanumeric() || b"_.*".contains(&byte)
+    });
+    let member = text.run(end + 1, end + 40, |byte| byte.is_ascii_alphanumeric());
+    end > at + 1 && text.at(end) == b'{' && member > end + 1 && text.at(member) == b':'
+}
+
+/// The line below `<<-EOT` of Terraform or a shell.
+fn past_here_document(text: &Text<'_>, at: usize) -> usize {
+    if !text.has(at, "<<") {
+        return at;
+    }
+    let word = text.run(at + 2, at + 4, |byte| byte == b'-' || is_quote(byte));
+    let end = text.run(word, word + 16, |byte| {
+        byte.is_ascii_uppercase() || byte == b'_'
+    });
+    let is_start = end > word && text.at(end) == b'\n';
+    if is_start {
+        text.skip_blanks(end + 1, 32)
+    } else {
+        at
+    }
 }
 
 /// Takes the items of a list in YAML, each in a line of its own: `tokens:⏎  - x⏎  - y`.
@@ -180,6 +225,7 @@ fn take_items(scan: &mut Scan<'_, '_>, name: &Name, secret: SecretName, at: usiz
 
 /// In `"Password:" shown` the quote behind the colon closes the one before the name.
 fn is_closing_quote(text: &Text<'_>, name: &Name, delimiter: Delimiter, at: usize) -> bool {
+    let at = text.run(at, at + 4, |byte| byte == b'\\'); // In a string of its own.
     let mark = text.at(at);
     if delimiter == Delimiter::ColonBlank {
         // `prompt("Password: ")`.
@@ -194,8 +240,8 @@ fn is_closing_quote(text: &Text<'_>, name: &Name, delimiter: Delimiter, at: usiz
     delimiter == Delimiter::Colon
         && is_quote(mark)
         && text.before(name.range.start) == mark
-        && text.at(name.range.end) != mark
-        && matches!(text.at(at + 1), b' ' | b')' | b',' | b'.' | 0)
+        && text.at(text.run(name.range.end, name.range.end + 4, |byte| byte == b'\\')) != mark
+        && matches!(text.at(at + 1), b' ' | b')' | b',' | b'.' | b';' | 0)
 }
 
 /// Whether a text that is the whole value of a secret name is a secret.
@@ -287,6 +333,10 @@ pub(super) fn take_quoted(
             let rest = value.strip_prefix(mark.as_bytes());
             rest.is_some_and(|rest| rest.iter().all(u8::is_ascii_alphabetic)) // To a tokenizer.
         });
+    if value.starts_with(b"${") && value.windows(2).any(|two| two == b":?") && is_harmless(value) {
+        scan.taken = scan.taken.max(content.end); // `${TOKEN:?must be set}`: no value follows.
+        return;
+    }
     if is_prompt
         || is_tag
         || is_piece
