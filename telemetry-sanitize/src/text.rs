@@ -69,8 +69,10 @@ impl<'t> Text<'t> {
         at.checked_sub(1).map_or(0, |at| self.at(at))
     }
 
+    /// The bytes of the range, as far as the text goes.
     pub(crate) fn slice(&self, range: Range<usize>) -> &'t [u8] {
-        let slice = &self.bytes()[range];
+        let end = range.end.min(self.len());
+        let slice = &self.bytes()[range.start.min(end)..end];
         if slice.len() > LONG_SLICE {
             self.count(slice.len());
         }

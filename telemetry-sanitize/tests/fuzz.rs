@@ -19,6 +19,7 @@ const KNOWN: &[&str] = &[
     "\0",
     "\u{feff}password=\u{301}x",
     "Authorization: Digest username=[",
+    "bearer of ",
     "xfreerdp /v:host /u:bob /p:",
     "/Users/Shar👩4111 1111 1111 1111\u{200d}💻ed/x",
 ];
