@@ -26,11 +26,21 @@ impl Sanitizer {
         if !is_json || !self.is_enabled() {
             return self.sanitize_text(line);
         }
-        let mut editor = Editor::new(self, line);
-        match editor.value(Verdict::Plain) {
-            Some(()) => editor.finish(),
-            None => self.sanitize_text(line),
+        // Neighbours may change a name, which then is judged anew.
+        const ROUNDS: usize = 4;
+        let mut changed: Option<String> = None;
+        for _ in 0..ROUNDS {
+            let text = changed.as_deref().unwrap_or(line);
+            let mut editor = Editor::new(self, text);
+            let Some(()) = editor.value(Verdict::Plain) else {
+                return self.sanitize_text(line);
+            };
+            match editor.finish() {
+                Cow::Owned(text) => changed = Some(text),
+                Cow::Borrowed(_) => break,
+            }
         }
+        changed.map_or(Cow::Borrowed(line), Cow::Owned)
     }
 }
 

@@ -88,7 +88,7 @@ const STATUS: &[&[u8]] = &[
     b"malformed", b"match", b"matches", b"maximum", b"may", b"migrated", b"migrating", b"minimum",
     b"mismatch", b"missing", b"must", b"needed", b"needs", b"new", b"no", b"not", b"notpresent",
     b"ok", b"omit", b"only", b"option", b"out", b"passed", b"permission", b"please", b"present",
-    b"provided", b"read", b"refreshed", b"refused", b"rejected", b"removed", b"renewed",
+    b"prompt", b"provided", b"read", b"refreshed", b"refused", b"rejected", b"removed", b"renewed",
     b"required", b"requires", b"reset", b"retype", b"revoked", b"rotated", b"saved", b"sent",
     b"set", b"short", b"should", b"skipped", b"sorry", b"specified", b"stored", b"succeeded",
     b"success", b"supplied", b"the", b"this", b"too", b"took", b"trace", b"unable", b"unauthorized",
@@ -321,7 +321,14 @@ fn is_remark(name: &[u8]) -> bool {
     let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || b" '_-.".contains(byte);
     let is_word = |word: &[u8]| word.iter().all(u8::is_ascii_lowercase);
     let words = || name.split(|&byte| byte == b' ');
+    let tells = |word: &[u8]| {
+        matches!(
+            word,
+            b"from" | b"in" | b"key" | b"of" | b"see" | b"set" | b"the" | b"to" | b"your"
+        )
+    };
     name.len() <= 96
+        && words().any(tells)
         && name.iter().all(is_part)
         && words().take(3).all(is_word)
         && words().count() >= 4

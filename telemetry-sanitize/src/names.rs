@@ -241,7 +241,8 @@ fn judge_words(words: &[&[u8]]) -> Verdict {
     }
     if words.contains(&b"existing".as_slice()) && words.iter().any(|word| word.ends_with(b"secret"))
     {
-        return Verdict::Plain; // `existingSecretPasswordKey`: where one is.
+        // `existingSecretPasswordKey`: where one is.
+        return secret(Kind::Secret, Trust::Session);
     }
     if words == [b"1".as_slice(), b"password"] {
         return Verdict::Plain; // The product.
@@ -392,8 +393,8 @@ fn judge_strong(words: &[&[u8]], head: &[u8]) -> Option<Verdict> {
     if words.contains(&b"ask".as_slice()) {
         return None; // `systemd-ask-password`.
     }
-    if words.contains(&b"detect".as_slice()) {
-        return None; // `detect-secrets`.
+    if words == [b"detect".as_slice(), b"secrets"] {
+        return None; // The program.
     }
     let counts: [&[u8]; 6] = [b"num", b"count", b"max", b"min", b"total", b"number"];
     if head.ends_with(b"s") && words.first().is_some_and(|first| counts.contains(first)) {
@@ -410,7 +411,16 @@ fn judge_strong(words: &[&[u8]], head: &[u8]) -> Option<Verdict> {
         return None;
     }
     // Behind these a password is rare, but may be.
-    let doubted: [&[u8]; 4] = [b"checked", b"command", b"exception", b"prefix"];
+    #[rustfmt::skip] // A list of words, not one a line.
+    let doubted: [&[u8]; 13] = [
+        b"checked", b"com", b"command", b"cost", b"exception", b"invalid", b"io", b"memory", b"org", b"prefix",
+        b"success", b"var", b"weak",
+    ];
+    // And in a count of secrets: `secrets_reviewed=24`.
+    let is_count = words
+        .iter()
+        .any(|word| matches!(*word, b"secrets" | b"passwords"))
+        && !head.ends_with(b"s");
     // And in what a page shows: `label.password=Passwort`.
     let shown: [&[u8]; 6] = [
         b"label",
@@ -421,7 +431,7 @@ fn judge_strong(words: &[&[u8]], head: &[u8]) -> Option<Verdict> {
         b"title",
     ];
     let is_shown = words.first().is_some_and(|first| shown.contains(first));
-    let trust = match is_shown || doubted.contains(&head) {
+    let trust = match is_count || is_shown || doubted.contains(&head) {
         true => Trust::Chosen,
         false => Trust::Strong,
     };

@@ -20,6 +20,7 @@ const KNOWN: &[&str] = &[
     "\u{feff}password=\u{301}x",
     "Authorization: Digest username=[",
     "bearer of ",
+    "{\"n; Ctoken=Token{a64f992 ActivityRecord{de9231d u0 com.example/.Main t761}}OOKIE: {h:32} (good)ame\":\"{UK}\",\"value\":\"{pwq}\"}",
     "xfreerdp /v:host /u:bob /p:",
     "/Users/Shar👩4111 1111 1111 1111\u{200d}💻ed/x",
 ];

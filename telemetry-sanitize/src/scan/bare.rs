@@ -69,19 +69,23 @@ pub(super) fn take_bare(
         let first = text.run(at, at + 16, |byte| byte.is_ascii_lowercase());
         let is_level = text.at(first) == b',' && is_status(text.slice(at..first));
         let name_end = text.run(at, at + 16, |byte| byte.is_ascii_lowercase());
-        let is_named =
-            delimiter == Delimiter::ColonBlank && name_end > at && text.has(name_end, ": ");
-        if is_named && !matches!(text.slice(at..name_end), b"bearer" | b"basic" | b"token") {
+        let is_named = delimiter == Delimiter::ColonBlank && name_end > at;
+        if is_named && text.has(name_end, ": error") {
             return; // `invalid authorization: acme: error: 403`.
         }
         let word_end = text.run(at, at + 24, |byte| {
             byte.is_ascii_lowercase() || byte == b'-'
         });
+        const METHODS: [&[u8]; 6] = [b"abac", b"acl", b"ldap", b"none", b"off", b"rbac"];
         let is_setting = delimiter == Delimiter::Equals
-            && word_end > at
+            && METHODS.contains(&text.slice(at..word_end))
             && text.at(word_end) == b' '
             && pair_at(text, word_end + 1);
-        if is_setting {
+        let is_method = delimiter == Delimiter::Equals
+            && secret.trust != Trust::Strong
+            && text.slice(at..word_end).contains(&b'-')
+            && matches!(text.at(word_end), b' ' | b'\n' | 0);
+        if is_setting || is_method {
             return; // `authorization=rbac cache_ttl=218s`.
         }
         if is_level && secret.trust != Trust::Strong {
@@ -109,7 +113,9 @@ pub(super) fn take_bare(
         && word.iter().all(|byte| matches!(byte, b'/' | b'-') || byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte.is_ascii_alphabetic())
         && word.iter().filter(|byte| byte.is_ascii_digit()).count() < 2;
     let is_column = delimiter == Delimiter::ColonBlank // `passwd -> password_digest`.
-        && word.iter().any(|byte| matches!(byte, b'_' | b'-'))
+        && (word.contains(&b'_')
+            || word.contains(&b'-')
+                && (text.ends_with(at, "-> ") || secret.rule == Kind::ApiKey))
         && word.iter().all(|byte| byte.is_ascii_lowercase() || matches!(byte, b'_' | b'-'))
         && matches!(scan.names.judge(word), Verdict::Secret(_));
     if is_key
@@ -149,7 +155,8 @@ fn is_known_pair(scan: &Scan<'_, '_>, at: usize) -> bool {
 /// `Credential=AKIA…/20250301/us-east-1/s3/aws4_request`: the access key has a rule of its own.
 fn is_scope(value: &[u8]) -> bool {
     let is_key = value.starts_with(b"AKIA") || value.starts_with(b"ASIA");
-    is_key && value.get(20) == Some(&b'/')
+    let date = value.get(21..29).unwrap_or_default();
+    is_key && value.get(20) == Some(&b'/') && date.len() == 8 && date.iter().all(u8::is_ascii_digit)
 }
 
 /// In a dump of Go, `Auth: Server:x` is an empty value and the next member.
@@ -600,7 +607,10 @@ fn separates(text: &Text<'_>, at: usize, in_query: bool) -> bool {
         b'&' => in_query || last || pair_at(text, next),
         b'#' if is_syslog_escape(text, at) => true,
         b'#' | b'?' => in_query,
-        b'<' => text.at(next) == b'/' || text.has(next, "br"),
+        b'<' => {
+            let is_break = |end: &&str| text.has(next, end);
+            text.at(next) == b'/' || ["br>", "br/>", "br />"].iter().any(is_break)
+        }
         b':' => {
             let name_end = text.run(next, next + 64, |byte| {
                 byte.is_ascii_uppercase() || byte == b'_'

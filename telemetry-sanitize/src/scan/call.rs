@@ -129,7 +129,9 @@ pub(super) fn in_brackets(text: &Text<'_>, name: &Name, secret: SecretName) -> O
     let is_secret = match secret.trust {
         Trust::Strong => shape::is_chosen(content),
         _ => {
-            let is_id = content.len() == 36 && content.get(8) == Some(&b'-'); // Of a class.
+            let is_id = text.ends_with(name.range.end, "appid")
+                && content.len() == 36
+                && content[8] == b'-'; // Of a class.
             content.len() >= 16 && looks_random(content) && !is_id && !content.contains(&b':')
         }
     };

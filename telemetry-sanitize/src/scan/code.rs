@@ -14,7 +14,7 @@ const DEEPEST: usize = 4;
 /// `(*string)(nil)`, `(*string)(0xc000012345)` and `0xc000012345` of Go; `0x0`.
 fn pointer_end(text: &Text<'_>, trust: Trust, at: usize) -> Option<usize> {
     let is_cast = text.has(at, "(*");
-    if text.has(at, "0x0") && !text.at(at + 3).is_ascii_alphanumeric() {
+    if text.has(at, "0x0") && matches!(text.at(at + 3), b' ' | b',' | b')' | b'}' | b'\n' | 0) {
         return Some(at + 3);
     }
     let number = match is_cast {
@@ -63,6 +63,32 @@ pub(super) fn source_end(
     }
 }
 
+const LOOKUPS: [&str; 6] = [
+    "req.headers().get(",
+    "request.headers().get(",
+    "$request->input(",
+    "$request->get(",
+    "$request->header(",
+    "Environment.GetEnvironmentVariable(",
+];
+
+/// The string that stands in for what is looked up: `.unwrap_or("x")`, ` ?? "x"`.
+pub(super) fn substitute_at(text: &Text<'_>, at: usize) -> Option<usize> {
+    const REACH: usize = 96;
+    if !matches!(text.at(at), b'r' | b'E') || !LOOKUPS.iter().any(|start| text.has(at, start)) {
+        return None;
+    }
+    let limit = text.line_end(at).min(at + REACH);
+    let links = ["unwrap_or(\"", "?? \""];
+    let found = |at: usize| {
+        links
+            .iter()
+            .find(|link| text.has(at, link))
+            .map(|link| at + link.len() - 1)
+    };
+    (at..limit).find_map(found)
+}
+
 /// `req.headers().get("token").and_then(…)`, `$request->input('password')`: what asks a
 /// request or the environment for one by its name.
 fn lookup_end(text: &Text<'_>, at: usize) -> Option<usize> {
@@ -70,6 +96,9 @@ fn lookup_end(text: &Text<'_>, at: usize) -> Option<usize> {
     let member = text.run(at, at + 64, is_part);
     if text.has(at, "req.") && (text.at(member) == b';' || text.has(member, " ??")) {
         return Some(member); // `req.cookies?.token ?? null`.
+    }
+    if text.has(at, "req.headers.") && text.ends_with(member, ".split") {
+        return Some(member); // `req.headers.authorization?.split(' ')[1]`.
     }
     if text.has(at, "$request->") {
         let call = text.run(at + "$request->".len(), at + 48, |byte| {
@@ -79,24 +108,18 @@ fn lookup_end(text: &Text<'_>, at: usize) -> Option<usize> {
             return Some(call + "();".len());
         }
     }
-    const STARTS: [&str; 6] = [
-        "req.headers().get(",
-        "request.headers().get(",
-        "$request->input(",
-        "$request->get(",
-        "$request->header(",
-        "Environment.GetEnvironmentVariable(",
-    ];
-    let start = STARTS.iter().find(|start| text.has(at, start))?;
+    let start = LOOKUPS.iter().find(|start| text.has(at, start))?;
     let quote = at + start.len();
     let content = quoted(text, quote, 0);
     let is_name = is_quote(text.at(quote)) && content.len() < 48;
     let is_alone = is_name && text.at(content.end + 1) == b')'; // Nothing stands in for it.
-    is_alone.then(|| {
-        text.run(content.end, content.end + 80, |byte| {
-            byte != b';' && byte != b'\n'
-        })
-    })
+    let end = text.run(content.end, content.end + 80, |byte| {
+        byte != b';' && byte != b'\n'
+    });
+    let rest = text.slice(content.end + 1..end);
+    let is_all =
+        !rest.iter().any(|&byte| is_quote(byte)) && !rest.windows(2).any(|two| two == b"??");
+    (is_alone && is_all).then_some(end)
 }
 
 /// `<object object at 0x1f>`, `<MagicMock name='token' id='14'>`: how Python shows what
@@ -105,13 +128,23 @@ fn repr_end(text: &Text<'_>, at: usize) -> Option<usize> {
     let end = text.run(at + 1, at + 80, |byte| {
         byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.')
     });
-    let marks = [" object at 0x", " at 0x", " name='", " id='"];
-    let is_repr = end > at + 1 && marks.iter().any(|mark| text.has(end, mark));
-    if !is_repr {
-        return None;
+    let number = ["object at 0x", "at 0x"]
+        .iter()
+        .find(|mark| text.has(end + 1, mark))
+        .map(|mark| end + 1 + mark.len());
+    if let Some(number) = number.filter(|_| end > at + 1 && text.at(end) == b' ') {
+        let close = text.run(number, number + 20, |byte| byte.is_ascii_hexdigit());
+        return (close > number && text.at(close) == b'>').then_some(close + 1);
     }
-    let close = text.run(end, end + 160, |byte| byte != b'>' && byte != b'\n');
-    (text.at(close) == b'>').then_some(close + 1)
+    // `name='token' id='14'>` of a mock.
+    let name = end + " name='".len();
+    let name_end = text.run(name, name + 40, |byte| {
+        byte.is_ascii_alphabetic() || byte == b'_'
+    });
+    let number = name_end + "' id='".len();
+    let close = text.run(number, number + 20, |byte| byte.is_ascii_digit());
+    let is_mock = text.has(end, " name='") && text.has(name_end, "' id='");
+    (is_mock && close > number && text.has(close, "'>")).then_some(close + 2)
 }
 
 /// `Some(_)`, `Secret(***)`, `Some(Secret([REDACTED alloc::string::String]))`.
@@ -177,8 +210,10 @@ fn class_end(text: &Text<'_>, at: usize) -> Option<usize> {
     let is_known = ["System.", "java.", "javax."]
         .iter()
         .any(|root| class.starts_with(root.as_bytes()));
-    let is_last =
-        !matches!(text.at(hash_end), b'(' | b'@') && !text.at(hash_end).is_ascii_alphanumeric();
+    let is_last = matches!(
+        text.at(hash_end),
+        b' ' | b',' | b';' | b')' | b']' | b'}' | b'"' | b'\'' | b':' | b'\n' | 0
+    );
     (is_class && (is_object || is_known) && is_last).then_some(hash_end)
 }
 
@@ -216,7 +251,7 @@ fn expression_end(text: &Text<'_>, at: usize) -> Option<usize> {
     let is_camel = path
         .windows(2)
         .any(|two| two[0].is_ascii_lowercase() && two[1].is_ascii_uppercase());
-    let has_digit = path.iter().any(u8::is_ascii_digit);
+    let has_digit = path.iter().any(u8::is_ascii_digit) && !path.starts_with(b"base64.");
     let signs = path
         .iter()
         .filter(|byte| matches!(byte, b'_' | b'.' | b':'))
@@ -233,6 +268,22 @@ fn expression_end(text: &Text<'_>, at: usize) -> Option<usize> {
         _ => false,
     };
     let least = if has_digit && signs < 2 { 2 } else { 1 };
+    // A password may have brackets too: `Summer_Love(99)`.
+    let opened = text
+        .slice(at..end)
+        .iter()
+        .filter(|&&byte| byte == b'(')
+        .count();
+    let is_source = calls > 1
+        || opened > 1
+        || is_conversion
+        || path.windows(2).any(|two| two == b"::")
+        || is_camel && signs > 0
+        || matches!(text.at(rest), b';' | b',' | b')' | b'}' | b'`')
+        || !text.slice(at..end).iter().any(u8::is_ascii_digit)
+            && signs > 0
+            && !path[0].is_ascii_uppercase();
+    let is_end = is_end && is_source;
     (calls >= least && is_end && end - at <= LONGEST).then_some(end)
 }
 

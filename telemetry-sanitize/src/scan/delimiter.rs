@@ -84,6 +84,7 @@ fn delimiter_at(
         b'.' if mark == name.range.end && text.has(mark, "....") => {
             (Delimiter::Equals, dots_end(text, mark))
         }
+        b'.' if mark > at && text.has(mark, ". \"") => (Delimiter::Equals, mark + 2), // Lisp's `(password . "x")`.
         b'R' if mark > at && text.has(mark, "REG_SZ ") => (Delimiter::Equals, mark + 6),
         b'<' if mark > at && text.has(mark, "<- ") => (Delimiter::Equals, mark + 2), // Of R.
         b'-' if let Some(value) = past_arrow(text, mark) => (Delimiter::Equals, value),
@@ -281,6 +282,10 @@ fn typed_value(text: &Text<'_>, at: usize) -> Option<usize> {
     const KEPT: [&str; 4] = ["!secret ", "!env ", "!env_var ", "!reference "];
     if KEPT.iter().any(|tag| text.has(at, tag)) {
         return None; // Kept elsewhere, by the name that follows.
+    }
+    let is_anchor = is_blank(text.at(end)) && !text.has(end, " = ");
+    if text.at(at) == b'&' && text.at(at + 1).is_ascii_lowercase() && is_anchor {
+        return Some(text.skip_blanks(end, 2)); // YAML's anchor: `password: &pw x`.
     }
     let is_tag = text.at(at) == b'!' && matches!(text.at(at + 1), b'!' | b'a'..=b'z');
     if is_tag && !text.has(at, "!!redacted") && is_blank(text.at(end)) {

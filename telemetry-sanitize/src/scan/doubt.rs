@@ -127,6 +127,12 @@ pub(super) fn is_made_up(value: &[u8]) -> bool {
 /// `Private Key: PEM routines`, `token=NEWLINE`.
 fn says_nothing(text: &Text<'_>, name: &Name, secret: SecretName, at: Range<usize>) -> bool {
     let value = text.slice(at.clone());
+    if matches!(
+        value,
+        b"can't" | b"couldn't" | b"doesn't" | b"isn't" | b"won't"
+    ) {
+        return true; // A sentence.
+    }
     let is_number = value.iter().all(u8::is_ascii_digit);
     let is_key = matches!(secret.rule, Kind::ApiKey | Kind::PrivateKey);
     let is_password = matches!(secret.rule, Kind::Password | Kind::Secret);
@@ -138,7 +144,7 @@ fn says_nothing(text: &Text<'_>, name: &Name, secret: SecretName, at: Range<usiz
         text.before(name.range.end).eq_ignore_ascii_case(&b's') // `secrets=260`.
     };
     let is_of_openssl =
-        value.starts_with(b"PEM_") || value.windows(7).any(|part| part == b":error:");
+        value.starts_with(b"PEM_read") || value.windows(7).any(|part| part == b":error:");
     if secret.rule == Kind::PrivateKey && is_of_openssl {
         return true;
     }
@@ -204,11 +210,13 @@ fn is_duration(value: &[u8]) -> bool {
         .take_while(|byte| byte.is_ascii_digit())
         .count();
     let unit = &value[digits..];
-    (1..=6).contains(&digits)
-        && matches!(
-            unit,
-            b"ms" | b"s" | b"m" | b"min" | b"h" | b"d" | b"us" | b"ns"
-        )
+    let is_metric = unit.starts_with(b"|c|#") || matches!(unit, b"|c" | b"|g");
+    (1..=6).contains(&digits) && is_metric
+        || (1..=6).contains(&digits)
+            && matches!(
+                unit,
+                b"ms" | b"s" | b"m" | b"min" | b"h" | b"d" | b"us" | b"ns"
+            )
 }
 
 /// A call without arguments, whose value is not seen: `prompt_password()?`.
@@ -280,8 +288,11 @@ fn is_told(text: &Text<'_>, name: &Name, at: Range<usize>) -> bool {
     let word = value.strip_suffix(b"..").unwrap_or(value); // Of `Reading...`.
     if matches!(
         word,
-        b"base64" | b"can't" | b"doesn't" | b"isn't" | b"mustn't" | b"won't"
+        b"can't" | b"doesn't" | b"isn't" | b"mustn't" | b"won't"
     ) {
+        return true;
+    }
+    if word == b"base64" && text.has(at.end, " decode") {
         return true;
     }
     let is_part = |byte: &u8| byte.is_ascii_alphabetic() || *byte == b'-';
@@ -300,8 +311,9 @@ fn is_told(text: &Text<'_>, name: &Name, at: Range<usize>) -> bool {
     let is_kind = ["key", "password", "secret", "token"]
         .iter()
         .any(|kind| text.slice(next..end).eq_ignore_ascii_case(kind.as_bytes()));
-    if is_next && is_kind && word.len() == value.len() {
-        return true; // `NO_KEY: shared key for 10.0.0.1 is missing`.
+    let is_joined = word.contains(&b'-') && word[0].is_ascii_uppercase();
+    if is_next && is_kind && is_joined && word.len() == value.len() {
+        return true; // `NO_KEY: Pre-shared key for 10.0.0.1 is missing`.
     }
     let is_verb = word.len() > 5 && (word.ends_with(b"ed") || word.ends_with(b"ing"));
     let name = text.slice(name.range.clone());
@@ -333,6 +345,9 @@ fn is_type(value: &[u8]) -> bool {
         "Box<",
     ];
     let value = value.strip_suffix(b"!").unwrap_or(value); // GraphQL's.
+    if value.strip_prefix(b"&").is_some_and(is_type) {
+        return true; // Rust's `&SecretString`.
+    }
     TYPES.iter().any(|name| {
         let open = name.ends_with(['<', '[', '\'']);
         value == name.as_bytes() || (open && value.starts_with(name.as_bytes()))
@@ -397,7 +412,15 @@ fn is_usage(text: &Text<'_>, name: &Name, value: &[u8]) -> bool {
         && value
             .iter()
             .all(|byte| byte.is_ascii_digit() || (b'A'..=b'F').contains(byte));
-    if is_key_id && text.ends_with(name.range.end, "-key") {
+    let owner = text.slice(name.range.clone());
+    let is_other = [b"api".as_slice(), b"secret", b"license", b"access"]
+        .iter()
+        .any(|other| {
+            owner
+                .windows(other.len())
+                .any(|part| part.eq_ignore_ascii_case(other))
+        });
+    if is_key_id && !is_other && text.ends_with(name.range.end, "-key") {
         return true; // `--encrypt-key 254DABE3`, of GnuPG.
     }
     let option = text.slice(name.range.clone());

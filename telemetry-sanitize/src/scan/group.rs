@@ -6,6 +6,7 @@ use super::bare::past_encoding;
 use super::delimiter::Delimiter;
 use super::doubt::is_bare_secret;
 use super::pair::Name;
+use super::sentence::find_word;
 use super::shape::is_chosen;
 use super::string::{past_wrapper_once, quoted};
 use super::value::take_quoted;
@@ -180,11 +181,13 @@ pub(super) fn holds_names(scan: &Scan<'_, '_>, content: Range<usize>) -> bool {
 /// Lists and objects in which every string is secret: `["a", "b"]`,
 /// `secrets: {"db": "x"}`, `{"value": "x"}`.
 pub(super) fn take_group(scan: &mut Scan<'_, '_>, name: &Name, secret: SecretName, at: usize) {
-    if scan.text.has(at, "{\"level\":") || scan.text.has(at, "{\"msg\":") {
+    let is_record = scan.text.has(at, "{\"level\":") || scan.text.has(at, "{\"msg\":");
+    if is_record && find_word(&scan.text, at + 2, "msg\":").is_some() {
         return; // `external-secrets: {"level":…`: the record of a program.
     }
     let is_list = scan.text.at(at) == b'[' || is_set(&scan.text, at);
-    let is_plural = scan.text.before(name.range.end).eq_ignore_ascii_case(&b's');
+    let is_dict = scan.text.has(at, "{'") && secret.trust != Trust::Counted; // Whose keys are users.
+    let is_plural = is_dict || scan.text.before(name.range.end).eq_ignore_ascii_case(&b's');
     let mut at = at + 1;
     loop {
         at = scan.text.skip_blanks(at, 16);

@@ -45,7 +45,9 @@ pub(super) fn look(scan: &mut Scan<'_, '_>, hit: Range<usize>) {
         return;
     }
     let value = text.slice(start..end);
-    if is_assignment(value) || value.starts_with(b"/") {
+    let slashes = value.iter().filter(|&&byte| byte == b'/').count();
+    let is_path = value.starts_with(b"/") && slashes > 2 && slashes * 16 > value.len();
+    if is_assignment(value) || is_path {
         return; // `Bearer, ExpiresAt=0`, and the path of a modem's.
     }
     let is_listed = text.ends_with(start, ", ") && !value.iter().any(u8::is_ascii_digit);
@@ -382,8 +384,8 @@ pub(super) fn take_cookies(scan: &mut Scan<'_, '_>, is_set: bool, value: Range<u
         let equals = text.run(at, pair_end, |byte| byte != b'=');
         let content = if equals < pair_end { equals + 1 } else { at };
         let cookie = text.slice(content..pair_end);
-        let is_preference =
-            is_visitor(cookie) || is_preference(text.slice(at..equals.min(pair_end)), cookie);
+        let is_preference = text.at(at) == b'_' && is_visitor(cookie)
+            || is_preference(text.slice(at..equals.min(pair_end)), cookie);
         let is_attribute = FLAGS
             .iter()
             .any(|name| cookie.eq_ignore_ascii_case(name.as_bytes()));

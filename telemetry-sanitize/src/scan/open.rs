@@ -57,6 +57,30 @@ fn is_place_of_token(value: &[u8]) -> bool {
     !digits.is_empty() && digits.iter().all(u8::is_ascii_digit)
 }
 
+/// `peek token=Semicolon pos=5065`.
+fn is_of_lexer(text: &Text<'_>, value: &[u8], end: usize) -> bool {
+    let is_place = [" pos=", " line=", " col=", " span="]
+        .iter()
+        .any(|place| text.has(end, place));
+    is_place && value.len() < 20 && value.iter().all(u8::is_ascii_alphabetic)
+}
+
+/// `kills=64% secrets=9%` of a game.
+fn is_share(text: &Text<'_>, name: &Name, value: &[u8]) -> bool {
+    let number = value.strip_suffix(b"%").unwrap_or_default();
+    text.before(name.range.end) == b's'
+        && !number.is_empty()
+        && number.iter().all(u8::is_ascii_digit)
+}
+
+/// `passwd: files systemd` of `nsswitch.conf`.
+fn is_name_service(text: &Text<'_>, name: &Name, value: &[u8]) -> bool {
+    let services: [&[u8]; 8] = [
+        b"compat", b"db", b"file", b"files", b"ldap", b"sss", b"systemd", b"winbind",
+    ];
+    text.slice(name.range.clone()) == b"passwd" && services.contains(&value)
+}
+
 /// The name stands once more at `at`, in any case of letters.
 fn is_same(text: &Text<'_>, name: &Name, at: usize) -> bool {
     let word = text.slice(name.range.clone());
@@ -79,13 +103,6 @@ fn is_app_or_archive(value: &[u8]) -> bool {
     .iter()
     .find_map(|end| value.strip_suffix(*end));
     is_domain && value.iter().all(is_part) || stem.is_some_and(|stem| stem.iter().all(is_part))
-}
-
-/// `identity.getAuthToken: OAuth2 not granted`: a function tells.
-fn is_function(text: &Text<'_>, name: &Name, value: &[u8]) -> bool {
-    let word = text.slice(name.range.clone());
-    let last = word.rsplit(|&byte| byte == b'.').next().unwrap_or_default();
-    value.len() < 16 && last.starts_with(b"get") && last.get(3).is_some_and(u8::is_ascii_uppercase)
 }
 
 /// `key=NPM_TOKEN`: a variable by its name.
@@ -125,9 +142,10 @@ fn is_algorithm(value: &[u8]) -> bool {
     let is_part = |byte: &u8| {
         byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-')
     };
-    value.len() < 40
-        && names.iter().any(|name| value.starts_with(name))
+    let mut parts = value.split(|byte| matches!(byte, b'_' | b'-'));
+    names.iter().any(|name| value.starts_with(name))
         && value.iter().all(is_part)
+        && parts.all(|part| part.len() < 10)
 }
 
 /// What stands at `at` is known, and no secret.
@@ -154,7 +172,7 @@ pub(super) fn is_open(
             return true;
         }
         let is_plural = secret.rule == Kind::Password && text.before(name.range.end) == b's';
-        if is_plural && delimiter == Delimiter::Equals && value.iter().all(u8::is_ascii_lowercase) {
+        if is_plural && text.ends_with(at, "=> ") && value.iter().all(u8::is_ascii_lowercase) {
             return true; // `'passwords' => 'users'` of Laravel.
         }
         if secret.rule == Kind::Cookie && value.starts_with(b".") && !value.contains(&b'=') {
@@ -188,6 +206,8 @@ pub(super) fn is_open(
                 || is_reference(value)
                 || secret.rule == Kind::Signature && is_algorithm(value)
                 || is_object(text, name, secret, value)
+                || secret.rule == Kind::Token && is_of_lexer(text, value, end)
+                || is_share(text, name, value)
                 || is_same_argument(text, name, at)
                 || is_parameter_at(text, at)
                 || is_of_ring(text, name, secret, value)
@@ -197,21 +217,22 @@ pub(super) fn is_open(
         Delimiter::Colon => {
             let is_part = |byte: &u8| byte.is_ascii_lowercase() || *byte == b':';
             let is_path =
-                secret.trust == Trust::Shaped && !value.is_empty() && value.iter().all(is_part);
+                secret.trust == Trust::Shaped && value.contains(&b':') && value.iter().all(is_part);
             is_path // `factor=token:software:totp`.
                 || is_permission(text, name, at)
                 || is_key_path(scan, secret, at)
                 || text.has(at + name.range.len(), "::") && is_same(text, name, at) // A URN.
         }
         Delimiter::ColonBlank | Delimiter::Blank => {
-            is_class_id(value)
+            text.ends_with(name.range.end, "APPID") && is_class_id(value)
                 || secret.rule == Kind::ApiKey
-                    && (is_name_alone(value) || value.starts_with(b"pk_"))
-                || secret.rule == Kind::PrivateKey && value.windows(4).any(|part| part == b"-PSK")
+                    && (is_name_alone(value) || value.starts_with(b"pk_live_") || value.starts_with(b"pk_test_"))
+                || secret.rule == Kind::PrivateKey && value.starts_with(b"WPA-PSK")
                 || is_next_member(text, name, at)
                 || is_id_in_use(text, secret, at)
                 || is_app_or_archive(value)
-                || is_function(text, name, value)
+                || is_name_service(text, name, value)
+                || value == b"OAuth2" && text.at(end) == b' ' // `OAuth2 not granted`.
                 || secret.rule == Kind::ApiKey && is_of_certificate(text, name)
                 || text.has(end, " <") && name.is_option && is_setting_path(value)
                 || is_message(text, name, at)
@@ -236,10 +257,24 @@ fn is_next_name(scan: &Scan<'_, '_>, name: &Name, value: &[u8]) -> bool {
     let open = text.run_back(start, start.saturating_sub(4), |byte| {
         is_quote(byte) || byte == b'\\'
     });
-    let is_letter = |byte: &u8| byte.is_ascii_lowercase() || matches!(byte, b'.' | b'_');
+    const NAMES: [&[u8]; 8] = [
+        b"id",
+        b"key",
+        b"otp",
+        b"password",
+        b"path",
+        b"pwd",
+        b"secret",
+        b"token",
+    ];
+    let is_dotted = value
+        .iter()
+        .all(|byte| byte.is_ascii_lowercase() || *byte == b'.')
+        && value.contains(&b'.')
+        && matches!(scan.names.judge(value), Verdict::Secret(_));
     text.before(open) == b'['
-        && value.iter().all(is_letter)
-        && (matches!(scan.names.judge(value), Verdict::Secret(_))
+        && (is_dotted
+            || NAMES.contains(&value.strip_suffix(b"2").unwrap_or(value))
             || std::str::from_utf8(value).is_ok_and(names::is_description))
 }
 
@@ -267,7 +302,9 @@ fn is_told_string(
             value.contains(&b'_') && value.iter().all(is_letter) && names::is_about_something(value)
         }
         Kind::Password if secret.trust == Trust::Counted => {
-            let is_taken = text.has(end + 1, " took ") || text.has(end + 1, " compiled");
+            let is_taken = [" took ", " compiled", " is not registered", " not found"]
+                .iter()
+                .any(|verb| text.has(end + 1, verb));
             is_taken && value.iter().all(is_letter)
         }
         _ => false,
@@ -287,37 +324,49 @@ fn is_object(text: &Text<'_>, name: &Name, secret: SecretName, value: &[u8]) -> 
     let is_part = |byte: &u8| byte.is_ascii_lowercase() || matches!(byte, b'-' | b'/' | b'.');
     let is_numbered = |byte: &u8| is_part(byte) || byte.is_ascii_digit();
     let start = name.range.start;
-    let is_generated = value.windows(7).any(|part| part == b"-token-");
-    if is_generated && value.iter().all(is_numbered) {
-        return true; // `web-token-5em7z`, of a service account.
+    if is_generated(value) {
+        return true;
     }
-    if text.before(start) == b',' || text.before(start) == b'{' {
-        let floor = start.saturating_sub(128);
+    let floor = start.saturating_sub(128);
+    let is_label = matches!(text.before(start), b',' | b'{') && {
         let open = text.run_back(start, floor, |byte| byte != b'{' && byte != b'\n');
         let metric = text.run_back(open.saturating_sub(1), floor, is_name_byte);
-        let is_metric = text.has(metric, "kube_secret_") && value.iter().all(is_numbered);
-        if is_metric || !value.iter().all(is_part) {
-            return is_metric;
-        }
+        text.has(metric, "kube_secret_") || text.has(open, "alertname=")
+    };
+    if is_label {
+        return value.iter().all(is_numbered);
     }
     if !value.iter().all(is_part) {
         return false;
     }
     #[rustfmt::skip] // A list of words, not one a line.
-    const THINGS: [&[u8]; 19] = [
-        b"sealed", b"key", b"keys",
-        b"tls", b"credentials", b"creds", b"registry", b"db", b"database", b"cert", b"certs", b"config", b"secret",
-        b"secrets", b"token", b"tokens", b"auth", b"password", b"passwords",
+    const THINGS: [&[u8]; 9] = [
+        b"cert", b"certs", b"credentials", b"creds", b"db", b"registry", b"sealed", b"secret", b"tls",
     ];
     let mut parts = value.rsplit(|&byte| matches!(byte, b'-' | b'/'));
-    let is_thing = parts.next().is_some_and(|last| THINGS.contains(&last));
-    is_thing && parts.next().is_some() || is_path(value)
+    let is_thing =
+        parts.next().is_some_and(|last| THINGS.contains(&last)) && parts.next().is_some();
+    let word = text.run_back(
+        start - usize::from(start > 0),
+        start.saturating_sub(48),
+        |byte| !byte.is_ascii_whitespace(),
+    );
+    let is_named = text.has(word, "namespace=") || text.ends_with(start, "specified ");
+    let ends: [&[u8]; 5] = [b"auth", b"config", b"key", b"password", b"token"];
+    let is_kept = value.contains(&b'/') || ends.iter().any(|end| value.ends_with(end));
+    is_named && (is_kept || is_thing)
+        || is_thing && !text.has(start, "secret\"") && !value.ends_with(b"-secret")
 }
 
-/// `shipping/frontend`: a namespace and a name.
-fn is_path(value: &[u8]) -> bool {
-    let mut parts = value.split(|&byte| byte == b'/');
-    parts.clone().count() > 1 && parts.all(|part| part.len() > 1)
+/// `web-token-5em7z`, of a service account.
+fn is_generated(value: &[u8]) -> bool {
+    let is_part = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let Some((stem, end)) = value.split_at_checked(value.len().saturating_sub(5)) else {
+        return false;
+    };
+    stem.ends_with(b"-token-")
+        && end.iter().all(is_part)
+        && stem.iter().all(|byte| is_part(byte) || *byte == b'-')
 }
 
 /// `secret/data/web#password`, `kv/web/db`: where a vault keeps it.
@@ -437,7 +486,7 @@ fn is_message(text: &Text<'_>, name: &Name, at: usize) -> bool {
         _ => return false,
     }
     let next = end + 1;
-    if text.ends_with(at, " : ") {
+    if text.ends_with(at, " : ") && text.ends_with(name.range.start, "invalid ") {
         let end = text.run(next, next + 24, |byte| byte.is_ascii_lowercase());
         if text.has(end, " : ") {
             return true; // `reason = Invalid password : local database : user = bob`.
@@ -448,7 +497,8 @@ fn is_message(text: &Text<'_>, name: &Name, at: usize) -> bool {
         b'`' | b'"' | b'\'' => {
             let mark = text.at(next);
             let close = text.run(next + 1, next + 64, is_name_byte);
-            let is_about = text.has(close + 1, " is ") || text.has(close + 1, " (`");
+            let is_about =
+                word == b"Path" && text.has(close + 1, " is ") || text.has(close + 1, " (`");
             text.at(close) == mark && is_about
         }
         b'l' => {
@@ -459,7 +509,7 @@ fn is_message(text: &Text<'_>, name: &Name, at: usize) -> bool {
         b'c' => word == b"Still" && text.has(next, "creating..."), // `db_secret.x:` of Terraform.
         b'd' => word == b"Still" && text.has(next, "destroying..."),
         b'r' => word == b"Still" && text.has(next, "reading..."),
-        b't' => text.has(next, "to be "), // `token=Appears to be a session token`.
+        b't' => word == b"Appears" && text.has(next, "to be "), // `token=Appears to be a session token`.
         b'k' => word == b"use" && text.slice(name.range.clone()).contains(&b'.'),
         _ => false,
     }
@@ -540,13 +590,17 @@ fn is_unit(secret: SecretName, value: &[u8]) -> bool {
 /// `solana signature bJDD… finalized`: everybody may read it.
 fn is_on_chain(text: &Text<'_>, name: &Name, secret: SecretName, at: usize) -> bool {
     let address = text.run(at + 2, at + 43, |byte| byte.is_ascii_hexdigit());
-    if secret.rule == Kind::Token && text.has(at, "0x") && address == at + 42 {
+    if secret.rule == Kind::Token
+        && name.range.len() < 7
+        && text.has(at, "0x")
+        && address == at + 42
+    {
         return true; // `token=0x…`: the address of a coin's contract.
     }
     secret.rule == Kind::Signature
-        && ["solana ", "transaction "]
+        && ["solana signature ", "transaction signature "]
             .iter()
-            .any(|owner| text.ends_with(name.range.start, owner))
+            .any(|owner| text.ends_with(at, owner))
 }
 
 /// `update_password: on_create` of Ansible says when.
@@ -583,7 +637,11 @@ fn is_numbered_id(value: &[u8]) -> bool {
         }
         numbers += 1;
     }
-    numbers >= 2 && word.len() > 2 && word.iter().all(u8::is_ascii_lowercase)
+    numbers >= 2
+        && matches!(
+            word,
+            b"job" | b"task" | b"application" | b"appattempt" | b"container" | b"attempt"
+        )
 }
 
 /// What a parser or tokenizer tells of its token: `token.text='secret' token.pos_='NOUN'`,

@@ -11,7 +11,7 @@ pub(super) fn is_place(text: &Text<'_>, name: &Name, secret: SecretName) -> bool
     let end = name.range.end;
     match text.at(end) {
         b':' => {
-            text.ends_with(name.range.start, "rule ") // `rule secrets:S6290` of a linter.
+            is_rule(text, name)
                 || is_position(text, name)
                 || is_label(text, name, secret)
                 || is_listed(text, name)
@@ -24,10 +24,10 @@ pub(super) fn is_place(text: &Text<'_>, name: &Name, secret: SecretName) -> bool
         b'\'' | b'"' => is_looked_up(text, name) || is_of_validator(text, name),
         b'=' => is_pass_of_compiler(text, name),
         // `"Bearer " + token`: the scheme alone.
-        b' ' if is_quote(text.at(end + 1)) && text.ends_with(end, "\"bearer") => true,
+        b' ' if text.has(end + 1, "\" +") && text.ends_with(end, "\"bearer") => true,
         b' ' => {
             is_pass_of_compiler(text, name)
-                || text.ends_with(name.range.start, "public key ") // Of .NET.
+                || text.ends_with(name.range.end, "public key token") // Of .NET.
                 || is_package(text, name)
                 || is_swarm_secret(text, name)
                 || is_page(text, name)
@@ -39,6 +39,13 @@ pub(super) fn is_place(text: &Text<'_>, name: &Name, secret: SecretName) -> bool
         }
         _ => false,
     }
+}
+
+/// `rule secrets:S6290` of a linter.
+fn is_rule(text: &Text<'_>, name: &Name) -> bool {
+    let number = name.range.end + 2;
+    let end = text.run(number, number + 6, |byte| byte.is_ascii_digit());
+    text.ends_with(name.range.start, "rule ") && text.at(number - 1) == b'S' && end > number
 }
 
 /// `secrets.cc:775:69`, `(src/secrets.hs:782)`, `SecretManager.cs:line 877`.
@@ -137,6 +144,10 @@ fn is_swarm_secret(text: &Text<'_>, name: &Name) -> bool {
 
 /// `optimizer pass=inline-functions`.
 fn is_pass_of_compiler(text: &Text<'_>, name: &Name) -> bool {
+    let is_running = text.ends_with(name.range.start, "running ");
+    if is_running && !is_quote(text.at(name.range.end + 1)) {
+        return false;
+    }
     const OWNERS: [&str; 5] = ["compiler ", "optimizer ", "render ", "running ", "shader "];
     text.slice(name.range.clone()) == b"pass"
         && OWNERS
@@ -182,7 +193,7 @@ fn is_page(text: &Text<'_>, name: &Name) -> bool {
 
 /// `{{- $secret := lookup "v1" …`: a variable of a template.
 fn is_template_variable(text: &Text<'_>, name: &Name) -> bool {
-    text.has(name.range.end, " := ")
+    text.has(name.range.end, " := lookup ")
         && ["{{- $", "{{ $", "{{$"]
             .iter()
             .any(|open| text.ends_with(name.range.start, open))
@@ -202,7 +213,7 @@ fn is_revision(text: &Text<'_>, name: &Name) -> bool {
 /// `lookup('password', '/dev/null')` of Ansible makes a new one.
 fn is_looked_up(text: &Text<'_>, name: &Name) -> bool {
     let quote = name.range.start.saturating_sub(1);
-    text.ends_with(quote, "lookup(")
+    text.ends_with(quote, "lookup(") && text.before(quote - "lookup(".len()) != b'.'
 }
 
 /// `{'password': [ErrorDetail(string='This field is required.')]}` of Django.

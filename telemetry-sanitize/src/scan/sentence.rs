@@ -355,7 +355,7 @@ fn is_varied(text: &Text<'_>, at: usize) -> bool {
 fn past_links(text: &Text<'_>, from: usize) -> usize {
     let at = from;
     if text.has(at, "for ") || text.has(at, "of ") {
-        let end = text.run(at + 4, at + 128, |byte| {
+        let end = text.run(at + 3, at + 128, |byte| {
             !matches!(byte, b':' | b'=' | b'\n')
         });
         let is_one = !text.slice(at..end).windows(2).any(|two| two == b". ");

@@ -158,7 +158,8 @@ pub(super) fn is_sentence(value: &[u8]) -> bool {
     let is_negated = [b"doesn't ".as_slice(), b"can't ", b"isn't ", b"didn't "]
         .iter()
         .any(|start| value.starts_with(start));
-    plain && is_negated || plain && told >= 2 && (words().count() >= 3 || words().count() == told)
+    plain && is_negated && told > 0
+        || plain && told >= 2 && (words().count() >= 3 || words().count() == told)
 }
 
 /// `90dc5-8bc82`.

@@ -97,14 +97,17 @@ pub(super) fn look_values(scan: &mut Scan<'_, '_>, hit: Range<usize>) {
     let floor = close.saturating_sub(REACH);
     let open = text.run_back(close - 1, floor, |byte| byte != b'(');
     let columns = text.slice(open..close - 1).split(|&byte| byte == b',');
-    let is_secret = |column: &[u8]| matches!(scan.names.judge(column), Verdict::Secret(_));
+    let judge = |column: &[u8]| scan.names.judge(column);
+    let is_secret = |column: &[u8]| matches!(judge(column), Verdict::Secret(secret) if secret.trust != Trust::Scrambled);
+    let is_key = |column: &[u8]| matches!(judge(column), Verdict::Secret(secret) if secret.trust == Trust::Scrambled);
+    let has_keys = columns.clone().any(|column| is_key(trim_column(column)));
     let secrets: Vec<usize> = columns
         .enumerate()
         .filter(|(_, column)| is_secret(trim_column(column)))
         .map(|(place, _)| place)
         .collect();
-    if !secrets.is_empty() {
-        take_tuples(scan, hit.end, &secrets);
+    if has_keys || !secrets.is_empty() {
+        take_tuples(scan, hit.end, &secrets, has_keys);
     }
 }
 
@@ -116,7 +119,7 @@ fn trim_column(column: &[u8]) -> &[u8] {
 }
 
 /// Takes the values at the secret places of each tuple.
-fn take_tuples(scan: &mut Scan<'_, '_>, from: usize, secrets: &[usize]) {
+fn take_tuples(scan: &mut Scan<'_, '_>, from: usize, secrets: &[usize], has_keys: bool) {
     let mut at = scan.text.skip_blanks(from, 8);
     while matches!(scan.text.at(at), b'(' | b'[') {
         at += 1;
@@ -129,8 +132,8 @@ fn take_tuples(scan: &mut Scan<'_, '_>, from: usize, secrets: &[usize]) {
             let value = value_at(&scan.text, at);
             at = value.after;
             let content = scan.text.slice(value.content.clone());
-            let is_name = value.is_text && is_name_of_secret(scan, content);
-            let is_secret = secrets.contains(&place) && !is_name || is_named;
+            let is_name = has_keys && value.is_text && is_name_of_secret(scan, content);
+            let is_secret = secrets.contains(&place) || is_named;
             is_named = is_name;
             if is_secret && value.is_text && !is_harmless(content) {
                 scan.redact(value.content, Kind::SqlPassword);

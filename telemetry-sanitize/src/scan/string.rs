@@ -28,7 +28,12 @@ pub(super) fn past_wrapper(text: &Text<'_>, at: usize) -> Option<usize> {
             byte != b'(' && !byte.is_ascii_whitespace()
         });
         if text.at(open) == b'(' && is_quote(text.at(open + 1)) {
-            return fallback(text, open + 1); // PHP's.
+            let end = quoted(text, open + 1, 0).end + 1;
+            let other = end + ") ?? ".len();
+            return match text.has(end, ") ?? ") && is_quote(text.at(other)) {
+                true => Some(other),
+                false => fallback(text, open + 1), // PHP's.
+            };
         }
     }
     if !text.at(at).is_ascii_alphanumeric() {

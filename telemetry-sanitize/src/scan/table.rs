@@ -147,7 +147,23 @@ fn past_remark(text: &Text<'_>, line: usize, name: usize, cells: Cells) -> usize
         _ => &MARKS[..],
     };
     let is_end = |at: &usize| marks.iter().any(|mark| text.ends_with(*at, mark));
-    (line..name).rev().find(is_end).unwrap_or(line)
+    let limit = match cells {
+        Cells::Mark(mark) => first_mark(text, line, name, mark),
+        Cells::Aligned => name,
+    };
+    (line..limit.max(line)).rev().find(is_end).unwrap_or(line)
+}
+
+/// Where the first cell ends; the comma of a time (`20:53:56,228 `) ends none.
+fn first_mark(text: &Text<'_>, line: usize, limit: usize, mark: u8) -> usize {
+    let end = text.run(line, limit, |byte| byte != mark);
+    let digits = text.run(end + 1, end + 4, |byte| byte.is_ascii_digit());
+    let is_time = digits == end + 4 && text.before(end).is_ascii_digit() && text.at(digits) == b' ';
+    if is_time {
+        text.run(digits, limit, |byte| byte != mark)
+    } else {
+        end
+    }
 }
 
 /// Without the blanks and quotes around.

@@ -101,7 +101,7 @@ fn past_team(text: &Text<'_>, at: usize) -> usize {
     let end = text.run(at, at + 16, |byte| {
         byte.is_ascii_uppercase() || byte.is_ascii_digit()
     });
-    let slash = end + text.run(end, end + 1, |byte| byte == b'\\') - end;
+    let slash = text.run(end, end + 1, |byte| byte == b'\\');
     let is_team = text.at(at) == b'T' && text.at(slash) == b'/' && text.at(slash + 1) == b'B';
     if is_team { slash + 1 } else { at }
 }
@@ -156,7 +156,7 @@ fn aws_secret(text: &Text<'_>, end: usize) -> Option<Range<usize>> {
     const LENGTH: usize = 40;
     static KEY: Bytes = Bytes::letters_and_digits().and(b"+/");
     let limit = end + REACH;
-    let mut at = end;
+    let mut at = end + usize::from(text.at(end) == b'/'); // What parts them.
     while at < limit && !matches!(text.at(at), b'\n' | 0) {
         let key_end = text.run_in(at, at + LENGTH + 1, &KEY);
         if key_end == at + LENGTH && looks_random(text.slice(at..key_end)) {

@@ -60,6 +60,7 @@ pub(super) fn take(
     let at = past_here_document(&scan.text, at);
     let at = past_style_tag(&scan.text, at);
     let at = past_user_name(&scan.text, name, at);
+    let at = code::substitute_at(&scan.text, at).unwrap_or(at);
     if let Some(end) = code::source_end(&scan.text, name, secret.trust, delimiter, at) {
         if scan.text.at(at) == b'<' {
             scan.taken = scan.taken.max(end); // What it shows has no secret in it.
@@ -320,7 +321,17 @@ pub(super) fn take_quoted(
     content: Range<usize>,
 ) {
     let value = scan.text.slice(content.clone());
-    let is_prompt = value.ends_with(b": ") && !value.iter().any(u8::is_ascii_digit)
+    let last = value
+        .rsplit(|&byte| byte == b' ')
+        .next()
+        .unwrap_or_default();
+    let is_label = last.len() < value.len()
+        && matches!(last, b"passphrase" | b"password" | b"secret" | b"token")
+        && value
+            .iter()
+            .all(|byte| byte.is_ascii_alphabetic() || *byte == b' '); // `Database password`.
+    let is_prompt = is_label
+        || value.ends_with(b": ") && !value.iter().any(u8::is_ascii_digit)
         || value.eq_ignore_ascii_case(b"password:");
     let is_option = value.len() == 2 && value[0] == b'-'; // `("sshpass", "-p")`.
     let is_mark = is_option || value.len() < 4 && !value.iter().any(u8::is_ascii_alphanumeric);
