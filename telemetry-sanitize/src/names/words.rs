@@ -7,6 +7,7 @@ pub(super) const OWNERS: [&[u8]; 14] = [
     b"account", b"address", b"client", b"description", b"email", b"expires",
     b"host", b"issuer", b"login", b"port", b"realm", b"region", b"user", b"username",
 ];
+
 pub(super) const CARD_OF: [&[u8]; 6] = [
     b"card",
     b"cc",
@@ -15,12 +16,14 @@ pub(super) const CARD_OF: [&[u8]; 6] = [
     b"debit",
     b"payment",
 ];
+
 #[rustfmt::skip] // A list of words, not one a line.
 pub(super) const CODE_OF: [&[u8]; 19] = [
     b"activation", b"factor",
     b"2fa", b"fa", b"access", b"auth", b"authorization", b"backup", b"confirmation", b"login", b"mfa",
     b"otp", b"pass", b"pin", b"recovery", b"security", b"sms", b"totp", b"verification",
 ];
+
 /// Whose tokens are those of a parser, a model or a task: `pad_token`, `next_token`. (What
 /// leads to the next page is a long one.)
 #[rustfmt::skip] // A list of words, not one a line.
@@ -28,11 +31,13 @@ pub(super) const TOKEN_OF_TEXT: [&[u8]; 13] = [
     b"bos", b"cancellation", b"cls", b"eos", b"eot", b"fim", b"lookahead", b"mask", b"next", b"pad", b"sep",
     b"unexpected", b"unk",
 ];
+
 pub(super) const SEED_OF: [&[u8]; 5] = [b"backup", b"mnemonic", b"pass", b"recovery", b"seed"];
 #[rustfmt::skip] // A list of words, not one a line.
 pub(super) const PRIVATE_KEYS: [&[u8]; 8] = [
     b"priv", b"private", b"preshared", b"shared", b"ssh", b"symmetric", b"tls", b"ssl",
 ];
+
 #[rustfmt::skip] // A list of words, not one a line.
 pub(super) const KEY_OF: [&[u8]; 74] = [
     b"validation",
@@ -46,6 +51,7 @@ pub(super) const KEY_OF: [&[u8]; 74] = [
     b"storage", b"stripe", b"subscription", b"unseal", b"vault", b"webhook", b"accountaccess",
     b"bearer", b"product", b"wallet", b"totp", b"ingest", b"write", b"serial", b"fastly",
 ];
+
 /// Whose keys name something, and may look like anything.
 #[rustfmt::skip] // A list of words, not one a line.
 pub(super) const OPEN_KEYS: [&[u8]; 42] = [
@@ -54,6 +60,7 @@ pub(super) const OPEN_KEYS: [&[u8]; 42] = [
     b"lookup", b"map", b"message", b"node", b"object", b"partition", b"peer", b"primary", b"pub", b"redis",
     b"registry", b"row", b"s3", b"sort", b"topic", b"unique", b"verify", b"verifying", b"routing", b"socket",
 ];
+
 /// How words end that more words have grown together with: `AWSSECRETACCESSKEY`.
 pub(super) const GROWN: [&[u8]; 6] = [
     b"api",
@@ -63,6 +70,7 @@ pub(super) const GROWN: [&[u8]; 6] = [
     b"signing",
     b"license",
 ];
+
 #[rustfmt::skip] // A list of words, not one a line.
 pub(super) const PASS_OF: [&[u8]; 108] = [
     b"set", b"with", b"default",
@@ -78,6 +86,7 @@ pub(super) const PASS_OF: [&[u8]; 108] = [
     b"service", b"sftp", b"smb", b"smtp", b"sonar", b"ssh", b"ssl", b"sudo", b"svn", b"truststore",
     b"user", b"usr", b"vault", b"vnc", b"wifi",
 ];
+
 /// Last words that say the value is about a secret, not the secret. Sorted.
 #[rustfmt::skip] // A list of words, not one a line.
 pub(super) const HARMLESS_HEADS: &[&[u8]] = &[
@@ -107,6 +116,7 @@ pub(super) const HARMLESS_HEADS: &[&[u8]] = &[
     b"validator", b"validators", b"version", b"versions", b"view", b"visible", b"vue",
     b"within", b"writes", b"yaml", b"yml", b"zip",
 ];
+
 /// Last words that leave the meaning of the ones before as it is. Sorted.
 #[rustfmt::skip] // A list of words, not one a line.
 pub(super) const ADDITIONS: &[&[u8]] = &[
@@ -116,16 +126,19 @@ pub(super) const ADDITIONS: &[&[u8]] = &[
     b"primary", b"prod", b"production", b"raw", b"repeat", b"secondary", b"sha1", b"sha256",
     b"staging", b"str", b"string", b"test", b"text", b"val", b"value",
 ];
+
 pub(super) fn is_addition(word: &[u8]) -> bool {
     ADDITIONS.binary_search(&word).is_ok()
         || word.iter().all(u8::is_ascii_digit)
         || (word.len() == 2 && word[0] == b'v' && word[1].is_ascii_digit())
 }
+
 /// The words of a name, in lower case.
 pub(super) struct Words<'b> {
     pub(super) words: [&'b [u8]; MAX_WORDS],
     pub(super) count: usize,
 }
+
 impl<'b> Words<'b> {
     pub(super) fn split(name: &[u8], lower: &'b mut [u8; MAX_NAME]) -> Self {
         for (to, from) in lower.iter_mut().zip(name) {
@@ -176,6 +189,7 @@ impl<'b> Words<'b> {
         words
     }
 }
+
 /// A capital starts a word after a small letter or digit, and before a small
 /// letter at the end of a run of capitals (`HTTPToken`).
 fn starts_word(name: &[u8], at: usize) -> bool {

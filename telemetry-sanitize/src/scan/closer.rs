@@ -48,6 +48,7 @@ pub(super) fn past_closers(text: &Text<'_>, from: usize) -> (usize, bool) {
     }
     (at, quoted)
 }
+
 /// Past `:"App\\Config":private]` of PHP.
 fn class_end(text: &Text<'_>, at: usize) -> Option<usize> {
     if !text.has(at, ":\"") {
@@ -77,6 +78,7 @@ fn index_end(text: &Text<'_>, at: usize) -> Option<usize> {
     let is_named = matches!(text.at(end + 1), b':' | b'=') || text.has(end + 1, " = ");
     (is_whole && is_named).then_some(end + 1)
 }
+
 /// Past the number in `Unseal Key 1: x`.
 fn number_end(text: &Text<'_>, at: usize) -> Option<usize> {
     if text.at(at) != b' ' || !text.at(at + 1).is_ascii_digit() {
@@ -86,6 +88,7 @@ fn number_end(text: &Text<'_>, at: usize) -> Option<usize> {
     let is_number = text.at(end) == b':';
     (is_number && is_blank(text.at(end + 1))).then_some(end)
 }
+
 /// Past escapes of a terminal that start at `at`, raw or as `\\u001b[0m` and
 /// `\\x1b[0m`.
 pub(super) fn style_end(text: &Text<'_>, at: usize) -> Option<usize> {
@@ -105,6 +108,7 @@ pub(super) fn style_end(text: &Text<'_>, at: usize) -> Option<usize> {
     }
     (end > at).then_some(end)
 }
+
 /// The length of a quote that is written as an entity or an escape.
 pub(super) fn encoded_quote(text: &Text<'_>, at: usize) -> Option<usize> {
     #[rustfmt::skip] // A list of words, not one a line.

@@ -25,6 +25,7 @@ pub(super) enum Delimiter {
     /// The blank after a command-line option, or words such as `is`.
     Blank,
 }
+
 /// The delimiter behind the name, and where the value starts.
 pub(super) fn delimiter_after(
     text: &Text<'_>,
@@ -39,6 +40,7 @@ pub(super) fn delimiter_after(
     member::value_key(text, name, at, quoted)
         .or_else(|| sentence::spoken(text, name, secret, at, quoted))
 }
+
 fn delimiter_at(
     text: &Text<'_>,
     name: &Name,
@@ -149,6 +151,7 @@ fn delimiter_at(
     }
     Some((delimiter, value))
 }
+
 /// What a test types into the field: `get('[name=password]').type('x')`.
 fn typed_text(text: &Text<'_>, close: usize) -> Option<usize> {
     const METHODS: [&str; 8] = [
@@ -166,17 +169,20 @@ fn typed_text(text: &Text<'_>, close: usize) -> Option<usize> {
     let value = dot + method.len();
     is_quote(text.at(value)).then_some(value)
 }
+
 /// The option stands in a list without quotes: `[mysql, --password, x]`.
 fn is_in_list(text: &Text<'_>, name: &Name) -> bool {
     let floor = name.range.start.saturating_sub(128);
     let open = text.run_back(name.range.start, floor, |byte| !b"[]\n".contains(&byte));
     text.before(open) == b'['
 }
+
 /// A word that somebody chose for a password stands at `at`.
 fn chosen_word_at(text: &Text<'_>, at: usize) -> bool {
     let end = text.run(at, at + 64, |byte| !byte.is_ascii_whitespace());
     shape::is_passwordish(text.slice(at..end))
 }
+
 /// What a build server's command sets: `::set-output name=token::x`,
 /// `##vso[task.setvariable variable=token;issecret=true]x`.
 fn ci_value(text: &Text<'_>, name: &Name, at: usize) -> Option<usize> {
@@ -195,6 +201,7 @@ fn ci_value(text: &Text<'_>, name: &Name, at: usize) -> Option<usize> {
     };
     (text.before(close) == b']').then_some(close)
 }
+
 /// Past tabs that are escaped, and the blanks among them.
 pub(super) fn past_tabs(text: &Text<'_>, from: usize) -> usize {
     let mut at = from;
@@ -203,6 +210,7 @@ pub(super) fn past_tabs(text: &Text<'_>, from: usize) -> usize {
     }
     at
 }
+
 /// `:password: x`, a symbol in YAML; `Vec::password:` is none.
 fn is_symbol(text: &Text<'_>, name: &Name) -> bool {
     let before = name
@@ -212,11 +220,13 @@ fn is_symbol(text: &Text<'_>, name: &Name) -> bool {
         .map_or(b'\n', |at| text.at(at));
     before.is_ascii_whitespace() && is_blank(text.at(name.range.end + 1))
 }
+
 /// Past the dots that lead from a name to its value: `password.......x`.
 fn dots_end(text: &Text<'_>, at: usize) -> usize {
     let end = text.run(at, at + 64, |byte| byte == b'.');
     end + usize::from(text.at(end) == b':')
 }
+
 /// Past the arrow to a value that is no word: `secret_key->x`, `password ---> x`.
 fn past_arrow(text: &Text<'_>, at: usize) -> Option<usize> {
     let head = text.run(at, at + 8, |byte| byte == b'-');
@@ -227,11 +237,13 @@ fn past_arrow(text: &Text<'_>, at: usize) -> Option<usize> {
     let is_value = || is_chosen() || chosen_word_at(text, value) || random_word_at(text, value);
     (text.at(head) == b'>' && is_value()).then_some(value)
 }
+
 /// A long random word stands at `at`.
 fn random_word_at(text: &Text<'_>, at: usize) -> bool {
     let end = text.run(at, at + 128, is_base64);
     end >= at + 20 && looks_random(text.slice(at..end))
 }
+
 /// What somebody chose for a password stands between bars: `password|x|user|bob`.
 fn chosen_cell_at(text: &Text<'_>, at: usize) -> bool {
     let end = text.run(at, at + 64, |byte| {
@@ -240,6 +252,7 @@ fn chosen_cell_at(text: &Text<'_>, at: usize) -> bool {
     let is_closed = text.at(end) == b'|' || end >= text.len();
     is_closed && shape::is_chosen(text.slice(at..end))
 }
+
 pub(super) fn colon_at(text: &Text<'_>, colon: usize) -> Option<(Delimiter, usize)> {
     let after = colon + 1;
     let after = style_end(text, after).unwrap_or(after);
@@ -274,6 +287,7 @@ pub(super) fn colon_at(text: &Text<'_>, colon: usize) -> Option<(Delimiter, usiz
         _ => Some((Delimiter::Colon, after)),
     }
 }
+
 /// Past the type in `password: &str = "x"`, and the tag in `password: !!str x`.
 fn typed_value(text: &Text<'_>, at: usize) -> Option<usize> {
     let end = text.run(at, at + 32, |byte| {
@@ -294,6 +308,7 @@ fn typed_value(text: &Text<'_>, at: usize) -> Option<usize> {
     let is_typed = end > at && text.has(end, " = ") && is_quote(text.at(end + 3));
     is_typed.then_some(end + 3)
 }
+
 /// `("password", "x")`, `["password", "x"]` and `"--password", "x"`; in a longer
 /// list of names (`"id", "password", "email"`) the next one is no value.
 fn comma_at(text: &Text<'_>, name: &Name, comma: usize) -> Option<(Delimiter, usize)> {
@@ -325,6 +340,7 @@ fn comma_at(text: &Text<'_>, name: &Name, comma: usize) -> Option<(Delimiter, us
     };
     (name.is_option || is_pair).then_some((Delimiter::Comma, value))
 }
+
 /// Where the selector starts of which the name is the last part: `#password`,
 /// `input[type=password]`.
 fn selector_start(text: &Text<'_>, name: usize) -> usize {
@@ -340,6 +356,7 @@ fn selector_start(text: &Text<'_>, name: usize) -> usize {
         _ => name,
     }
 }
+
 /// The value in a flat list of headers: `["Host","x","Cookie","sid=x"]`.
 fn header_item(text: &Text<'_>, secret: SecretName, comma: usize) -> Option<(Delimiter, usize)> {
     let value = text.skip_blanks(comma + 1, 4);
@@ -356,11 +373,13 @@ fn header_item(text: &Text<'_>, secret: SecretName, comma: usize) -> Option<(Del
     };
     (is_quote(text.at(quote)) && end > start && is_value).then_some((Delimiter::Comma, value))
 }
+
 /// The string that opens at `quote` is the last of its line.
 fn ends_line(text: &Text<'_>, quote: usize) -> bool {
     let end = string::quoted(text, quote, 0).end + 1;
     end >= text.len() || matches!(text.at(end), b'\n' | b'\r')
 }
+
 /// A bracket closes the list right after the string that opens at `quote`.
 fn closes_after(text: &Text<'_>, quote: usize) -> bool {
     let mark = text.at(quote);

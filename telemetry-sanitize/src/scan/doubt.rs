@@ -11,6 +11,7 @@ use super::shape::{
     is_count, is_hex, is_hex_key, is_long_number, is_passwordish, is_predicate, is_scrambled,
     is_session, is_short_number, is_token_like, is_word_and_number,
 };
+
 use crate::mask::{is_harmless, is_status};
 use crate::names::{SecretName, Trust};
 use crate::rules::Kind;

@@ -13,6 +13,7 @@ pub(super) fn close_tag(text: &Text<'_>, at: usize) -> Option<usize> {
     let is_label = end <= at + 8 && text.at(end) == b'>' && text.at(end + 1) == b':';
     is_label.then_some(end + 1)
 }
+
 /// Past the tag of a style before the value: `is <code>x</code>`, `<b>Password:</b> x`.
 pub(super) fn past_style_tag(text: &Text<'_>, at: usize) -> usize {
     const TAGS: [&str; 10] = [
@@ -33,6 +34,7 @@ pub(super) fn past_style_tag(text: &Text<'_>, at: usize) -> usize {
     let tag = TAGS.iter().find(|tag| text.has(at, tag));
     at + tag.map_or(0, |tag| tag.len())
 }
+
 /// The end of an XML tag that is the name (`<ns:password type="x">`), or has it
 /// as an attribute (`<entry key="password">`): the value is its content.
 pub(super) fn tag_end(text: &Text<'_>, name: &Name, at: usize) -> Option<usize> {
@@ -93,10 +95,12 @@ pub(super) fn tag_end(text: &Text<'_>, name: &Name, at: usize) -> Option<usize> 
         (tag.is_empty() || !is_closed()) && (is_blank(next) || next == b'@' || is_quote(next)); // `AUTH <password> called`.
     (!is_group && !is_told).then_some(content) // `<auth><user>`: each element by itself.
 }
+
 fn ends_with_any_case(text: &[u8], end: &[u8]) -> bool {
     let start = text.len().checked_sub(end.len());
     start.is_some_and(|start| text[start..].eq_ignore_ascii_case(end))
 }
+
 /// `<key>password</key><string>x</string>` and `<name>password</name><value>x`: the
 /// content of the next element.
 pub(super) fn next_element(text: &Text<'_>, name: &Name, at: usize) -> Option<usize> {

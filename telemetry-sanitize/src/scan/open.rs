@@ -497,8 +497,8 @@ fn is_message(text: &Text<'_>, name: &Name, at: usize) -> bool {
         b'`' | b'"' | b'\'' => {
             let mark = text.at(next);
             let close = text.run(next + 1, next + 64, is_name_byte);
-            let is_about =
-                word == b"Path" && text.has(close + 1, " is ") || text.has(close + 1, " (`");
+            let is_about = matches!(word, b"Path" | b"Variable") && text.has(close + 1, " is ")
+                || text.has(close + 1, " (`");
             text.at(close) == mark && is_about
         }
         b'l' => {

@@ -165,12 +165,26 @@ pub(super) fn is_sentence(value: &[u8]) -> bool {
 /// `90dc5-8bc82`.
 pub(super) fn is_recovery_code(word: &[u8]) -> bool {
     let count = |class: fn(&u8) -> bool| word.iter().filter(|byte| class(byte)).count();
+    if is_github_code(word) {
+        return true;
+    }
     (8..=24).contains(&word.len())
         && count(u8::is_ascii_digit) >= 4
         && count(u8::is_ascii_lowercase) > 0
         && word
             .iter()
             .all(|byte| byte.is_ascii_hexdigit() || *byte == b'-')
+}
+
+/// `i8dd0-p1hpx`, the form of GitHub's.
+fn is_github_code(word: &[u8]) -> bool {
+    word.len() == 11
+        && word[5] == b'-'
+        && word.iter().any(u8::is_ascii_digit)
+        && word
+            .iter()
+            .enumerate()
+            .all(|(at, byte)| at == 5 || byte.is_ascii_lowercase() || byte.is_ascii_digit())
 }
 
 /// `1b3d519c-5129-431d-a3e6-4c5281b87a17`, in small letters.

@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use super::pair::Name;
+use super::sentence::find_word;
 use super::shape;
 use crate::mask::{is_harmless, is_status};
 use crate::names::{SecretName, Trust};
@@ -23,6 +24,9 @@ const LINKS: [&str; 18] = [
 
 /// The value that a sentence tells before the name.
 pub(super) fn before(text: &Text<'_>, name: &Name, secret: SecretName) -> Option<Range<usize>> {
+    if let Some(value) = input_before(text, name) {
+        return (!value.is_empty() && !is_harmless(text.slice(value.clone()))).then_some(value);
+    }
     let is_word = matches!(
         secret.rule,
         Kind::Password | Kind::Secret | Kind::Token | Kind::ApiKey | Kind::PrivateKey
@@ -46,6 +50,20 @@ pub(super) fn before(text: &Text<'_>, name: &Name, secret: SecretName) -> Option
         _ => content.len() >= 16 && looks_random(content) && !content.contains(&b' '),
     };
     (is_secret && !is_harmless(content) && !is_status(content)).then_some(value)
+}
+
+/// The value in `<input value="x" type="password">`.
+fn input_before(text: &Text<'_>, name: &Name) -> Option<Range<usize>> {
+    let end = name.range.start;
+    if !text.ends_with(end, " type=\"") {
+        return None;
+    }
+    let open = text.run_back(end, end.saturating_sub(256), |byte| {
+        byte != b'<' && byte != b'\n'
+    });
+    let start = find_word(text, open, " value=\"")? + " value=\"".len();
+    let close = text.run(start, end, |byte| byte != b'"');
+    (text.before(open) == b'<' && close < end).then_some(start..close)
 }
 
 /// The string before a link that ends at `end`.

@@ -105,7 +105,11 @@ fn user_info_end(text: &Text<'_>, start: usize, encoded: bool) -> Option<usize> 
         return None;
     }
     if at_sign.is_some() {
-        return at_sign;
+        // `https://bob:x@y#z@host`: what stands before a path.
+        let end = text.run_in(authority, authority + REACH, &BEFORE_PATH);
+        let is_broken = text.at(authority) == b'#' && colon < at_sign;
+        let later = is_broken.then(|| last(text, authority..end, b'@'));
+        return later.flatten().or(at_sign);
     }
     let colon = colon?;
     let port = text.slice(colon + 1..authority);
@@ -121,6 +125,7 @@ const REACH: usize = 256;
 
 /// All but what is no part of a URL.
 static IN_URL: Bytes = Bytes::but(b" \t\n\r\x0c\"'`<>\\");
+static BEFORE_PATH: Bytes = Bytes::but(b" \t\n\r\x0c\"'`<>\\/?");
 static USER: Bytes = Bytes::but(b" \t\n\r\x0c\"'`<>\\/?#@:");
 /// All but what ends an authority or divides it.
 static AUTHORITY: Bytes = Bytes::but(b" \t\n\r\x0c\"'`<>\\/?#;@:");

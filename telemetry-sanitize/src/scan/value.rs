@@ -13,6 +13,7 @@ use super::doubt::{after_parser_word, is_bare_secret, is_key, is_made_up, is_pat
 use super::group::{
     brace_end, holds_names, holds_strings, struct_brace, take_bracketed, take_group, take_tuple,
 };
+
 use super::markup::past_style_tag;
 use super::pair::{Name, pair_at};
 use super::phrase::is_phrase;
@@ -20,10 +21,12 @@ use super::shape::{
     is_assignment, is_chosen, is_count, is_long_number, is_scrambled, is_sentence, is_session,
     is_short_number,
 };
+
 use super::string::{
     changed_to, curly_quoted, encoded_quoted, next_line_string, past_wrapper, quoted, raw,
     second_string,
 };
+
 use super::{Scan, code, header, open};
 use crate::mask::{is_harmless, is_status};
 use crate::names::{SecretName, Trust};

@@ -60,6 +60,7 @@ pub(crate) enum Place {
     /// A long random word.
     Random,
 }
+
 /// The literals, in small letters.
 pub(crate) const PLACES: &[(&str, Place)] = &[
     ("requirepass ", Place::Next),
