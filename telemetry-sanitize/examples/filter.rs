@@ -7,10 +7,10 @@
 
 use std::io::{self, BufRead, BufWriter, Write};
 
-use telemetry_sanitize::{Lines, SanitizeConfig, Sanitizer};
+use telemetry_sanitize::{Lines, Sanitizer};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let sanitizer = Sanitizer::new(SanitizeConfig::default())?;
+    let sanitizer = Sanitizer::builder().build()?;
     let mut out = BufWriter::new(io::stdout().lock());
     let mut line = Vec::new();
     let mut lines = Lines::new(&sanitizer);

@@ -39,8 +39,8 @@ impl Laws {
     /// Panics if one of the laws does not hold for the text.
     pub(crate) fn check(&self, text: &str) {
         for sanitizer in &self.sanitizers {
-            let once = sanitizer.sanitize_text(text);
-            let twice = sanitizer.sanitize_text(&once);
+            let once = sanitizer.text(text);
+            let twice = sanitizer.text(&once);
             assert_eq!(twice, once, "sanitized again, it is another text: {text:?}");
             assert!(
                 matches!(twice, Cow::Borrowed(_)),
@@ -76,24 +76,24 @@ const NAMES: [&str; 7] = [
 
 /// The value of a field that was sanitized stays.
 fn check_value(sanitizer: &Sanitizer, name: &str, value: &str) {
-    let Some(once) = sanitizer.sanitize_value(name, Value::Text(value)) else {
+    let Some(once) = sanitizer.value(name, Value::Text(value)) else {
         return;
     };
-    let twice = sanitizer.sanitize_value(name, Value::Text(&once));
+    let twice = sanitizer.value(name, Value::Text(&once));
     assert_eq!(twice, None, "under {name} again another text: {value:?}");
 }
 
 /// A line of JSON stays one, and sanitized again it is the same.
 fn check_line(sanitizer: &Sanitizer, line: &str) {
     let is_json = |line: &str| serde_json::from_str::<serde_json::Value>(line).is_ok();
-    let sanitized = sanitizer.sanitize_line(line);
+    let sanitized = sanitizer.line(line);
     if is_json(line) && line.trim_start().starts_with(['{', '[']) {
         assert!(is_json(&sanitized), "no JSON any more: {line:?}");
     }
     if is_json(line) != is_json(&sanitized) {
         return; // Broken JSON, whose wrong escape was part of a path that is gone.
     }
-    let twice = sanitizer.sanitize_line(&sanitized);
+    let twice = sanitizer.line(&sanitized);
     assert_eq!(
         twice, sanitized,
         "sanitized again, it is another line: {line:?}"

@@ -95,7 +95,7 @@ impl Callsite {
 fn changed_names(sanitizer: &Sanitizer, names: &[&'static str]) -> Vec<Option<&'static str>> {
     let mut changed: Vec<Option<&'static str>> = Vec::new();
     for (index, name) in names.iter().enumerate() {
-        let Cow::Owned(clean) = sanitizer.sanitize_text(name) else {
+        let Cow::Owned(clean) = sanitizer.text(name) else {
             continue;
         };
         changed.resize(names.len(), None);

@@ -605,7 +605,7 @@ mod tests {
     impl Score {
         fn add(&mut self, sanitizer: &Sanitizer, template: &str, seed: u64) {
             let example = expand(template, "\u{1}", seed);
-            let found = sanitizer.sanitize_text(&example.text);
+            let found = sanitizer.text(&example.text);
             self.all += 1;
             let line = format!("{}\n     -> {found}", example.text);
             if leaks(&example, &found) {
@@ -695,7 +695,7 @@ mod tests {
         let mut changed = Vec::new();
         for line in HARMLESS {
             let text = expand(line, "", 5).text;
-            if let Cow::Owned(found) = sanitizer.sanitize_text(&text) {
+            if let Cow::Owned(found) = sanitizer.text(&text) {
                 changed.push(format!("{text}\n     -> {found}"));
             }
         }

@@ -16,15 +16,15 @@ use crate::sanitizer::Sanitizer;
 impl Sanitizer {
     /// A line of a log without secrets and home directories. A JSON object or
     /// list is sanitized by its names and values, all else as
-    /// [text](Self::sanitize_text); borrowed when there was nothing to change.
+    /// [text](Self::text); borrowed when there was nothing to change.
     ///
     /// Only values and names that hold something secret change: order, blanks
     /// and numbers stay as they are. A secret value that is no string becomes one.
-    pub fn sanitize_line<'t>(&self, line: &'t str) -> Cow<'t, str> {
+    pub fn line<'t>(&self, line: &'t str) -> Cow<'t, str> {
         let is_json =
             line.trim_start().starts_with(['{', '[']) && serde_json::from_str::<Json>(line).is_ok();
         if !is_json || !self.is_enabled() {
-            return self.sanitize_text(line);
+            return self.text(line);
         }
         // Neighbours may change a name, which then is judged anew.
         const ROUNDS: usize = 4;
@@ -33,7 +33,7 @@ impl Sanitizer {
             let text = changed.as_deref().unwrap_or(line);
             let mut editor = Editor::new(self, text);
             let Some(()) = editor.value(Verdict::Plain) else {
-                return self.sanitize_text(line);
+                return self.text(line);
             };
             match editor.finish() {
                 Cow::Owned(text) => changed = Some(text),
@@ -83,7 +83,7 @@ impl<'s, 't> Editor<'s, 't> {
                 let text = self.string()?;
                 let changed = self
                     .sanitizer
-                    .sanitize_judged(verdict, Value::Text(&text.content));
+                    .value_judged(verdict, Value::Text(&text.content));
                 self.replace(text.start, changed)
             }
             _ => self.scalar(verdict),
@@ -114,7 +114,7 @@ impl<'s, 't> Editor<'s, 't> {
             group.push_str(&self.out[written + before..]);
         }
         group.push_str(&self.text[self.copied.max(start)..self.at]);
-        let Cow::Owned(changed) = self.sanitizer.sanitize_text(&group) else {
+        let Cow::Owned(changed) = self.sanitizer.text(&group) else {
             return;
         };
         if serde_json::from_str::<Json>(&changed).is_err() {
@@ -135,7 +135,7 @@ impl<'s, 't> Editor<'s, 't> {
         while self.next_member(b'}')? {
             let name = self.string()?;
             // As it is written, so that the line sanitized again is judged the same.
-            let told = self.sanitizer.sanitize_text(&name.content);
+            let told = self.sanitizer.text(&name.content);
             let changed = matches!(told, Cow::Owned(_)).then(|| told.to_string());
             self.replace(name.start, changed)?;
             self.skip_blanks();
@@ -192,7 +192,7 @@ impl<'s, 't> Editor<'s, 't> {
             .or_else(|_| written.parse::<f64>().map(Value::F64));
         let changed = number
             .ok()
-            .and_then(|value| self.sanitizer.sanitize_judged(verdict, value));
+            .and_then(|value| self.sanitizer.value_judged(verdict, value));
         self.replace(start, changed)
     }
 
@@ -257,7 +257,7 @@ mod tests {
 
     fn sanitized(line: &str) -> String {
         let sanitizer = Sanitizer::new(SanitizeConfig::default()).unwrap();
-        sanitizer.sanitize_line(line).into_owned()
+        sanitizer.line(line).into_owned()
     }
 
     #[test]
@@ -314,7 +314,7 @@ mod tests {
             r#"{"a":"#,
             "plain",
         ] {
-            assert!(matches!(sanitizer.sanitize_line(line), Cow::Borrowed(found) if found == line));
+            assert!(matches!(sanitizer.line(line), Cow::Borrowed(found) if found == line));
         }
     }
 

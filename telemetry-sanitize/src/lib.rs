@@ -18,16 +18,13 @@
 //!
 //! # Example
 //! ```
-//! use telemetry_sanitize::{SanitizeConfig, Sanitizer};
+//! use telemetry_sanitize::Sanitizer;
 //!
-//! let sanitizer = Sanitizer::new(SanitizeConfig {
-//!     deny_fields: vec!["employee_id".into()],
-//!     ..SanitizeConfig::default()
-//! })?;
+//! let sanitizer = Sanitizer::builder().deny_field("employee_id").build()?;
 //!
 //! let text = "login user=bob password=hunter2 employee_id=7 home=/home/bob/x";
 //! assert_eq!(
-//!     sanitizer.sanitize_text(text),
+//!     sanitizer.text(text),
 //!     "login user=bob password=[REDACTED:password] \
 //!      employee_id=[REDACTED:denied_field] home=~/x",
 //! );
@@ -38,9 +35,9 @@
 //! secrets:
 //! ```
 //! use telemetry_core::MemorySink;
-//! use telemetry_sanitize::{SanitizeConfig, Sanitized, Sanitizer};
+//! use telemetry_sanitize::{Sanitized, Sanitizer};
 //!
-//! let sanitizer = Sanitizer::new(SanitizeConfig::default())?;
+//! let sanitizer = Sanitizer::builder().build()?;
 //! let pipeline = Sanitized::new(sanitizer, MemorySink::new());
 //! # drop(pipeline);
 //! # Ok::<(), telemetry_sanitize::SanitizeError>(())
@@ -48,6 +45,7 @@
 //!
 #![doc = include_str!("../RULES.md")]
 
+mod builder; // settings one by one
 mod config; // what a user may set
 mod sanitizer; // the rules at work on one text
 mod sink; // the step in a pipeline
@@ -80,6 +78,7 @@ mod spans; // spans sanitized once
 mod tag; // how a secret can be followed
 mod text; // a text under search
 
+pub use builder::SanitizerBuilder;
 pub use config::{Pattern, SanitizeConfig, SanitizeError};
 pub use lines::Lines;
 pub use names::{SecretName, Verdict};

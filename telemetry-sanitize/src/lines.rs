@@ -9,7 +9,7 @@ use crate::text::is_base64;
 /// Sanitizes the lines of a text one by one, each into one line.
 ///
 /// Remembers one thing between lines: that a private key has begun and has not
-/// ended yet. Everything else is [`Sanitizer::sanitize_line`].
+/// ended yet. Everything else is [`Sanitizer::line`].
 #[derive(Debug)]
 pub struct Lines<'s> {
     sanitizer: &'s Sanitizer,
@@ -35,7 +35,7 @@ impl<'s> Lines<'s> {
             }
         }
         self.inside_key = begins_key(line);
-        self.sanitizer.sanitize_line(line)
+        self.sanitizer.line(line)
     }
 }
 

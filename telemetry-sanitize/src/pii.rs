@@ -40,7 +40,7 @@ mod tests {
             ..SanitizeConfig::default()
         };
         let sanitizer = Sanitizer::new(config).unwrap();
-        sanitizer.sanitize_text(text).into_owned()
+        sanitizer.text(text).into_owned()
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use regex::{Regex, RegexSet};
 use telemetry_core::Value;
 
+use crate::builder::SanitizerBuilder;
 use crate::config::{Pattern, SanitizeConfig, SanitizeError};
 use crate::counts::Counts;
 use crate::names::{self, Names, Trust, Verdict};
@@ -94,6 +95,11 @@ impl Space {
 }
 
 impl Sanitizer {
+    /// What to set up, one thing at a time.
+    pub fn builder() -> SanitizerBuilder {
+        SanitizerBuilder::default()
+    }
+
     /// Builds the rules. The metrics recorder must be installed before: the
     /// counters `log_redactions_total{rule}` are registered here, at 0.
     ///
@@ -150,7 +156,7 @@ impl Sanitizer {
     /// `[REDACTED:error]`. The result sanitized again is the
     /// same. It is at most `len × (longest replacement)` bytes long, and in
     /// practice close to the text.
-    pub fn sanitize_text<'t>(&self, text: &'t str) -> Cow<'t, str> {
+    pub fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
         if !self.enabled {
             return Cow::Borrowed(text);
         }
@@ -173,13 +179,13 @@ impl Sanitizer {
 
     /// What to write in the place of a field's value; `None` when the value may
     /// stay as it is.
-    pub fn sanitize_value(&self, name: &str, value: Value<'_>) -> Option<String> {
-        self.sanitize_judged(self.verdict(name), value)
+    pub fn value(&self, name: &str, value: Value<'_>) -> Option<String> {
+        self.value_judged(self.verdict(name), value)
     }
 
-    /// As [`sanitize_value`](Self::sanitize_value), with the verdict that was
+    /// As [`value`](Self::value), with the verdict that was
     /// made on the name before.
-    pub fn sanitize_judged(&self, verdict: Verdict, value: Value<'_>) -> Option<String> {
+    pub fn value_judged(&self, verdict: Verdict, value: Value<'_>) -> Option<String> {
         let mut space = SPACE.take();
         let changed = self.change(verdict, value, &mut space).map(str::to_owned);
         space.keep();
@@ -196,7 +202,7 @@ impl Sanitizer {
         self.enabled
     }
 
-    /// As [`sanitize_judged`](Self::sanitize_judged), in a space that is used
+    /// As [`value_judged`](Self::value_judged), in a space that is used
     /// again: allocates nothing in the long run.
     #[inline]
     pub(crate) fn change<'s>(
@@ -653,7 +659,7 @@ mod tests {
     #[test]
     fn a_users_pattern_is_a_rule_of_its_own() {
         let sanitizer = with(pattern("ticket", "TCK-[0-9]{8}")).unwrap();
-        let found = sanitizer.sanitize_text("see TCK-12345678 please");
+        let found = sanitizer.text("see TCK-12345678 please");
         assert_eq!(found, "see [REDACTED:ticket] please");
         assert_eq!(sanitizer.redactions().last(), Some(&("ticket", 1)));
     }
@@ -661,7 +667,7 @@ mod tests {
     #[test]
     fn a_pattern_that_finds_its_own_replacement_is_applied_once() {
         let sanitizer = with(pattern("shout", "[A-Z]{4,}")).unwrap();
-        assert_eq!(sanitizer.sanitize_text("say HELLO"), "say [REDACTED:shout]");
+        assert_eq!(sanitizer.text("say HELLO"), "say [REDACTED:shout]");
     }
 
     #[test]
@@ -724,7 +730,7 @@ mod tests {
     #[test]
     fn roots_are_replaced_where_a_path_starts_with_them() {
         let sanitizer = with(roots("/srv/data/", "<data>")).unwrap();
-        let found = sanitizer.sanitize_text("in /srv/data/x and /srv/database and /a/srv/data/x");
+        let found = sanitizer.text("in /srv/data/x and /srv/database and /a/srv/data/x");
         assert_eq!(found, "in <data>/x and /srv/database and /a/srv/data/x");
     }
 
@@ -732,13 +738,10 @@ mod tests {
     fn the_home_of_the_process_is_replaced_wherever_it_lies() {
         let home = Some(PathBuf::from("/srv/people/bob"));
         let sanitizer = Sanitizer::with_home(SanitizeConfig::default(), home).unwrap();
-        assert_eq!(
-            sanitizer.sanitize_text("open /srv/people/bob/x"),
-            "open ~/x"
-        );
+        assert_eq!(sanitizer.text("open /srv/people/bob/x"), "open ~/x");
         let sanitizer =
             Sanitizer::with_home(SanitizeConfig::default(), Some(PathBuf::from("/"))).unwrap();
-        assert_eq!(sanitizer.sanitize_text("open /srv/x"), "open /srv/x");
+        assert_eq!(sanitizer.text("open /srv/x"), "open /srv/x");
     }
 
     #[test]
@@ -748,13 +751,9 @@ mod tests {
         let expected = format!(
             "set api_key='[REDACTED:api_key]' args=('[REDACTED:api_key]', 19), {secret}x stays"
         );
-        assert_eq!(sanitizer().sanitize_text(&text), expected);
+        assert_eq!(sanitizer().text(&text), expected);
         let word = "the password='sunshine' and the sunshine";
-        assert!(
-            sanitizer()
-                .sanitize_text(word)
-                .ends_with("and the sunshine")
-        );
+        assert!(sanitizer().text(word).ends_with("and the sunshine"));
     }
 
     #[test]
@@ -763,10 +762,7 @@ mod tests {
             normalize_paths: false,
             ..SanitizeConfig::default()
         };
-        assert_eq!(
-            with(config).unwrap().sanitize_text("/home/bob/x"),
-            "/home/bob/x"
-        );
+        assert_eq!(with(config).unwrap().text("/home/bob/x"), "/home/bob/x");
     }
 
     #[test]
@@ -777,7 +773,7 @@ mod tests {
             ..SanitizeConfig::default()
         };
         let found = with(config).unwrap();
-        let found = found.sanitize_text("employee_id=7 user_ssn: 12 xy=3 session_token=abc123 z=1");
+        let found = found.text("employee_id=7 user_ssn: 12 xy=3 session_token=abc123 z=1");
         assert_eq!(
             found,
             "employee_id=[REDACTED:denied_field] user_ssn: [REDACTED:denied_field] \
@@ -788,14 +784,11 @@ mod tests {
     #[test]
     fn a_rule_that_fails_closes_and_is_counted() {
         let sanitizer = Sanitizer::that_fails();
-        assert_eq!(
-            sanitizer.sanitize_text("password=hunter22"),
-            "[REDACTED:error]"
-        );
+        assert_eq!(sanitizer.text("password=hunter22"), "[REDACTED:error]");
         assert!(sanitizer.redactions().contains(&("error", 1)));
     }
 
-    /// As [`Sanitizer::sanitize_text`], with nothing taken over from one search
+    /// As [`Sanitizer::text`], with nothing taken over from one search
     /// to the next.
     fn sanitized_in_full_rounds(sanitizer: &Sanitizer, text: &str) -> String {
         let mut text = text.to_owned();
@@ -829,7 +822,7 @@ mod tests {
             ] {
                 for sanitizer in &sanitizers {
                     let expected = sanitized_in_full_rounds(sanitizer, &text);
-                    assert_eq!(sanitizer.sanitize_text(&text), expected, "{text}");
+                    assert_eq!(sanitizer.text(&text), expected, "{text}");
                 }
             }
         }

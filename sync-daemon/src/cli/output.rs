@@ -65,7 +65,7 @@ fn panic_line(thread: &str, place: &str, text: &str) -> String {
 /// As [`redacted`], unless the rules are in use.
 #[cfg(feature = "sanitize")]
 fn try_redacted(text: &str) -> Option<String> {
-    Some(rules::try_current()?.sanitize_text(text).into_owned())
+    Some(rules::try_current()?.text(text).into_owned())
 }
 
 /// As it is: nothing is redacted in this build.
@@ -81,7 +81,7 @@ fn try_redacted(text: &str) -> Option<String> {
 /// The text without secrets.
 #[cfg(feature = "sanitize")]
 pub fn redacted(text: &str) -> String {
-    rules::current().sanitize_text(text).into_owned()
+    rules::current().text(text).into_owned()
 }
 
 /// Redacts from now on as the configuration says.

@@ -393,9 +393,7 @@ fn sanitized(_: &Setup<'_>, next: impl Sink + 'static) -> Result<Box<dyn Sink>, 
 #[cfg(feature = "sanitize")]
 fn clean(settings: &config::Telemetry) -> Result<Clean, TelemetryError> {
     let sanitizer = sanitize::sanitizer(&settings.sanitize)?;
-    Ok(Arc::new(move |text| {
-        sanitizer.sanitize_text(text).into_owned()
-    }))
+    Ok(Arc::new(move |text| sanitizer.text(text).into_owned()))
 }
 
 #[cfg(not(feature = "sanitize"))]

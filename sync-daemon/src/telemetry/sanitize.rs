@@ -154,7 +154,7 @@ mod tests {
             ..config::Sanitize::default()
         };
         let sanitizer = keyed_sanitizer(&settings, state_dir).unwrap();
-        sanitizer.sanitize_text("password=hunter22").into_owned()
+        sanitizer.text("password=hunter22").into_owned()
     }
 
     #[test]

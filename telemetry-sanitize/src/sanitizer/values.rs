@@ -203,7 +203,7 @@ mod tests {
         let (first, last) = (line("BEGIN"), line("END"));
         let body = "a1B2c3D4".repeat(8);
         let block = format!("{first}\n{body}\n{body}\n{last}\n");
-        let changed = |text: &str| sanitizer.sanitize_value("tls_key", Value::Text(text));
+        let changed = |text: &str| sanitizer.value("tls_key", Value::Text(text));
         assert_eq!(
             changed(&block),
             Some(format!("{first}\n[REDACTED:pem_key]\n{last}\n"))
@@ -215,7 +215,7 @@ mod tests {
     #[test]
     fn a_mask_does_not_save_what_stands_beside_it() {
         let sanitizer = Sanitizer::new(SanitizeConfig::default()).unwrap();
-        let changed = |text: &str| sanitizer.sanitize_value("authorization", Value::Text(text));
+        let changed = |text: &str| sanitizer.value("authorization", Value::Text(text));
         let whole = Some("[REDACTED:authorization]".to_owned());
         assert_eq!(changed("[REDACTED:token] abcdefgh"), whole);
         assert_eq!(changed("Bearer [REDACTED:bearer_token]"), None);
