@@ -168,8 +168,25 @@ impl Names {
         }
         let mut lower = [0; MAX_NAME];
         let words = Words::split(name, &mut lower);
-        judge_words(words.meaningful())
+        match judge_words(words.meaningful()) {
+            Verdict::Plain => judge_shaken(name),
+            verdict => verdict,
+        }
     }
+}
+
+/// One word in capitals and small letters as they came: `pAssWord`, `PASSword`.
+fn judge_shaken(name: &[u8]) -> Verdict {
+    const WORDS: [(&str, Kind); 4] = [
+        ("password", Kind::Password),
+        ("passwd", Kind::Password),
+        ("passphrase", Kind::Password),
+        ("secret", Kind::Secret),
+    ];
+    WORDS
+        .iter()
+        .find(|(word, _)| name.eq_ignore_ascii_case(word.as_bytes()))
+        .map_or(Verdict::Plain, |&(_, rule)| secret(rule, Trust::Strong))
 }
 
 /// A name in letters of other languages.

@@ -77,7 +77,7 @@ fn delimiter_at(
             }
             (Delimiter::Equals, end)
         }
-        b':' if text.before(name.range.start) == b':' && !quoted && !is_symbol(text, name) => {
+        b':' if is_part(text, name, mark) && !quoted && !is_symbol(text, name) => {
             let value = text.skip_blanks(mark + 1, 2); // `mysql::root_password: x` of Puppet.
             let is_told = value > mark + 1 && chosen_word_at(text, value);
             return is_told.then_some((Delimiter::ColonBlank, value));
@@ -211,6 +211,13 @@ pub(super) fn past_tabs(text: &Text<'_>, from: usize) -> usize {
     at
 }
 
+/// A part of something with colons: `mysql::root_password:`, `arn:aws:secret:name`. What
+/// `WARN:app.db:password: x` of Python logs is none.
+fn is_part(text: &Text<'_>, name: &Name, colon: usize) -> bool {
+    text.before(name.range.start) == b':'
+        && (text.ends_with(name.range.start, "::") || !is_blank(text.at(colon + 1)))
+}
+
 /// `:password: x`, a symbol in YAML; `Vec::password:` is none.
 fn is_symbol(text: &Text<'_>, name: &Name) -> bool {
     let before = name
@@ -279,6 +286,9 @@ pub(super) fn colon_at(text: &Text<'_>, colon: usize) -> Option<(Delimiter, usiz
         b'/' if text.at(after + 1) == b'/' => None,
         byte if is_blank(byte) => {
             let value = text.skip_blanks(after, 32);
+            if text.has(value, "=> ") {
+                return Some((Delimiter::Equals, text.skip_blanks(value + 2, 8)));
+            }
             match typed_value(text, value) {
                 Some(value) => Some((Delimiter::Equals, value)),
                 None => Some((Delimiter::ColonBlank, value)),

@@ -8,8 +8,8 @@ use super::delimiter::Delimiter;
 use super::pair::Name;
 use super::phrase::{is_long_phrase, is_phrase};
 use super::shape::{
-    is_count, is_hex, is_hex_key, is_long_number, is_passwordish, is_predicate, is_scrambled,
-    is_session, is_short_number, is_token_like, is_word_and_number,
+    is_count, is_dotted_phrase, is_hex, is_hex_key, is_long_number, is_passwordish, is_predicate,
+    is_scrambled, is_session, is_short_number, is_token_like, is_word_and_number,
 };
 
 use crate::mask::{is_harmless, is_status};
@@ -85,6 +85,8 @@ pub(super) fn is_bare_secret(
             !running_text
                 || name.is_option
                 || is_token_like(value)
+                || is_dotted_phrase(value)
+                || is_passwordish(value) && has_both_cases(value)
                 || is_word_alone(text, name, at.clone())
         }
     };
@@ -100,8 +102,22 @@ pub(super) fn is_key(text: &Text<'_>, name: &Name, value: &[u8]) -> bool {
         && value
             .iter()
             .all(|byte| byte.is_ascii_hexdigit() || *byte == b'-');
-    let in_url = in_query(text, name) && (is_hex(value) || is_id); // `?key=…` of a map.
+    let is_mixed = || value.len() >= 14 && !value.contains(&b'/') && is_made_of_three(value);
+    let in_url = in_query(text, name) && (is_hex(value) || is_id || is_mixed()); // `?key=…` of a map.
     in_url || is_scrambled(value) || is_hex_key(value) || is_variable(text, name) && is_hex(value)
+}
+
+fn has_both_cases(value: &[u8]) -> bool {
+    value.iter().any(u8::is_ascii_lowercase) && value.iter().any(u8::is_ascii_uppercase)
+}
+
+/// Capitals, small letters and digits, as nobody writes them.
+fn is_made_of_three(value: &[u8]) -> bool {
+    let count = |class: fn(&u8) -> bool| value.iter().filter(|byte| class(byte)).count();
+    count(u8::is_ascii_uppercase) > 2
+        && count(u8::is_ascii_lowercase) > 2
+        && count(u8::is_ascii_digit) > 0
+        && looks_random(value)
 }
 
 /// The name is that of a variable: `CF_Key`, `ACME_KEY`.

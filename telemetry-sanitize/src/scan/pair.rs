@@ -8,7 +8,7 @@ use super::sentence::find_word;
 use super::{Scan, member, place, shape, string, table, told, value};
 use crate::names::{MAX_NAME, SecretName, Trust, Verdict};
 use crate::rules::Kind;
-use crate::text::{Bytes, NAME_BYTES, Text, is_blank, is_name_byte, is_quote};
+use crate::text::{Bytes, NAME_BYTES, Text, is_base64, is_blank, is_name_byte, is_quote};
 use crate::vendors::looks_random;
 
 /// A name in the text.
@@ -55,7 +55,10 @@ fn look_at(scan: &mut Scan<'_, '_>, name: Name) {
     let is_image = secret.rule == Kind::Authorization
         && scan.text.before(name.range.start) == b'/'
         && scan.text.at(name.range.end) == b':';
-    if is_image || place::is_place(&scan.text, &name, secret) {
+    if is_image
+        || is_logger(&scan.text, &name, secret)
+        || place::is_place(&scan.text, &name, secret)
+    {
         return; // `registry/auth:1.2.3`, `secrets.cc:7:9`.
     }
     let (at, quoted) = past_closers(&scan.text, name.range.end);
@@ -75,6 +78,24 @@ fn look_at(scan: &mut Scan<'_, '_>, name: Name) {
         return scan.redact(value, secret.rule);
     }
     table::take_columns(scan, &name, at);
+}
+
+/// The name of a logger, before what it says: `app.auth: epoch=1713510400`.
+fn is_logger(text: &Text<'_>, name: &Name, secret: SecretName) -> bool {
+    if secret.rule != Kind::Authorization || !text.ends_with(name.range.end, ".auth") {
+        return false;
+    }
+    let is_glued = text.before(name.range.start) == b':'; // `WARN:app.auth:job started`.
+    let marks = [": ", " : ", if is_glued { ":" } else { ": " }];
+    let Some(said) = marks.iter().find(|mark| text.has(name.range.end, mark)) else {
+        return false;
+    };
+    let start = name.range.end + said.len();
+    let end = text.run(start, start + 256, |byte| !byte.is_ascii_whitespace());
+    let word = text.slice(start..end);
+    let is_token =
+        word.len() >= 20 && word.iter().all(|&byte| is_base64(byte)) && looks_random(word);
+    !is_token
 }
 
 /// A replacement of ours follows the name that ends at `end`.

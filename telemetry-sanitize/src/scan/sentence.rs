@@ -499,9 +499,15 @@ pub(super) fn random_word_at(text: &Text<'_>, at: usize, secret: SecretName) -> 
     }
     let least = if secret.rule == Kind::Card { 3 } else { 4 };
     let is_code = matches!(secret.rule, Kind::Pin | Kind::Card)
-        || ["passcode", "PIN"]
-            .iter()
-            .any(|name| text.ends_with(at.saturating_sub(1), name));
+        || [
+            "passcode",
+            "PIN",
+            "one-time password",
+            "one time password",
+            "OTP",
+        ]
+        .iter()
+        .any(|name| text.ends_with(at.saturating_sub(1), name));
     let only_digits = digits == word.len() && (least..=8).contains(&digits) && is_code;
     let is_recovery = secret.rule == Kind::Pin && shape::is_recovery_code(word);
     let has_hex = || {

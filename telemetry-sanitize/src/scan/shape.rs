@@ -67,6 +67,18 @@ pub(super) fn is_scrambled(value: &[u8]) -> bool {
     allowed && count(1) >= 3 && count(2) >= 3 && count(3) >= least && changes * 9 >= value.len() * 4
 }
 
+/// Words between dots, the last with a number: `orange.glacier.mirror5`. Parts of
+/// names of hosts and modules are shorter.
+pub(super) fn is_dotted_phrase(value: &[u8]) -> bool {
+    let letters = value
+        .iter()
+        .rposition(|byte| !byte.is_ascii_digit())
+        .map_or(0, |last| last + 1);
+    let is_word = |word: &[u8]| word.len() >= 5 && word.iter().all(u8::is_ascii_lowercase);
+    let words = || value[..letters].split(|&byte| byte == b'.');
+    letters < value.len() && words().count() >= 3 && words().all(is_word)
+}
+
 /// In running text a token has digits, or is long and of both cases. A word and
 /// a dotted name are neither.
 pub(super) fn is_token_like(value: &[u8]) -> bool {

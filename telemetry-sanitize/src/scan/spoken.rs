@@ -118,7 +118,16 @@ fn chosen(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
     let content = text.slice(word.clone());
     let is_setting = is_string || text.ends_with(at, "key ") || text.ends_with(at, "string ");
     let is_chosen = shape::is_passwordish(content) || is_setting && shape::is_chosen(content);
-    is_chosen.then_some(word)
+    let is_phrase = is_string && text.ends_with(at, "<<< ") && of_cryptsetup(text, at);
+    (is_chosen || is_phrase).then_some(word)
+}
+
+/// Whatever `cryptsetup` is given opens a disk.
+fn of_cryptsetup(text: &Text<'_>, at: usize) -> bool {
+    let line = text.run_back(at, at.saturating_sub(128), |byte| byte != b'\n');
+    text.slice(line..at)
+        .windows(b"cryptsetup ".len())
+        .any(|word| word == b"cryptsetup ")
 }
 
 fn nth_word(text: &Text<'_>, at: usize, nth: usize) -> Option<Range<usize>> {

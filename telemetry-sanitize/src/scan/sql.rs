@@ -120,7 +120,7 @@ fn trim_column(column: &[u8]) -> &[u8] {
 
 /// Takes the values at the secret places of each tuple.
 fn take_tuples(scan: &mut Scan<'_, '_>, from: usize, secrets: &[usize], has_keys: bool) {
-    let mut at = scan.text.skip_blanks(from, 8);
+    let mut at = parameters(&scan.text, from);
     while matches!(scan.text.at(at), b'(' | b'[') {
         at += 1;
         if scan.text.at(at) == b'[' {
@@ -147,6 +147,27 @@ fn take_tuples(scan: &mut Scan<'_, '_>, from: usize, secrets: &[usize], has_keys
             .text
             .run(at, at + 8, |byte| matches!(byte, b')' | b']' | b',' | b' '));
     }
+}
+
+/// Past the statement, whose values are places, to the list of what goes there:
+/// `VALUES (?,?) -- params: ['bob', 'x']`, `VALUES (%s, %s)⏎[parameters: ('bob', 'x')]`.
+fn parameters(text: &Text<'_>, from: usize) -> usize {
+    const REACH: usize = 160;
+    let from = text.skip_blanks(from, 8);
+    let end = text.run(from, from + REACH, |byte| {
+        byte.is_ascii_alphanumeric() || b"(?,%$:@_) ".contains(&byte)
+    });
+    let places = text.slice(from..end);
+    let has_places = places.starts_with(b"(") && places.iter().any(|byte| b"?%$:@".contains(byte));
+    if !has_places {
+        return from;
+    }
+    let next = |at: usize| text.at(at + 1);
+    let opens = |at: &usize| {
+        matches!(text.at(*at), b'(' | b'[') && (is_quote(next(*at)) || next(*at) == b'[')
+    };
+    let list = (from..from + REACH + 64).find(opens);
+    list.filter(|&at| is_quote(next(at))).unwrap_or(from)
 }
 
 /// `('smtp_password', 'x')`: a row of settings, whose value follows.

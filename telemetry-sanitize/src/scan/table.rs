@@ -285,6 +285,7 @@ fn take_cell(scan: &mut Scan<'_, '_>, secret: SecretName, cell: Range<usize>) ->
                 || shape::is_strange(value)
                 || is_quoted_cell(value)
                 || is_plain_phrase(value)
+                || shape::is_dotted_phrase(value)
         }
         Trust::Shaped => is_random,
         Trust::Digits => shape::is_short_number(value) && value.len() >= 4,

@@ -32,7 +32,10 @@ pub(super) fn before(text: &Text<'_>, name: &Name, secret: SecretName) -> Option
         Kind::Password | Kind::Secret | Kind::Token | Kind::ApiKey | Kind::PrivateKey
     );
     let before = text.before(name.range.start);
-    let is_named = is_quote(before) && text.ends_with(name.range.start - 1, " option ");
+    let is_named = is_quote(before)
+        && [" option ", " for key "]
+            .iter()
+            .any(|link| text.ends_with(name.range.start - 1, link));
     if !is_word || !is_named && !matches!(before, b' ' | b'-') {
         return None;
     }
