@@ -10,8 +10,9 @@ use clap::{Args, Subcommand};
 
 use super::output::{print, say};
 use super::settings::{load, load_file, nothing_found};
-use super::{EXIT_FAILED, EXIT_OK, Global};
+use super::{EXIT_FAILED, EXIT_OK, EXIT_USAGE, Global};
 use crate::config::{Config, LOCAL_CONFIG_FILE, Loaded, Metrics, Telemetry, exposed_secrets};
+use crate::telemetry::TelemetryError;
 
 /// Arguments of `config`.
 #[derive(Debug, Args)]
@@ -98,7 +99,13 @@ fn check(global: &Global) -> u8 {
             for note in exposed_secrets(&loaded) {
                 say(&format!("warning: {note}"));
             }
-            print(&(summary(&loaded) + &redaction(&loaded.config.telemetry)))
+            match redaction(&loaded.config.telemetry) {
+                Ok(rules) => print(&(summary(&loaded) + &rules)),
+                Err(error) => {
+                    say(&format!("{}: {error}", sources(&loaded)));
+                    EXIT_USAGE
+                }
+            }
         }
         Err(code) => code,
     }
@@ -126,8 +133,6 @@ fn show(origin: bool, global: &Global) -> u8 {
 
 /// One line: what was read, the jobs, and what will listen or upload.
 fn summary(loaded: &Loaded) -> String {
-    let files = loaded.files.iter().map(|path| path.display().to_string());
-    let sources: Vec<String> = files.chain(loaded.variables.iter().cloned()).collect();
     let telemetry = &loaded.config.telemetry;
     let metrics = match telemetry.metrics.enabled {
         true => format!("metrics on {}", endpoint(&telemetry.metrics)),
@@ -138,21 +143,28 @@ fn summary(loaded: &Loaded) -> String {
         false => "PocketBase off".to_owned(),
     };
     let jobs = jobs(&loaded.config);
-    format!("{}: ok: {jobs}, {metrics}, {upload}\n", sources.join(", "))
+    format!("{}: ok: {jobs}, {metrics}, {upload}\n", sources(loaded))
+}
+
+/// The files and variables that were read.
+fn sources(loaded: &Loaded) -> String {
+    let files = loaded.files.iter().map(|path| path.display().to_string());
+    let sources: Vec<String> = files.chain(loaded.variables.iter().cloned()).collect();
+    sources.join(", ")
 }
 
 /// What happens to secrets, line by line.
+///
+/// # Errors
+/// If rules that are right by themselves are not together: a pattern with the name of a
+/// built-in rule.
 #[cfg(feature = "sanitize")]
-fn redaction(telemetry: &Telemetry) -> String {
+fn redaction(telemetry: &Telemetry) -> Result<String, TelemetryError> {
     let settings = &telemetry.sanitize;
+    let rules = crate::telemetry::rules(settings)?;
     if !settings.enabled {
-        return "  redaction: off, secrets reach the log as they are\n".to_owned();
+        return Ok("  redaction: off, secrets reach the log as they are\n".to_owned());
     }
-    // The configuration has been checked; what only the whole finds is said where it is used.
-    let rules = match crate::telemetry::rules(settings) {
-        Ok(rules) => rules,
-        Err(error) => return format!("  redaction: {error}\n"),
-    };
     let mut lines = vec![format!("{} rules:", rules.len())];
     lines.extend(wrapped(&rules));
     let lists = [
@@ -177,7 +189,11 @@ fn redaction(telemetry: &Telemetry) -> String {
     ));
     let rest = lines.split_off(1);
     let rest = rest.iter().map(|line| format!("    {line}\n"));
-    format!("  redaction: {}\n{}", lines[0], rest.collect::<String>())
+    Ok(format!(
+        "  redaction: {}\n{}",
+        lines[0],
+        rest.collect::<String>()
+    ))
 }
 
 /// Names in lines that a terminal shows whole.
@@ -195,8 +211,12 @@ fn wrapped(names: &[String]) -> Vec<String> {
 }
 
 #[cfg(not(feature = "sanitize"))]
-fn redaction(_: &Telemetry) -> String {
-    "  redaction: off, this build has no feature `sanitize`\n".to_owned()
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "with the feature there may be an error"
+)]
+fn redaction(_: &Telemetry) -> Result<String, TelemetryError> {
+    Ok("  redaction: off, this build has no feature `sanitize`\n".to_owned())
 }
 
 #[cfg(feature = "sanitize")]
@@ -273,7 +293,7 @@ mod tests {
     fn check_tells_the_rules_that_are_in_effect() {
         use crate::config::{Pattern, Sanitize};
         let mut telemetry = Telemetry::default();
-        let told = redaction(&telemetry);
+        let told = redaction(&telemetry).unwrap();
         assert!(
             told.contains(" rules:") && told.contains("password"),
             "{told}"
@@ -292,7 +312,7 @@ mod tests {
             pii: true,
             ..Sanitize::default()
         };
-        let told = redaction(&telemetry);
+        let told = redaction(&telemetry).unwrap();
         for part in [
             "ticket",
             "also redacted by name: employee_id",
@@ -303,7 +323,10 @@ mod tests {
             assert!(told.contains(part), "{part}: {told}");
         }
         telemetry.sanitize.enabled = false;
-        assert!(redaction(&telemetry).contains("off"));
+        assert!(redaction(&telemetry).unwrap().contains("off"));
+        telemetry.sanitize.patterns[0].name = "password".to_owned();
+        let error = redaction(&telemetry).unwrap_err();
+        assert!(error.to_string().contains("is taken"), "{error}");
     }
 
     #[test]

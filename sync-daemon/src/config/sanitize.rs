@@ -139,12 +139,13 @@ impl Example for Pattern {
     }
 }
 
-/// A rule's name becomes a metric label and stands between brackets.
+/// A rule's name becomes a metric label and stands between brackets; as
+/// `telemetry_sanitize` allows it, which this build may be without.
 fn rule_name(written: &str) -> Result<String, String> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    if written.is_empty() || !written.chars().all(allowed) {
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    if !(1..=32).contains(&written.len()) || !written.chars().all(allowed) {
         return Err(format!(
-            "`{written}` is not a rule's name: letters, digits, `_` and `-`"
+            "`{written}` is not a rule's name: 1 to 32 small letters, digits and `_`"
         ));
     }
     Ok(written.to_owned())
@@ -192,6 +193,14 @@ mod tests {
         }
         assert!(redacting_regex("x*").is_err());
         assert!(redacting_regex("TCK-[0-9]{8}").is_ok());
+    }
+
+    #[test]
+    fn only_names_that_the_rules_take_are_taken() {
+        assert!(rule_name("ticket_2").is_ok());
+        for name in ["", "Ticket", "ti-cket", &"a".repeat(33)] {
+            assert!(rule_name(name).is_err(), "{name}");
+        }
     }
 
     #[test]
