@@ -117,7 +117,8 @@ fn secrets_vanish_and_the_text_around_them_stays() {
     say(format_args!(
         "{leaked} of {all} leaked, {lost_bytes} of {bytes} bytes around lost"
     ));
-    assert!(leaked * 200 <= all, "{leaked} of {all} leaked");
+    // Less than one template with all its seeds, besides those known.
+    assert!(leaked * 1000 <= all, "{leaked} of {all} leaked");
     assert!(lost_bytes * 200 <= bytes, "{lost_bytes} of {bytes} lost");
 }
 
@@ -143,7 +144,8 @@ fn harmless_lines_stay() {
         }
     }
     say(format_args!("{changed} of {all} changed"));
-    assert!(changed * 500 <= all, "{changed} of {all} changed");
+    // Less than one template with all its seeds.
+    assert!(changed * 2000 <= all, "{changed} of {all} changed");
 }
 
 #[test]

@@ -203,6 +203,25 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "sanitize")]
+    #[test]
+    fn a_name_is_taken_here_if_the_rules_take_it() {
+        let longest = "a".repeat(32);
+        for name in [
+            "ticket_2",
+            "9",
+            "",
+            "Ticket",
+            "ti-cket",
+            "ü",
+            &longest,
+            &format!("{longest}a"),
+        ] {
+            let rules = telemetry_sanitize::Sanitizer::builder().pattern(name, "TCK");
+            assert_eq!(rule_name(name).is_ok(), rules.build().is_ok(), "{name}");
+        }
+    }
+
     #[test]
     fn the_reason_of_a_bad_regex_is_one_line() {
         assert_eq!(
