@@ -13,7 +13,8 @@
 //! a sentence is taken for a password only where it ends the text and tells nothing
 //! about one: `the password is sunshine`, not `the password is required`.
 //! Hexadecimal digits are a key in `…_KEY=`, in the `key=` of a URL, and 64 of them
-//! under `key` and `seed`; elsewhere they may be a hash, and stay. Names of persons are not looked for, their addresses only on request.
+//! under `key` and `seed`; elsewhere they may be a hash, and stay. Names of persons are
+//! not looked for, their addresses only on request.
 //! Sinks before this step get the secrets.
 //!
 //! # Example

@@ -7,6 +7,11 @@
 //! it), or is short, or remembers how far it saw, so the whole is linear. Should a
 //! text be made so that looks go far again and again, there is a budget of steps
 //! for each byte; past it all of the text goes.
+//!
+//! A name goes through `pair`: behind it stand what closes it (`closer`) and its delimiter
+//! (`delimiter`; `sentence` in running text), then the `value`, in quotes (`string`), in
+//! brackets (`group`) or without (`bare`). Where there is none say `place` (by where the
+//! name stands), `code` and `open` (by what follows), and `doubt` (by a bare value itself).
 
 mod bare;
 mod call;
