@@ -32,9 +32,14 @@ struct Entry {
 
 const NO_SPAN: u32 = u32::MAX;
 
+/// From this size on a block is pages of its own, which the GNU C library gives back to
+/// the system (its `M_MMAP_THRESHOLD`). A smaller one stays while any block behind it
+/// is in use.
+const LARGE_BLOCK: usize = 128 << 10;
+
 /// Most records of a chunk: so many that to change it costs nothing, and that each
-/// of its parts is a large block, which the C library gives back to the system.
-const CHUNK: usize = 2_048;
+/// of its parts is a large block; the entries are the smallest.
+const CHUNK: usize = LARGE_BLOCK.div_ceil(size_of::<Entry>());
 
 /// What a usual record needs: the preallocation reckons with it.
 const USUAL_FIELDS: usize = 6;
