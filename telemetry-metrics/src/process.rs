@@ -11,6 +11,10 @@ use crate::recorder::Handle;
 
 /// Fills `daemon_memory_usage_bytes`, `daemon_cpu_usage_percent` and the
 /// `process_*` family. [`Recorder::install`](crate::Recorder::install) adds one.
+///
+/// Resident memory is what `/proc/self/stat` says: Linux adds up only from time to
+/// time what each core has booked, so that it can be some hundred KiB away from the
+/// `VmRSS` of `/proc/self/status`.
 pub struct ProcessCollector {
     /// Where the figures come from, and when they were taken.
     read: Box<dyn FnMut() -> (Figures, Duration) + Send>,

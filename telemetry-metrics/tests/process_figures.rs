@@ -38,11 +38,12 @@ fn cpu_of_a_busy_loop_and_memory_are_what_proc_says() {
     // The loop got some of a core, or the two would agree about nothing.
     assert!(least > 10.0, "{least} %");
 
-    // What runs only after the collector's look (to render, to read) takes pages too.
+    // What runs only after the collector's look (to render, to read) takes pages too, and the
+    // kernel adds up what its cores have booked some dozens of pages at a time.
     let memory = figures.sum("daemon_memory_usage_bytes", &[]);
     let (before, after) = (last.before.resident, last.after.resident);
     assert!(
-        (0.95 * before.min(after)..=1.05 * after.max(before)).contains(&memory),
+        (0.9 * before.min(after)..=1.1 * after.max(before)).contains(&memory),
         "{memory} bytes for {before} to {after}"
     );
 }
@@ -84,17 +85,20 @@ fn percent(from: Moment, to: Moment, start: Instant, end: Instant) -> f64 {
 
 /// User and system time of all threads.
 fn cpu_ticks() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-    // The name of the program is in parentheses and may hold anything.
-    let after_name = stat.rsplit_once(')').unwrap().1;
-    let fields: Vec<&str> = after_name.split_whitespace().collect();
-    let ticks = |place: usize| -> f64 { fields[place].parse().unwrap() };
-    ticks(11) + ticks(12)
+    stat(11) + stat(12)
 }
 
+/// As everybody tells it who reads `stat`. `VmRSS` of `status` is exact on newer kernels, and this
+/// one is some hundred KiB away from it, by what the cores have not booked yet.
 fn resident_bytes() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kilobytes = line.unwrap().trim().trim_end_matches(" kB");
-    1024.0 * kilobytes.parse::<f64>().unwrap()
+    rustix::param::page_size() as f64 * stat(21)
+}
+
+/// A field of `/proc/self/stat`, counted from the one after the name of the program.
+fn stat(place: usize) -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    // The name is in parentheses and may hold anything.
+    let after_name = stat.rsplit_once(')').unwrap().1;
+    let field = after_name.split_whitespace().nth(place);
+    field.unwrap().parse().unwrap()
 }
