@@ -50,19 +50,6 @@ fn is_known(value: &[u8]) -> bool {
         || is_filler(value)
         || is_mark(value)
         || is_placeholder(value)
-        || is_option(value)
-}
-
-/// `--dry-run`, as in `you have to pass '--dry-run'`.
-fn is_option(value: &[u8]) -> bool {
-    value.strip_prefix(b"--").is_some_and(|name| {
-        name.first().is_some_and(u8::is_ascii_lowercase)
-            && name.last().is_some_and(u8::is_ascii_lowercase)
-            && name.len() <= 32
-            && name
-                .iter()
-                .all(|byte| byte.is_ascii_lowercase() || *byte == b'-')
-    })
 }
 
 /// `[REDACTED:rule]`, the most common of all in a text that was sanitized.
@@ -541,7 +528,6 @@ mod tests {
             "REDACTED",
             "${VAR}",
             "${db.password:default}",
-            "--dry-run",
             "$DB_PASSWORD",
             "%PASSWORD%",
             "{{ password }}",
@@ -565,8 +551,6 @@ mod tests {
             "<a1b2c3>",
             "$ecret",
             "redacted2",
-            "--hunter2",
-            "--Swordfish",
         ] {
             assert!(!is_harmless(value.as_bytes()), "{value}");
         }

@@ -200,6 +200,20 @@ mod tests {
     use crate::notice::Notice;
 
     #[test]
+    fn each_part_of_a_chunk_is_a_large_block() {
+        let chunk = Chunk::with_room(usize::MAX, usize::MAX);
+        let entries = chunk.entries.capacity() * size_of::<Entry>();
+        let fields = chunk.fields.capacity() * size_of::<Field>();
+        let text = chunk.text.capacity();
+        assert!(
+            [entries, fields, text]
+                .iter()
+                .all(|&part| part >= LARGE_BLOCK),
+            "{entries}, {fields} and {text} bytes"
+        );
+    }
+
+    #[test]
     fn what_large_records_took_is_given_back() {
         let mut chunk = Chunk::with_room(8, usize::MAX);
         let usual = (chunk.fields.capacity(), chunk.text.capacity());

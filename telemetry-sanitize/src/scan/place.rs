@@ -27,6 +27,7 @@ pub(super) fn is_place(text: &Text<'_>, name: &Name, secret: SecretName) -> bool
         b' ' if text.has(end + 1, "\" +") && text.ends_with(end, "\"bearer") => true,
         b' ' => {
             is_pass_of_compiler(text, name)
+                || is_verb(text, name)
                 || text.ends_with(name.range.end, "public key token") // Of .NET.
                 || is_package(text, name)
                 || is_swarm_secret(text, name)
@@ -153,6 +154,21 @@ fn is_pass_of_compiler(text: &Text<'_>, name: &Name) -> bool {
         && OWNERS
             .iter()
             .any(|owner| text.ends_with(name.range.start, owner))
+}
+
+/// `you have to pass '--dry-run'`: what is passed is a long option, not a password.
+fn is_verb(text: &Text<'_>, name: &Name) -> bool {
+    let quote = name.range.end + 1;
+    if !is_quote(text.at(quote)) || !text.slice(name.range.clone()).eq_ignore_ascii_case(b"pass") {
+        return false;
+    }
+    let start = quote + "'--".len();
+    let end = text.run(start, start + 32, |byte| {
+        byte.is_ascii_lowercase() || byte == b'-'
+    });
+    text.has(quote + 1, "--")
+        && text.at(start).is_ascii_lowercase()
+        && text.at(end) == text.at(quote)
 }
 
 /// `Setting up passwd (1:4.13+dfsg1-1)`: a package and its version.
